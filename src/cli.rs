@@ -1,0 +1,327 @@
+//! The flags: the names, values and defaults of AWS's Python sample.
+//!
+//! Every value is checked here, so that a mistake ends with exit code 2 and a word on what is
+//! allowed, before anything is read or sent.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Parser, ValueEnum};
+use rustls::pki_types::ServerName;
+use uuid::Uuid;
+
+/// AWS IoT Jobs over MQTT5: connects as a thing, describes the job executions that wait for it,
+/// starts each, does (pretended) work, and marks it SUCCEEDED, for as long as it runs.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    version,
+    infer_long_args = true,
+    after_help = "Example:\n  jobs-mqtt5 --endpoint a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com \\\n      \
+                  --cert device.pem.crt --key private.pem.key --thing_name my-thing\n\n\
+                  Exit codes: 0 ended as asked, 1 failed, 2 wrong usage."
+)]
+pub struct Flags {
+    /// AWS IoT Core endpoint of your account, without a port
+    /// (`aws iot describe-endpoint --endpoint-type iot:Data-ATS` prints it)
+    #[arg(long, value_name = "HOST", value_parser = host)]
+    pub endpoint: String,
+
+    /// The device's certificate, PEM; certificates of its chain may follow in the same file
+    #[arg(long, value_name = "FILE")]
+    pub cert: PathBuf,
+
+    /// The certificate's private key, PEM: PKCS#8, PKCS#1 (RSA) or SEC1 (EC)
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+
+    /// CA certificates to trust instead of the system's, PEM
+    #[arg(long = "ca_file", alias = "ca-file", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Name of the thing whose jobs are to be done
+    #[arg(long = "thing_name", alias = "thing-name", value_name = "NAME", value_parser = thing_name)]
+    pub thing_name: String,
+
+    /// MQTT client id; the sample policy allows test-*
+    #[arg(
+        long = "client_id",
+        alias = "client-id",
+        value_name = "ID",
+        value_parser = client_id,
+        default_value_t = fresh_client_id(),
+        hide_default_value = true,
+        help = "MQTT client id; the sample policy allows test-* [default: test- and a fresh UUID]"
+    )]
+    pub client_id: String,
+
+    /// Port of the endpoint: 8883, or 443 (with the ALPN name that AWS wants there)
+    #[arg(long, value_name = "PORT", value_parser = port(), default_value_t = 8883)]
+    pub port: u16,
+
+    /// How long the pretended work on a job lasts, in whole seconds
+    #[arg(
+        long = "job_time",
+        alias = "job-time",
+        value_name = "SECONDS",
+        default_value_t = 5
+    )]
+    pub job_time: u32,
+
+    /// HTTP proxy to go through (CONNECT)
+    #[arg(long = "proxy_host", alias = "proxy-host", value_name = "HOST", value_parser = host)]
+    pub proxy_host: Option<String>,
+
+    /// Port of the HTTP proxy
+    #[arg(
+        long = "proxy_port",
+        alias = "proxy-port",
+        value_name = "PORT",
+        value_parser = port(),
+        default_value_t = 8080
+    )]
+    pub proxy_port: u16,
+
+    /// How much to log, on stderr
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        value_enum,
+        ignore_case = true,
+        default_value_t
+    )]
+    pub verbosity: Verbosity,
+
+    /// CI mode, whatever the value: list the pending jobs, and end (0 if there is one, 1 if not)
+    #[arg(long = "is_ci", alias = "is-ci", value_name = "ANY", num_args = 0..=1, default_missing_value = "true")]
+    pub is_ci: Option<String>,
+
+    /// MQTT version: 5, the only one this program speaks
+    #[arg(
+        long = "mqtt_version",
+        alias = "mqtt-version",
+        value_name = "VERSION",
+        value_parser = mqtt_version,
+        default_value = "5"
+    )]
+    pub mqtt_version: u8,
+}
+
+impl Flags {
+    /// How long the pretended work on a job lasts.
+    pub fn job_time(&self) -> Duration {
+        Duration::from_secs(self.job_time.into())
+    }
+
+    /// Host and port of the proxy to go through.
+    pub fn proxy(&self) -> Option<(String, u16)> {
+        self.proxy_host.clone().map(|host| (host, self.proxy_port))
+    }
+}
+
+/// How much is logged, in the words of AWS's SDKs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+#[allow(missing_docs)] // the names say it
+pub enum Verbosity {
+    #[default]
+    NoLogs,
+    Fatal,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// One client id per run, so that two runs on one desk do not take each other's connection over.
+fn fresh_client_id() -> String {
+    format!("test-{}", Uuid::new_v4())
+}
+
+fn port() -> RangedU64ValueParser<u16> {
+    RangedU64ValueParser::new().range(1..=65_535)
+}
+
+/// A host name or an IP address.
+fn host(text: &str) -> Result<String, String> {
+    let reason = if text.contains("://") {
+        "give the host name alone, without 'https://' or 'mqtts://' before it"
+    } else if text.contains('/') {
+        "give the host name alone, without a path behind it"
+    } else if text.matches(':').count() == 1 {
+        "give the host name alone; the port has a flag of its own (--port, --proxy_port)"
+    } else if ServerName::try_from(text).is_err() {
+        "a host name has letters, digits, '-' and '.', as in \
+         a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com"
+    } else {
+        return Ok(text.to_owned());
+    };
+    Err(reason.to_owned())
+}
+
+/// What AWS IoT accepts as the name of a thing.
+fn thing_name(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
+    if (1..=128).contains(&text.len()) && text.chars().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("a thing name has 1 to 128 letters, digits, ':', '_' and '-'".to_owned())
+    }
+}
+
+/// What AWS IoT Core accepts as a client id.
+fn client_id(text: &str) -> Result<String, String> {
+    if !(1..=128).contains(&text.len()) || text.chars().any(char::is_control) {
+        return Err(
+            "a client id has 1 to 128 bytes of UTF-8, without control characters".to_owned(),
+        );
+    }
+    if text.starts_with('$') || text.contains(['#', '+']) {
+        return Err("a client id does not begin with '$', and has no '#' or '+'".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn mqtt_version(text: &str) -> Result<u8, String> {
+    match text {
+        "5" => Ok(5),
+        "3" => Err(
+            "this program speaks MQTT5 only; the section \"MQTT5 and MQTT 3.1.1\" of its \
+                    README compares the two"
+                .to_owned(),
+        ),
+        _ => Err("5 is the only one".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    const NEEDED: [&str; 9] = [
+        "jobs-mqtt5",
+        "--endpoint",
+        "example.com",
+        "--cert",
+        "c",
+        "--key",
+        "k",
+        "--thing_name",
+        "t",
+    ];
+
+    fn parse(more: &[&str]) -> Result<Flags, clap::Error> {
+        Flags::try_parse_from(NEEDED.iter().chain(more))
+    }
+
+    #[test]
+    fn the_flags_fit_together() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_python_sample() {
+        let flags = parse(&[]).unwrap();
+        assert_eq!(
+            (flags.port, flags.job_time, flags.proxy_port),
+            (8883, 5, 8080)
+        );
+        assert_eq!(
+            (flags.mqtt_version, flags.verbosity),
+            (5, Verbosity::NoLogs)
+        );
+        assert_eq!(
+            (flags.ca_file, flags.proxy_host, flags.is_ci),
+            (None, None, None)
+        );
+        let uuid = flags.client_id.strip_prefix("test-").unwrap();
+        assert!(Uuid::parse_str(uuid).is_ok());
+        assert_ne!(
+            parse(&[]).unwrap().client_id,
+            flags.client_id,
+            "a fresh one for each run"
+        );
+    }
+
+    #[test]
+    fn hyphens_and_unique_prefixes_are_understood() {
+        let flags = parse(&["--job-time", "7", "--proxy-host", "p", "--is-ci", "true"]).unwrap();
+        assert_eq!(
+            (flags.job_time, flags.proxy_host.as_deref()),
+            (7, Some("p"))
+        );
+        let short = [
+            "jobs-mqtt5",
+            "--end",
+            "h",
+            "--cert",
+            "c",
+            "--k",
+            "k",
+            "--thing",
+            "t",
+            "--job",
+            "1",
+        ];
+        let flags = Flags::try_parse_from(short).unwrap();
+        assert_eq!(
+            (
+                flags.endpoint.as_str(),
+                flags.thing_name.as_str(),
+                flags.job_time
+            ),
+            ("h", "t", 1)
+        );
+        assert!(
+            parse(&["--c", "x"]).is_err(),
+            "--cert, --ca_file or --client_id?"
+        );
+    }
+
+    #[test]
+    fn what_aws_would_refuse_is_refused_with_what_is_allowed() {
+        let long = "x".repeat(129);
+        for (flag, value, words) in [
+            (
+                "--thing_name",
+                "a b",
+                "1 to 128 letters, digits, ':', '_' and '-'",
+            ),
+            ("--thing_name", &long, "1 to 128 letters"),
+            ("--client_id", "", "1 to 128 bytes"),
+            ("--client_id", "a#", "no '#' or '+'"),
+            ("--port", "0", "0 is not in 1..=65535"),
+            ("--port", "65536", "1..=65535"),
+            (
+                "--endpoint",
+                "https://x.amazonaws.com",
+                "without 'https://'",
+            ),
+            ("--endpoint", "x.amazonaws.com/", "without a path"),
+            ("--endpoint", "x.amazonaws.com:8883", "--port"),
+            ("--endpoint", "a b", "letters, digits"),
+            ("--mqtt_version", "3", "MQTT5 only"),
+            ("--job_time", "1.5", "invalid digit"),
+        ] {
+            let usual = [
+                "endpoint",
+                "example.com",
+                "cert",
+                "c",
+                "key",
+                "k",
+                "thing_name",
+                "t",
+            ];
+            let mut args = vec!["jobs-mqtt5".to_owned(), flag.to_owned(), value.to_owned()];
+            for pair in usual.chunks(2).filter(|pair| !flag.ends_with(pair[0])) {
+                args.extend([format!("--{}", pair[0]), pair[1].to_owned()]);
+            }
+            let error = Flags::try_parse_from(args).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(words), "{flag} {value}: {error}");
+        }
+    }
+}

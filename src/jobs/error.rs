@@ -1,0 +1,56 @@
+//! Why a request came to nothing.
+
+use super::model::Rejection;
+use super::topics::Operation;
+use crate::mqtt::PublishError;
+use crate::text::printable;
+
+/// Why a request came to nothing.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RequestError {
+    /// The service rejected it, and would reject it again.
+    #[error("{}", rejected(*operation, rejection))]
+    Rejected {
+        /// What was asked.
+        operation: Operation,
+        /// The service's answer.
+        rejection: Rejection,
+    },
+    /// It was asked several times, and no useful answer came.
+    #[error("{operation} was asked {tries} times without success. The last time, {problem}")]
+    Unanswered {
+        /// What was asked.
+        operation: Operation,
+        /// How often.
+        tries: u32,
+        /// What went wrong last, as half a sentence.
+        problem: String,
+    },
+    /// It could not be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+impl RequestError {
+    /// Whether the program can't go on: the policy forbids what it lives on, or the connection has
+    /// ended for good. Everything else concerns one request.
+    pub fn is_fatal(&self) -> bool {
+        use PublishError as P;
+        matches!(self, Self::Publish(P::NotAuthorized { .. } | P::Ended))
+    }
+}
+
+/// In the words of the Python sample, with where the execution stands.
+fn rejected(operation: Operation, rejection: &Rejection) -> String {
+    let code = rejection.code.to_string();
+    let mut words = format!(
+        "{operation} was rejected with code:'{}' message:'{}'",
+        printable(&code),
+        printable(&rejection.message)
+    );
+    if let Some(state) = &rejection.execution_state {
+        let status = state.status.to_string();
+        words += &format!("; the job execution is {} now", printable(&status));
+    }
+    words
+}

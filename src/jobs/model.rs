@@ -1,0 +1,240 @@
+//! What the Jobs service says: its replies, its event and its errors, as AWS names them.
+//!
+//! The types are lenient where the service may grow (unknown fields, statuses and error codes are
+//! taken as they come) and strict where the program relies on a value.
+//! See <https://docs.aws.amazon.com/iot/latest/developerguide/jobs-mqtt-https-api.html>.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::timestamp::{self, Timestamp};
+
+/// Where a job execution stands.
+///
+/// `QUEUED → IN_PROGRESS → SUCCEEDED | FAILED | REJECTED` is the device's part; the service moves
+/// an execution to `TIMED_OUT`, `CANCELED` or `REMOVED`.
+/// See <https://docs.aws.amazon.com/iot/latest/developerguide/iot-jobs-lifecycle.html>.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs)] // the names say it
+pub enum JobStatus {
+    Queued,
+    InProgress,
+    Succeeded,
+    Failed,
+    Rejected,
+    TimedOut,
+    Canceled,
+    Removed,
+    /// A status that this program does not know yet.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl fmt::Display for JobStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Queued => "QUEUED",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::Rejected => "REJECTED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Canceled => "CANCELED",
+            Self::Removed => "REMOVED",
+            Self::Other(status) => status,
+        })
+    }
+}
+
+/// Notes on an execution that the device and the cloud share: names of up to 128 characters, values
+/// of up to 1,024.
+pub type StatusDetails = BTreeMap<String, String>;
+
+/// One line of the list of pending job executions.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobExecutionSummary {
+    /// The job's name: letters, digits, `-` and `_`, at most 64.
+    pub job_id: String,
+    /// When the job was queued for this thing.
+    #[serde(default, deserialize_with = "timestamp::lenient")]
+    pub queued_at: Option<Timestamp>,
+    /// When the execution was started, if it was.
+    #[serde(default, deserialize_with = "timestamp::lenient")]
+    pub started_at: Option<Timestamp>,
+    /// When anything of it last changed.
+    #[serde(default, deserialize_with = "timestamp::lenient")]
+    pub last_updated_at: Option<Timestamp>,
+}
+
+/// All about one job execution: one job, on this thing.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobExecution {
+    /// The job's name: letters, digits, `-` and `_`, at most 64.
+    pub job_id: String,
+    /// The thing it is for. The client drops a reply that names another thing.
+    #[serde(default)]
+    pub thing_name: Option<String>,
+    /// What to do, as whoever made the job wrote it: any JSON, up to 32 KiB. `null` where the
+    /// request asked to leave it out.
+    #[serde(default)]
+    pub job_document: Value,
+    /// Where the execution stands.
+    pub status: JobStatus,
+    /// Notes shared with the cloud.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub status_details: StatusDetails,
+    /// When the job was queued for this thing.
+    #[serde(default, deserialize_with = "timestamp::lenient")]
+    pub queued_at: Option<Timestamp>,
+    /// When the execution was started, if it was.
+    #[serde(default, deserialize_with = "timestamp::lenient")]
+    pub started_at: Option<Timestamp>,
+    /// When anything of it last changed.
+    #[serde(default, deserialize_with = "timestamp::lenient")]
+    pub last_updated_at: Option<Timestamp>,
+    /// Goes up by one with every change. An update that expects another version is refused.
+    pub version_number: i64,
+    /// Which try of the job on this thing it is: the service can retry what failed or timed out.
+    pub execution_number: i64,
+    /// Seconds until the service gives it up as `TIMED_OUT`, if a timeout is set for it.
+    #[serde(default)]
+    pub approximate_seconds_before_timed_out: Option<i64>,
+}
+
+/// The reply to `GetPendingJobExecutions`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingJobExecutions {
+    /// Started, and not ended yet.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub in_progress_jobs: Vec<JobExecutionSummary>,
+    /// Not started yet.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub queued_jobs: Vec<JobExecutionSummary>,
+}
+
+/// The reply to `StartNextPendingJobExecution`, and the event `NextJobExecutionChanged`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct NextExecution {
+    /// The first in line. `None` when nothing is pending: the service then leaves it out, or sends
+    /// an empty object.
+    #[serde(default, deserialize_with = "empty_is_none")]
+    pub execution: Option<JobExecution>,
+}
+
+/// The reply to `DescribeJobExecution`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct DescribedExecution {
+    /// The execution. `None` when `$next` was asked for and nothing is pending.
+    #[serde(default, deserialize_with = "empty_is_none")]
+    pub execution: Option<JobExecution>,
+}
+
+/// The reply to `UpdateJobExecution`, as far as a device needs it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdatedExecution {
+    /// The execution's state after the update, where the request asked for it.
+    #[serde(default, deserialize_with = "empty_is_none")]
+    pub execution_state: Option<ExecutionState>,
+}
+
+/// Where an execution stands, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutionState {
+    /// Where it stands.
+    pub status: JobStatus,
+    /// Notes shared with the cloud.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub status_details: StatusDetails,
+    /// Its version now.
+    #[serde(default)]
+    pub version_number: Option<i64>,
+}
+
+/// What the service sends on a `/rejected` topic (AWS calls it `ErrorResponse`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rejection {
+    /// Why, as a word for programs.
+    pub code: ErrorCode,
+    /// Why, as a sentence for people.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub message: String,
+    /// Where the execution stands; with `InvalidStateTransition` and `VersionMismatch`.
+    #[serde(default, deserialize_with = "empty_is_none")]
+    pub execution_state: Option<ExecutionState>,
+}
+
+/// Why the service rejected a request.
+///
+/// See <https://docs.aws.amazon.com/iot/latest/developerguide/jobs-api.html#jobs-mqtt-error-response>.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the service's own names
+pub enum ErrorCode {
+    InvalidTopic,
+    InvalidJson,
+    InvalidRequest,
+    InvalidStateTransition,
+    ResourceNotFound,
+    VersionMismatch,
+    InternalError,
+    RequestThrottled,
+    TerminalStateReached,
+    /// A code that this program does not know yet.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl ErrorCode {
+    /// Whether the same request may be accepted a little later.
+    ///
+    /// An unknown code counts as passing: the tries are limited, and giving a job up is not undone.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::InternalError | Self::RequestThrottled | Self::Other(_)
+        )
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Other(code) => f.write_str(code),
+            known => write!(f, "{known:?}"), // the variants carry the service's own names
+        }
+    }
+}
+
+/// `null` for the default: some tools write it for what is not there.
+fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// `null` and `{}` for `None`.
+fn empty_is_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Object(fields) if fields.is_empty() => Ok(None),
+        value => serde_json::from_value(value)
+            .map(Some)
+            .map_err(D::Error::custom),
+    }
+}

@@ -1,0 +1,20 @@
+//! The library behind `jobs-mqtt5`, laid out in rooms; each knows only those above it:
+//!
+//! - [`cli`]: the flags
+//! - [`tls`]: PEM files to a TLS configuration, and what is wrong with them
+//! - [`mqtt`]: one MQTT5 connection, kept up
+//! - [`jobs`]: the Jobs service as typed requests, replies and events
+//! - [`sample`]: the story, and the place for your own work
+//!
+//! Beside them: [`story`] (what is told), [`log`] (what is logged), [`text`] (safe to show), [`stop`]
+//! (signals).
+
+pub mod cli;
+pub mod jobs;
+pub mod log;
+pub mod mqtt;
+pub mod sample;
+pub mod stop;
+pub mod story;
+pub mod text;
+pub mod tls;

@@ -1,0 +1,135 @@
+//! How long to wait before the next try: exponential backoff with full jitter.
+//!
+//! When a network comes back, all its devices come back at once. Waits that double keep them from
+//! hammering a service that is down; *full* jitter (a wait drawn evenly from zero to the doubled
+//! bound) spreads them out, so that the service meets a slope and not a wall. See
+//! <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
+
+use std::time::Duration;
+
+/// The schedule of waits, and how far down it we are.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    base: Duration,
+    cap: Duration,
+    failures: u32,
+    random: fastrand::Rng,
+}
+
+impl Backoff {
+    /// Waits of up to `base` at first, then of up to twice that, and so on, never over `cap`.
+    pub fn new(base: Duration, cap: Duration) -> Self {
+        Self {
+            base,
+            cap,
+            failures: 0,
+            random: fastrand::Rng::new(),
+        }
+    }
+
+    /// The same waits again for the same seed: for tests and simulations.
+    pub fn seeded(self, seed: u64) -> Self {
+        Self {
+            random: fastrand::Rng::with_seed(seed),
+            ..self
+        }
+    }
+
+    /// How long to wait after one more failure.
+    pub fn next_wait(&mut self) -> Duration {
+        let bound = self.bound();
+        self.failures = self.failures.saturating_add(1);
+        bound.mul_f64(self.random.f64())
+    }
+
+    /// The longest that the next wait can be: `base × 2^failures`, at most `cap`.
+    pub fn bound(&self) -> Duration {
+        let doubled = 2u32
+            .checked_pow(self.failures)
+            .and_then(|times| self.base.checked_mul(times));
+        doubled.map_or(self.cap, |bound| bound.min(self.cap))
+    }
+
+    /// How many failures there were since the last success.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Back to the base: things are well again.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: Duration = Duration::from_secs(1);
+    const CAP: Duration = Duration::from_secs(120);
+
+    #[test]
+    fn the_bound_doubles_up_to_the_cap_and_stays_there() {
+        let mut backoff = Backoff::new(BASE, CAP);
+        let mut bounds = Vec::new();
+        for _ in 0..100 {
+            bounds.push(backoff.bound().as_secs());
+            backoff.next_wait();
+        }
+        assert_eq!(bounds[..9], [1, 2, 4, 8, 16, 32, 64, 120, 120]);
+        assert_eq!(bounds[99], 120);
+    }
+
+    #[test]
+    fn each_wait_is_drawn_evenly_from_zero_to_the_bound() {
+        let mut shares = Vec::new();
+        for seed in 0..1_000 {
+            let mut backoff = Backoff::new(BASE, CAP).seeded(seed);
+            for _ in 0..5 {
+                backoff.next_wait();
+            }
+            let bound = backoff.bound();
+            shares.push(backoff.next_wait().as_secs_f64() / bound.as_secs_f64());
+        }
+        assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
+        for tenth in 0..10 {
+            let low = f64::from(tenth) / 10.0;
+            let drawn = shares
+                .iter()
+                .filter(|share| (low..low + 0.1).contains(*share))
+                .count();
+            assert!(
+                (60..=140).contains(&drawn),
+                "{drawn} of 1,000 in {low}..{}",
+                low + 0.1
+            );
+        }
+    }
+
+    #[test]
+    fn waits_are_neither_constant_nor_linear() {
+        let mean = |failures: u32| -> f64 {
+            let waits = (0..500).map(|seed| {
+                let mut backoff = Backoff::new(BASE, CAP).seeded(seed);
+                (0..failures).for_each(|_| drop(backoff.next_wait()));
+                backoff.next_wait().as_secs_f64()
+            });
+            waits.sum::<f64>() / 500.0
+        };
+        for failures in 0..6 {
+            let growth = mean(failures + 1) / mean(failures);
+            assert!(
+                (1.7..2.3).contains(&growth),
+                "{growth} after {failures} failures"
+            );
+        }
+    }
+
+    #[test]
+    fn a_reset_goes_back_to_the_base() {
+        let mut backoff = Backoff::new(BASE, CAP);
+        (0..9).for_each(|_| drop(backoff.next_wait()));
+        backoff.reset();
+        assert_eq!(backoff.bound(), BASE);
+    }
+}

@@ -1,0 +1,428 @@
+//! The task that owns the connection, and goes from one to the next.
+//!
+//! rumqttc's `EventLoop::poll` must not be cancelled while it works, so it has this task to itself.
+//! What rumqttc leaves to us is here: backoff, time limits for acknowledgements and PINGRESP, the
+//! SUBSCRIBE of a new session, and a tidy state for the next connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, ConnectProperties, Filter, Packet, Publish, SubAck, SubscribeReasonCode,
+};
+use rumqttc::v5::{
+    AsyncClient, ConnectionError, EventLoop, MqttOptions, Proxy, ProxyAuth, ProxyType, Request,
+    StateError,
+};
+use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::outbox::{Outbox, PLACES};
+use super::pace::Pace;
+use super::{Event, Failure, Options, Status, reason};
+use crate::text::printable;
+
+/// Received packets may have this many bytes: 128 KiB of payload, AWS IoT Core's limit, and a topic.
+const MAX_PACKET_SIZE: u32 = 150 * 1024;
+/// AWS IoT Core's Receive Maximum. Without this limit rumqttc sets 14 MB aside for 65,535 packets.
+const MAX_IN_FLIGHT: u16 = 100;
+/// rumqttc takes no keep alive below this.
+const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// A DISCONNECT that can't be sent in this time is left unsaid.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
+
+pub(super) struct Link {
+    options: Options,
+    requests: AsyncClient,
+    event_loop: EventLoop,
+    outbox: Arc<Outbox>,
+    pace: Arc<Pace>,
+    events: mpsc::Sender<Event>,
+    status: watch::Sender<Status>,
+    stop: watch::Receiver<bool>,
+    /// When the connection under way was accepted.
+    connected_at: Option<Instant>,
+    /// Whether the server has granted the filters in the session that it keeps for us.
+    subscribed: bool,
+    /// Since when a SUBACK is awaited.
+    subscribing: Option<Instant>,
+    /// Since when a PINGRESP is awaited.
+    pinging: Option<Instant>,
+    /// Since when a DISCONNECT waits to be sent.
+    leaving: Option<Instant>,
+}
+
+/// How a connection ended.
+enum End {
+    /// As asked.
+    Stopped,
+    /// Of itself.
+    Failed(Failure),
+}
+
+impl Link {
+    pub fn new(
+        options: Options,
+        events: mpsc::Sender<Event>,
+        status: watch::Sender<Status>,
+        stop: watch::Receiver<bool>,
+        pace: Arc<Pace>,
+    ) -> (Self, Arc<Outbox>) {
+        let (requests, event_loop) = new_session(&options);
+        let outbox = Arc::new(Outbox::new(requests.clone()));
+        let link = Self {
+            options,
+            requests,
+            event_loop,
+            outbox: Arc::clone(&outbox),
+            pace,
+            events,
+            status,
+            stop,
+            connected_at: None,
+            subscribed: false,
+            subscribing: None,
+            pinging: None,
+            leaving: None,
+        };
+        (link, outbox)
+    }
+
+    /// Connects, and connects again, until it is over.
+    pub async fn run(mut self) {
+        let outcome = self.keep_up().await;
+        self.outbox.forget(self.requests.clone()); // nobody waits for what can't come any more
+        let _ = self.events.send(Event::Ended(outcome)).await;
+    }
+
+    async fn keep_up(&mut self) -> Result<(), Failure> {
+        let mut backoff = self.options.backoff.clone();
+        let mut was_connected = false;
+        loop {
+            let end = self.one_connection().await;
+            let lasted = self.connected_at.take().map(|since| since.elapsed());
+            self.status.send_modify(|status| status.online = false);
+            let failure = match end {
+                End::Stopped => return Ok(()),
+                End::Failed(failure) => failure,
+            };
+            was_connected |= lasted.is_some();
+            if !failure.is_passing(was_connected) {
+                return Err(failure);
+            }
+            if lasted.is_some_and(|lasted| lasted >= self.options.stable_after) {
+                backoff.reset();
+            }
+            let wait = backoff.next_wait();
+            if self.options.tries == Some(backoff.failures()) {
+                return Err(failure);
+            }
+            warn!(?wait, tries = backoff.failures(), "{failure}");
+            if self
+                .events
+                .send(Event::Interrupted { failure, wait })
+                .await
+                .is_err()
+            {
+                return Ok(()); // nobody is interested any more
+            }
+            tokio::select! {
+                () = sleep(wait) => {}
+                _ = self.stop.wait_for(|stop| *stop) => return Ok(()),
+            }
+        }
+    }
+
+    /// From the connect to the loss of one connection.
+    async fn one_connection(&mut self) -> End {
+        let end = loop {
+            let deadline = self.deadline();
+            let event = tokio::select! {
+                event = self.event_loop.poll() => event,
+                // From here on, each branch gives this connection up, or is about to: so it does no
+                // harm that it cancels `poll`.
+                failure = overdue(deadline, &self.options) => match self.leaving {
+                    Some(_) => break End::Stopped,
+                    None => break End::Failed(failure),
+                },
+                _ = self.stop.wait_for(|stop| *stop), if self.leaving.is_none() => {
+                    if self.connected_at.is_none() || self.requests.try_disconnect().is_err() {
+                        break End::Stopped;
+                    }
+                    self.leaving = Some(Instant::now());
+                    continue;
+                }
+            };
+            let end = match event {
+                Ok(event) => self.take(event).await,
+                Err(error) => Some(self.fail(error).await),
+            };
+            if let Some(end) = end {
+                break end;
+            }
+        };
+        self.outbox.close();
+        self.tidy_up();
+        end
+    }
+
+    /// When the first answer that is waited for is overdue.
+    fn deadline(&self) -> Option<(Instant, Overdue)> {
+        let options = &self.options;
+        let half_a_keep_alive = self.event_loop.options.keep_alive() / 2;
+        [
+            self.leaving
+                .map(|since| (since + FAREWELL_LIMIT, Overdue::Disconnect)),
+            self.pinging
+                .map(|since| (since + half_a_keep_alive, Overdue::Pingresp)),
+            self.subscribing
+                .map(|since| (since + options.ack_limit, Overdue::Suback)),
+            self.outbox
+                .oldest()
+                .map(|since| (since + options.ack_limit, Overdue::Puback)),
+        ]
+        .into_iter()
+        .flatten()
+        .min_by_key(|(at, _)| *at)
+    }
+
+    /// Takes what happened on the connection. `Some` if it is the end of it.
+    async fn take(&mut self, event: rumqttc::v5::Event) -> Option<End> {
+        use rumqttc::v5::Event::{Incoming, Outgoing as Sent};
+        match event {
+            Incoming(Packet::ConnAck(connack)) => return self.welcome(&connack).await,
+            Incoming(Packet::SubAck(suback)) => return self.subscribed(&suback),
+            Incoming(Packet::PubAck(puback)) => {
+                self.outbox.acknowledged(puback.pkid, puback.reason)
+            }
+            Incoming(Packet::PingResp(_)) => self.pinging = None,
+            Incoming(Packet::Publish(publish)) => return self.deliver(publish).await,
+            Sent(Outgoing::Publish(packet_id)) => self.outbox.sent(packet_id),
+            Sent(Outgoing::AwaitAck(_)) => self.outbox.held_back(),
+            Sent(Outgoing::PingReq) => self.pinging = Some(Instant::now()),
+            Sent(Outgoing::Disconnect) if self.leaving.is_some() => return Some(End::Stopped),
+            _ => {}
+        }
+        None
+    }
+
+    /// CONNACK: subscribes if the session is a new one, and opens the outbox.
+    async fn welcome(&mut self, connack: &ConnAck) -> Option<End> {
+        let session_present = connack.session_present;
+        info!(session_present, "connected");
+        self.connected_at = Some(Instant::now());
+        self.event_loop.options.set_clean_start(false); // from now on, we have a session to resume
+        let properties = connack.properties.as_ref();
+        if properties.and_then(|limits| limits.server_keep_alive) == Some(0) {
+            // The server wants no keep alive. rumqttc would take that for a ping without pause.
+            let keep_alive = self.options.keep_alive.max(SHORTEST_KEEP_ALIVE);
+            self.event_loop.options.set_keep_alive(keep_alive);
+        }
+        if session_present {
+            self.pace.spend(self.event_loop.pending.len() as u32);
+        } else {
+            self.outbox.forget(self.requests.clone());
+            self.subscribed = false;
+        }
+        if !self.subscribed {
+            let filters = self
+                .options
+                .filters
+                .iter()
+                .map(|path| Filter::new(path, QoS::AtLeastOnce));
+            if !self.options.filters.is_empty() && self.requests.try_subscribe_many(filters).is_ok()
+            {
+                self.subscribing = Some(Instant::now());
+            }
+        }
+        self.outbox
+            .open(properties.and_then(|limits| limits.max_packet_size));
+        self.status.send_modify(|status| {
+            status.online = true;
+            status.sessions += u64::from(!session_present || status.sessions == 0);
+        });
+        self.tell(Event::Connected { session_present }).await
+    }
+
+    /// SUBACK: one reason code for each filter, in their order.
+    fn subscribed(&mut self, suback: &SubAck) -> Option<End> {
+        self.subscribing = None;
+        let granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+        self.subscribed = suback.return_codes.len() == self.options.filters.len()
+            && suback.return_codes.iter().all(granted);
+        if self.subscribed {
+            return None;
+        }
+        let codes = suback.return_codes.iter().zip(&self.options.filters);
+        let refused: Vec<_> = codes.filter(|(code, _)| !granted(code)).collect();
+        let denied = |code| code == SubscribeReasonCode::NotAuthorized;
+        Some(End::Failed(
+            match refused.iter().find(|(code, _)| denied(**code)) {
+                Some((_, filter)) => subscribe_denied(filter, refused.len()),
+                None => Failure::passing(match refused.first() {
+                    Some((code, filter)) => format!(
+                        "The server refused the subscription to {}: SUBACK {}.",
+                        printable(filter),
+                        reason::of_suback(**code)
+                    ),
+                    None => "The server's SUBACK does not fit our SUBSCRIBE.".to_owned(),
+                }),
+            },
+        ))
+    }
+
+    /// A message for us.
+    async fn deliver(&mut self, publish: Publish) -> Option<End> {
+        match String::from_utf8(publish.topic.to_vec()) {
+            Ok(topic) => {
+                self.tell(Event::Message {
+                    topic,
+                    payload: publish.payload,
+                })
+                .await
+            }
+            Err(_) => {
+                debug!("ignored a message whose topic is not UTF-8");
+                None
+            }
+        }
+    }
+
+    async fn tell(&mut self, event: Event) -> Option<End> {
+        // Without a listener, there is nobody to keep a connection for.
+        self.events.send(event).await.err().map(|_| End::Stopped)
+    }
+
+    /// Takes the error that ends this connection, after what still came before it.
+    async fn fail(&mut self, error: ConnectionError) -> End {
+        while let Some(event) = self.event_loop.state.events.pop_front() {
+            if let Some(End::Stopped) = self.take(event).await {
+                return End::Stopped;
+            }
+        }
+        if self.leaving.is_some() {
+            return End::Stopped;
+        }
+        let failure = Failure::of(&error, &self.options, self.connected_at.is_some());
+        if let ConnectionError::MqttState(
+            StateError::Unsolicited(_)
+            | StateError::CollisionTimeout
+            | StateError::OutgoingPacketTooLarge { .. }
+            | StateError::InvalidState
+            | StateError::InvalidAlias { .. },
+        ) = error
+        {
+            // The books of the two sides differ, or hold a packet that can't be sent. To resume this
+            // session would fail in the same way, so a new one is begun.
+            (self.requests, self.event_loop) = new_session(&self.options);
+            self.outbox.forget(self.requests.clone());
+            self.subscribed = false;
+        }
+        End::Failed(failure)
+    }
+
+    /// Leaves rumqttc's queue as the next connection needs it: first what was sent and not
+    /// acknowledged, marked as a duplicate (MQTT5, section 4.4), then what was never sent.
+    fn tidy_up(&mut self) {
+        self.subscribing = None;
+        self.pinging = None;
+        self.event_loop.clean();
+        let mut again = Vec::new();
+        let mut first_time = Vec::new();
+        if let Some(mut held) = self.event_loop.state.collision.take() {
+            // rumqttc would hold this one back for ever, and all others with it.
+            held.pkid = 0;
+            first_time.push(Request::Publish(held));
+            self.outbox.unhold();
+        }
+        for request in self.event_loop.pending.drain(..) {
+            match request {
+                Request::Publish(publish) if publish.pkid == 0 => {
+                    first_time.push(Request::Publish(publish));
+                }
+                Request::Publish(mut publish) => {
+                    publish.dup = true;
+                    again.push(Request::Publish(publish));
+                }
+                _ => {} // a SUBSCRIBE is made anew where it is needed
+            }
+        }
+        again.append(&mut first_time);
+        self.event_loop.pending = again.into();
+    }
+}
+
+/// An answer that did not come in time.
+#[derive(Clone, Copy)]
+enum Overdue {
+    Disconnect,
+    Pingresp,
+    Suback,
+    Puback,
+}
+
+/// Waits for the deadline; for ever without one.
+async fn overdue(deadline: Option<(Instant, Overdue)>, options: &Options) -> Failure {
+    let Some((at, what)) = deadline else {
+        return std::future::pending().await;
+    };
+    sleep_until(at).await;
+    let packet = match what {
+        Overdue::Disconnect | Overdue::Pingresp => "PINGREQ",
+        Overdue::Suback => "SUBSCRIBE",
+        Overdue::Puback => "PUBLISH",
+    };
+    Failure::passing(format!(
+        "{} did not answer a {packet} in time, so the connection is given up for a new one.",
+        options.address()
+    ))
+}
+
+/// SUBACK 0x87: names what is missing in the policy as one would write it there.
+fn subscribe_denied(filter: &str, refused: usize) -> Failure {
+    let filter = printable(filter);
+    let others = match refused {
+        1 => String::new(),
+        more => format!(" ({} more filters were refused)", more - 1),
+    };
+    Failure::lasting(format!(
+        "The server refused the subscription to {filter}: SUBACK 0x87 (not authorized){others}. Add \
+         to the policy of your certificate: allow iot:Subscribe on \
+         arn:aws:iot:REGION:ACCOUNT:topicfilter/{} (policy.json has it for every filter).",
+        filter.replace('+', "*")
+    ))
+}
+
+/// rumqttc, set up for AWS IoT Core, with nothing under way.
+fn new_session(options: &Options) -> (AsyncClient, EventLoop) {
+    let mut mqtt = MqttOptions::new(&options.client_id, &options.endpoint, options.port);
+    let tls = TlsConfiguration::Rustls(Arc::clone(&options.tls));
+    mqtt.set_transport(Transport::tls_with_config(tls))
+        .set_clean_start(true)
+        .set_keep_alive(options.keep_alive.max(SHORTEST_KEEP_ALIVE))
+        .set_connection_timeout(options.connect_limit.as_secs().max(1))
+        .set_outgoing_inflight_upper_limit(MAX_IN_FLIGHT)
+        .set_connect_properties(ConnectProperties {
+            session_expiry_interval: u32::try_from(options.session_expiry.as_secs()).ok(),
+            max_packet_size: Some(MAX_PACKET_SIZE),
+            // No topic_alias_max: rumqttc would leave it to us to resolve the server's aliases.
+            ..ConnectProperties::new()
+        });
+    if let Some((host, port)) = &options.proxy {
+        mqtt.set_proxy(Proxy {
+            ty: ProxyType::Http,
+            auth: ProxyAuth::None,
+            addr: host.clone(),
+            port: *port,
+        });
+    }
+    // Room for every place in the outbox, a SUBSCRIBE and a DISCONNECT.
+    let (requests, mut event_loop) = AsyncClient::new(mqtt, PLACES + 2);
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true); // small packets are not to wait for acknowledgements
+    event_loop.options.set_network_options(network);
+    (requests, event_loop)
+}

@@ -1,0 +1,108 @@
+//! Hears what comes unasked: news of the connection, and of the job that is next.
+
+use std::cell::RefCell;
+
+use tokio::sync::{mpsc, watch};
+
+use super::SampleError;
+use crate::jobs::Event;
+use crate::story::Story;
+use crate::text::printable;
+
+/// A hint that there may be something to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Hint {
+    /// None so far, or: nothing is pending.
+    None,
+    /// This execution (job id and execution number) is the first in line.
+    Next((String, i64)),
+    /// Nobody knows: ask.
+    AskAgain,
+}
+
+/// Tells what it hears, and passes hints on.
+pub(super) struct Listener {
+    story: Story,
+    hint: watch::Sender<Hint>,
+    trouble: RefCell<Trouble>,
+}
+
+/// What was told of the connection.
+#[derive(Default)]
+struct Trouble {
+    was_connected: bool,
+    told: Option<String>,
+}
+
+impl Listener {
+    pub fn new(story: Story, hint: watch::Sender<Hint>) -> Self {
+        Self {
+            story,
+            hint,
+            trouble: RefCell::default(),
+        }
+    }
+
+    /// Listens until the connection has ended for good.
+    pub async fn listen(&self, events: &mut mpsc::Receiver<Event>) -> SampleError {
+        while let Some(event) = events.recv().await {
+            match event {
+                Event::Connected { .. } => self.connected(),
+                Event::Interrupted { failure, .. } => self.interrupted(failure.to_string()),
+                Event::NextJobExecutionChanged(None) => {
+                    self.story.tell(format_args!(
+                        "Received Next Job Execution Changed event: None. Waiting for further jobs..."
+                    ));
+                    self.hint.send_replace(Hint::None);
+                }
+                Event::NextJobExecutionChanged(Some(execution)) => {
+                    self.story.tell(format_args!(
+                        "Received Next Job Execution Changed event. job_id:{} job_document:{}",
+                        printable(&execution.job_id),
+                        printable(&execution.job_document.to_string())
+                    ));
+                    self.hint
+                        .send_replace(Hint::Next((execution.job_id, execution.execution_number)));
+                }
+                Event::Ended(Err(failure)) => return SampleError::Connection(failure),
+                Event::Ended(Ok(())) => break,
+            }
+        }
+        SampleError::Ended
+    }
+
+    /// Whatever was known of the queue may be out of date.
+    pub fn ask_again(&self) {
+        self.hint.send_replace(Hint::AskAgain);
+    }
+
+    /// The first connection belongs to the story; a later one is news only after a trouble told.
+    fn connected(&self) {
+        let mut trouble = self.trouble.borrow_mut();
+        if !trouble.was_connected {
+            trouble.was_connected = true;
+            for line in [
+                "Lifecycle Connection Success",
+                "Connected!",
+                "Subscribing to Next Changed events...",
+                "Subscribing to Start responses...",
+                "Subscribing to Update responses...",
+            ] {
+                self.story.tell(format_args!("{line}"));
+            }
+        } else if trouble.told.is_some() {
+            self.story.warn(format_args!("The connection is back."));
+        }
+        trouble.told = None;
+    }
+
+    /// Each cause is told once, however often it comes back before there is a connection again.
+    fn interrupted(&self, cause: String) {
+        let mut trouble = self.trouble.borrow_mut();
+        if trouble.told.as_ref() != Some(&cause) {
+            self.story
+                .warn(format_args!("{cause} Trying again, with growing pauses."));
+            trouble.told = Some(cause);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What the sample needs to know before it starts, and how it can fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::Flags;
+use crate::jobs::{Patience, RequestError};
+use crate::mqtt;
+use crate::story::Story;
+use crate::tls::{self, Files, TlsError};
+
+/// In CI mode, a connection that can't be made is given up after so many tries.
+const TRIES_IN_CI: u32 = 5;
+
+/// What the sample needs to know before it starts.
+#[derive(Clone)]
+pub struct Settings {
+    /// What to connect to, and as whom.
+    pub mqtt: mqtt::Options,
+    /// The thing whose jobs are to be done.
+    pub thing_name: String,
+    /// How long to wait for replies.
+    pub patience: Patience,
+    /// Whether to end after the list.
+    pub ci: bool,
+    /// After so long a time without a job, the service is asked again: an event may have been lost.
+    pub idle_limit: Duration,
+}
+
+impl Settings {
+    /// Idle for 15 minutes, and the service is asked again.
+    pub const IDLE_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+    /// As the flags say. Reads the certificate files, and warns of a key that others can read.
+    ///
+    /// # Errors
+    /// If a file can't be used.
+    pub fn from_flags(flags: &Flags, story: &Story) -> Result<Self, TlsError> {
+        let files = Files {
+            cert: flags.cert.clone(),
+            key: flags.key.clone(),
+            ca: flags.ca_file.clone(),
+        };
+        let tls = Arc::new(tls::client_config(&files, flags.port)?);
+        if let Some(warning) = tls::key_file_warning(&flags.key) {
+            story.warn(format_args!("{warning}"));
+        }
+        let mut mqtt = mqtt::Options::new(&flags.endpoint, flags.port, &flags.client_id, tls);
+        mqtt.proxy = flags.proxy();
+        let ci = flags.is_ci.is_some();
+        mqtt.tries = ci.then_some(TRIES_IN_CI);
+        Ok(Self {
+            mqtt,
+            thing_name: flags.thing_name.clone(),
+            patience: Patience::default(),
+            ci,
+            idle_limit: Self::IDLE_LIMIT,
+        })
+    }
+}
+
+/// Why the sample ended otherwise than asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SampleError {
+    /// A file can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There is no connection, and waiting won't bring one about.
+    #[error(transparent)]
+    Connection(mqtt::Failure),
+    /// A request without which there is no going on came to nothing.
+    #[error("{0}")]
+    Request(#[from] RequestError),
+    /// CI mode wants at least one pending job.
+    #[error(
+        "No job is queued for this thing, and CI mode (--is_ci) wants one. Create one first: see \
+         \"On AWS\" in the README."
+    )]
+    NoJobInCi,
+    /// The task that keeps the connection has ended without a word.
+    #[error("The connection has ended for an unknown reason. Run with --verbosity Debug for more.")]
+    Ended,
+    /// The operating system does not let the program listen for signals.
+    #[error("Signals can't be listened for: {0}.")]
+    Signals(#[from] std::io::Error),
+}
