@@ -42,7 +42,7 @@ pub fn work(_execution: &JobExecution, job_time: Duration) -> Result<(), String>
 /// Some work, as [`run`] takes it: from an execution to success or the reason of the failure.
 pub type Work = Arc<dyn Fn(&JobExecution) -> Result<(), String> + Send + Sync>;
 
-/// Does jobs until `stop` resolves (to what ended it, such as "Ctrl-C").
+/// Does jobs until `stop` resolves, to the reason in words.
 ///
 /// # Errors
 /// What ended it otherwise, in words for the user: a connection that no waiting brings about, a
@@ -67,7 +67,7 @@ pub async fn run(
         &settings.thing_name,
         settings.patience.clone(),
     );
-    let listener = Listener::new(story.clone(), hint);
+    let mut listener = Listener::new(story.clone(), hint.clone());
     let device = Device {
         jobs,
         story: story.clone(),
@@ -80,8 +80,8 @@ pub async fn run(
     let outcome = tokio::select! {
         biased;
         failed = listener.listen(&mut events) => Err(failed),
-        ended = device.do_jobs(hints, &listener) => ended,
-        signal = stop => Ok(Some(device.interrupted_by(signal))),
+        ended = device.do_jobs(hints, &hint) => ended,
+        why = stop => Ok(Some(device.stopped(why))),
     };
     match &outcome {
         Ok(Some(why)) => story.tell(format_args!("Exiting Sample: {why}")),
@@ -129,19 +129,20 @@ impl Device {
     async fn do_jobs(
         &self,
         hints: watch::Receiver<Hint>,
-        listener: &Listener,
+        hint: &watch::Sender<Hint>,
     ) -> Result<Option<String>, SampleError> {
         let session = self.jobs.session();
         let pending = self.list_pending().await?;
         if self.ci {
-            self.describe(&pending).await?;
-            return self.end_ci(&pending);
+            let none_pending = pending.is_empty();
+            self.describe(pending).await?;
+            return self.end_ci(none_pending);
         }
         // None of these waits for another: the descriptions and the first start leave together.
         tokio::try_join!(
-            self.describe(&pending),
+            self.describe(pending),
             self.do_one_after_another(hints),
-            self.list_again_in_each_new_session(session, listener),
+            self.list_again_in_each_new_session(session, hint),
         )?;
         Ok(None)
     }
@@ -180,12 +181,15 @@ impl Device {
     }
 
     /// Describes each of them, in the order of the list.
-    async fn describe(&self, pending: &[JobExecutionSummary]) -> Result<(), SampleError> {
+    async fn describe(&self, pending: Vec<JobExecutionSummary>) -> Result<(), SampleError> {
         let mut descriptions = stream::iter(pending)
-            .map(|job| async move { (job, self.jobs.describe(&job.job_id).await) })
+            .map(|job| {
+                let jobs = self.jobs.clone();
+                async move { (jobs.describe(&job.job_id).await, job.job_id) }
+            })
             .buffered(DESCRIBED_AT_ONCE);
-        while let Some((job, described)) = descriptions.next().await {
-            let job_id = printable(&job.job_id);
+        while let Some((described, job_id)) = descriptions.next().await {
+            let job_id = printable(&job_id);
             match described {
                 Ok(described) => match described.execution {
                     Some(execution) => self.tell_description(&execution),
@@ -215,8 +219,8 @@ impl Device {
     }
 
     /// In CI mode, the list is all. It must not be empty.
-    fn end_ci(&self, pending: &[JobExecutionSummary]) -> Result<Option<String>, SampleError> {
-        if pending.is_empty() {
+    fn end_ci(&self, none_pending: bool) -> Result<Option<String>, SampleError> {
+        if none_pending {
             let line = "ERROR: No jobs queued in CI! At least one job should be queued!";
             self.story.tell(format_args!("{line}"));
             return Err(SampleError::NoJobInCi);
@@ -230,7 +234,7 @@ impl Device {
     async fn list_again_in_each_new_session(
         &self,
         mut session: u64,
-        listener: &Listener,
+        hint: &watch::Sender<Hint>,
     ) -> Result<(), SampleError> {
         session = session.max(1); // the first session had its list
         loop {
@@ -240,8 +244,8 @@ impl Device {
                 .map_err(|_| SampleError::Ended)?;
             session = self.jobs.session();
             let pending = self.list_pending().await?;
-            listener.ask_again();
-            self.describe(&pending).await?;
+            hint.send_replace(Hint::AskAgain);
+            self.describe(pending).await?;
         }
     }
 
@@ -308,10 +312,9 @@ impl Device {
     async fn start_next(&self) -> Result<Option<JobExecution>, RequestError> {
         self.story
             .tell(format_args!("Publishing request to start next job..."));
-        let published = || {
-            self.story
-                .tell(format_args!("Published request to start the next job."))
-        };
+        let story = self.story.clone();
+        let published =
+            move || story.tell(format_args!("Published request to start the next job."));
         let started = self
             .jobs
             .start_next(&StartNext::default(), published)
@@ -369,10 +372,8 @@ impl Device {
             let reason = cut(&printable(reason), LONGEST_DETAIL).into_owned();
             update.status_details = StatusDetails::from([("reason".to_owned(), reason)]);
         }
-        let published = || {
-            self.story
-                .tell(format_args!("Published request to update job."))
-        };
+        let story = self.story.clone();
+        let published = move || story.tell(format_args!("Published request to update job."));
         let updated = self.jobs.update(&update, published).await;
         self.working_on.send_replace(None);
         updated?;
@@ -401,12 +402,11 @@ impl Device {
     }
 
     /// Why the program ends, and what becomes of the job under way.
-    fn interrupted_by(&self, signal: &str) -> String {
+    fn stopped(&self, why: &str) -> String {
         match &*self.working_on.borrow() {
-            None => format!("interrupted by {signal}"),
+            None => why.to_owned(),
             Some(job_id) => format!(
-                "interrupted by {signal}; job_id:{} stays IN_PROGRESS, and the next run takes it up \
-                 again",
+                "{why}; job_id:{} stays IN_PROGRESS, and the next run takes it up again",
                 printable(job_id)
             ),
         }

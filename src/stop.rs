@@ -2,8 +2,8 @@
 
 use std::io;
 
-/// What ends the program: Ctrl-C everywhere, and SIGTERM on Unix. Resolves to the name of what
-/// came. From the call on, neither ends the process by itself.
+/// What ends the program: Ctrl-C everywhere, and SIGTERM on Unix. Resolves to the reason in
+/// words. From the call on, neither ends the process by itself.
 ///
 /// # Errors
 /// If the operating system does not let the program listen.
@@ -14,14 +14,14 @@ pub fn signal() -> io::Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
         tokio::select! {
-            _ = interrupt.recv() => "Ctrl-C",
-            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "interrupted by Ctrl-C",
+            _ = terminate.recv() => "interrupted by SIGTERM",
         }
     })
 }
 
-/// What ends the program: Ctrl-C everywhere, and SIGTERM on Unix. Resolves to the name of what
-/// came. From the call on, neither ends the process by itself.
+/// What ends the program: Ctrl-C everywhere, and SIGTERM on Unix. Resolves to the reason in
+/// words. From the call on, neither ends the process by itself.
 ///
 /// # Errors
 /// If the operating system does not let the program listen.
@@ -29,7 +29,7 @@ pub fn signal() -> io::Result<impl Future<Output = &'static str>> {
 pub fn signal() -> io::Result<impl Future<Output = &'static str>> {
     Ok(async {
         match tokio::signal::ctrl_c().await {
-            Ok(()) => "Ctrl-C",
+            Ok(()) => "interrupted by Ctrl-C",
             Err(_) => std::future::pending().await,
         }
     })

@@ -4,9 +4,9 @@
 //! execution in it is the one asked for. A request that gets none in time is asked again with the
 //! same token: every operation is safe to repeat, and a late reply to the first is as good.
 
-use std::cell::Cell;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -127,7 +127,7 @@ impl Client {
     pub async fn start_next(
         &self,
         request: &StartNext,
-        published: impl FnOnce(),
+        published: impl FnOnce() + Send,
     ) -> Result<NextExecution, RequestError> {
         self.ask(request, published).await
     }
@@ -142,7 +142,7 @@ impl Client {
     pub async fn update(
         &self,
         request: &Update,
-        published: impl FnOnce(),
+        published: impl FnOnce() + Send,
     ) -> Result<UpdatedExecution, RequestError> {
         match self.ask(request, published).await {
             Err(RequestError::Rejected { rejection, .. })
@@ -167,7 +167,7 @@ impl Client {
     pub async fn ask<R: Request>(
         &self,
         request: &R,
-        published: impl FnOnce(),
+        published: impl FnOnce() + Send,
     ) -> Result<R::Reply, RequestError> {
         let operation = R::OPERATION;
         let token = Uuid::new_v4().to_string();
@@ -176,16 +176,20 @@ impl Client {
             .request(operation, request.job_id().unwrap_or_default());
         let payload = with_token(request, &token);
         let mut replies = self.replies.expect(&token, operation, request.job_id());
-        let published = Cell::new(Some(published));
+        let published = Mutex::new(Some(published));
         let tell_published = || {
-            if let Some(published) = published.take() {
+            if let Some(published) = published
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take()
+            {
                 published();
             }
         };
         let mut backoff = self.patience.backoff.clone();
         let mut wait = Duration::ZERO;
         loop {
-            let waiting = Cell::new(!wait.is_zero());
+            let waiting = AtomicBool::new(!wait.is_zero());
             let mut try_once =
                 pin!(self.publish_and_wait(wait, &waiting, &topic, &payload, tell_published));
             let again = loop {
@@ -199,7 +203,7 @@ impl Client {
                         tell_published(); // the reply may overtake the PUBACK
                         return Ok(answer);
                     }
-                    Read::Rejected(_) | Read::Unreadable(_) if waiting.get() => {
+                    Read::Rejected(_) | Read::Unreadable(_) if waiting.load(Ordering::Relaxed) => {
                         debug!("ignored the last answer to {operation}, delivered twice");
                     }
                     Read::Rejected(rejection) if rejection.code.is_passing() => {
@@ -248,14 +252,14 @@ impl Client {
     async fn publish_and_wait(
         &self,
         wait: Duration,
-        waiting: &Cell<bool>,
+        waiting: &AtomicBool,
         topic: &str,
         payload: &Bytes,
         tell_published: impl Fn(),
     ) -> Result<Again, RequestError> {
-        if waiting.get() {
+        if waiting.load(Ordering::Relaxed) {
             sleep(wait).await;
-            waiting.set(false);
+            waiting.store(false, Ordering::Relaxed);
         }
         match self.mqtt.publish(topic, payload.clone()).await {
             Ok(()) => tell_published(),

@@ -111,7 +111,9 @@ mod tests {
         let mean = |failures: u32| -> f64 {
             let waits = (0..500).map(|seed| {
                 let mut backoff = Backoff::new(BASE, CAP).seeded(seed);
-                (0..failures).for_each(|_| drop(backoff.next_wait()));
+                (0..failures).for_each(|_| {
+                    backoff.next_wait();
+                });
                 backoff.next_wait().as_secs_f64()
             });
             waits.sum::<f64>() / 500.0
@@ -128,7 +130,9 @@ mod tests {
     #[test]
     fn a_reset_goes_back_to_the_base() {
         let mut backoff = Backoff::new(BASE, CAP);
-        (0..9).for_each(|_| drop(backoff.next_wait()));
+        (0..9).for_each(|_| {
+            backoff.next_wait();
+        });
         backoff.reset();
         assert_eq!(backoff.bound(), BASE);
     }

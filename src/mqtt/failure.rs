@@ -216,7 +216,7 @@ fn from_tls(error: &rustls::Error, options: &Options) -> Failure {
     let endpoint = &options.endpoint;
     match error {
         rustls::Error::InvalidCertificate(fault) => match fault {
-            C::UnknownIssuer => Failure::mistake(format!(
+            C::UnknownIssuer | C::BadSignature => Failure::mistake(format!(
                 "The certificate of {server} was not signed by a CA that this program trusts. \
                  Check --endpoint; with --ca_file, that the file holds the CA of that server (for \
                  AWS: https://www.amazontrust.com/repository/AmazonRootCA1.pem), or leave --ca_file \

@@ -118,7 +118,10 @@ impl Link {
             }
             let wait = backoff.next_wait();
             if self.options.tries == Some(backoff.failures()) {
-                return Err(failure);
+                let tries = backoff.failures();
+                return Err(Failure::lasting(format!(
+                    "{failure} Given up after {tries} tries."
+                )));
             }
             warn!(?wait, tries = backoff.failures(), "{failure}");
             if self

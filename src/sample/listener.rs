@@ -1,7 +1,5 @@
 //! Hears what comes unasked: news of the connection, and of the job that is next.
 
-use std::cell::RefCell;
-
 use tokio::sync::{mpsc, watch};
 
 use super::SampleError;
@@ -24,14 +22,9 @@ pub(super) enum Hint {
 pub(super) struct Listener {
     story: Story,
     hint: watch::Sender<Hint>,
-    trouble: RefCell<Trouble>,
-}
-
-/// What was told of the connection.
-#[derive(Default)]
-struct Trouble {
     was_connected: bool,
-    told: Option<String>,
+    /// The cause of a lost connection that was told last.
+    trouble: Option<String>,
 }
 
 impl Listener {
@@ -39,12 +32,13 @@ impl Listener {
         Self {
             story,
             hint,
-            trouble: RefCell::default(),
+            was_connected: false,
+            trouble: None,
         }
     }
 
     /// Listens until the connection has ended for good.
-    pub async fn listen(&self, events: &mut mpsc::Receiver<Event>) -> SampleError {
+    pub async fn listen(&mut self, events: &mut mpsc::Receiver<Event>) -> SampleError {
         while let Some(event) = events.recv().await {
             match event {
                 Event::Connected { .. } => self.connected(),
@@ -71,16 +65,10 @@ impl Listener {
         SampleError::Ended
     }
 
-    /// Whatever was known of the queue may be out of date.
-    pub fn ask_again(&self) {
-        self.hint.send_replace(Hint::AskAgain);
-    }
-
     /// The first connection belongs to the story; a later one is news only after a trouble told.
-    fn connected(&self) {
-        let mut trouble = self.trouble.borrow_mut();
-        if !trouble.was_connected {
-            trouble.was_connected = true;
+    fn connected(&mut self) {
+        if !self.was_connected {
+            self.was_connected = true;
             for line in [
                 "Lifecycle Connection Success",
                 "Connected!",
@@ -90,19 +78,18 @@ impl Listener {
             ] {
                 self.story.tell(format_args!("{line}"));
             }
-        } else if trouble.told.is_some() {
+        } else if self.trouble.is_some() {
             self.story.warn(format_args!("The connection is back."));
         }
-        trouble.told = None;
+        self.trouble = None;
     }
 
     /// Each cause is told once, however often it comes back before there is a connection again.
-    fn interrupted(&self, cause: String) {
-        let mut trouble = self.trouble.borrow_mut();
-        if trouble.told.as_ref() != Some(&cause) {
+    fn interrupted(&mut self, cause: String) {
+        if self.trouble.as_ref() != Some(&cause) {
             self.story
                 .warn(format_args!("{cause} Trying again, with growing pauses."));
-            trouble.told = Some(cause);
+            self.trouble = Some(cause);
         }
     }
 }

@@ -1,0 +1,308 @@
+//! Each flag that changes what the program does, as it does it.
+
+use local_iot_core::{Event, KeyForm, Options, ServerCertificate, Status, TlsVersions};
+
+use crate::support::{ForwardProxy, Program, World, within};
+
+fn connected(world: &World) -> (Option<String>, String, String) {
+    let events = world.core.journal().events();
+    let tls = events.into_iter().find_map(|event| match event {
+        Event::TlsDone { alpn, version, sni } => Some((alpn, version, sni)),
+        _ => None,
+    });
+    tls.unwrap()
+}
+
+async fn does_a_job(world: &World, flags: &[&str]) {
+    world.queue(&["job"]);
+    let program = world.start(flags);
+    program
+        .out
+        .wait_for("Request to update job was accepted.")
+        .await;
+    program.kill().await;
+    assert_eq!(
+        world.core.jobs().execution("job").unwrap().status,
+        Status::Succeeded
+    );
+    assert_eq!(world.core.journal().violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn help_names_every_flag_with_its_default_and_shows_a_whole_command() {
+    let ended = Program::start(&["--help".to_owned()]).end().await;
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    for part in [
+        "--endpoint <HOST>",
+        "--cert <FILE>",
+        "--key <FILE>",
+        "--ca_file <FILE>",
+        "--thing_name <NAME>",
+        "--client_id <ID>",
+        "[default: test- and a fresh UUID]",
+        "--port <PORT>",
+        "[default: 8883]",
+        "--job_time <SECONDS>",
+        "[default: 5]",
+        "--proxy_host <HOST>",
+        "--proxy_port <PORT>",
+        "[default: 8080]",
+        "--verbosity <LEVEL>",
+        "[default: NoLogs]",
+        "--is_ci [<ANY>]",
+        "--mqtt_version <VERSION>",
+        "Example:\n  jobs-mqtt5 --endpoint ",
+        "--thing_name my-thing\n",
+    ] {
+        assert!(ended.out.contains(part), "{part} in\n{}", ended.out);
+    }
+    let version = Program::start(&["--version".to_owned()]).end().await;
+    assert_eq!(
+        version.out,
+        format!("jobs-mqtt5 {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[tokio::test]
+async fn wrong_usage_ends_with_exit_code_2_and_clap_s_message() {
+    let ended = Program::start(&["--endpoint".to_owned(), "https://x".to_owned()])
+        .end()
+        .await;
+    assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
+    assert!(
+        ended
+            .err
+            .starts_with("error: invalid value 'https://x' for '--endpoint <HOST>'")
+    );
+    assert!(
+        ended
+            .err
+            .contains("give the host name alone, without 'https://'"),
+        "{}",
+        ended.err
+    );
+}
+
+#[tokio::test]
+async fn keys_in_every_form_and_chains_are_taken() {
+    for form in [
+        KeyForm::Pkcs8P256,
+        KeyForm::Pkcs8P384,
+        KeyForm::Sec1P256,
+        KeyForm::Sec1P384,
+        KeyForm::RsaPkcs1,
+        KeyForm::RsaPkcs8,
+    ] {
+        let world = World::new().await;
+        let identity = world.core.pki().device_with(form).unwrap();
+        world
+            .core
+            .pki()
+            .write_identity(&identity, world.folder.path())
+            .unwrap();
+        does_a_job(&world, &[]).await;
+    }
+    let world = World::new().await;
+    let identity = world.core.pki().device_with_chain().unwrap();
+    assert_eq!(identity.cert_pem.matches("BEGIN CERTIFICATE").count(), 2);
+    world
+        .core
+        .pki()
+        .write_identity(&identity, world.folder.path())
+        .unwrap();
+    does_a_job(&world, &[]).await;
+}
+
+#[tokio::test]
+async fn tls_1_2_and_1_3_with_sni_and_large_server_chains() {
+    for (tls_versions, version) in [
+        (TlsVersions::Only12, "TLSv1_2"),
+        (TlsVersions::Only13, "TLSv1_3"),
+    ] {
+        let world = World::with(Options {
+            tls_versions,
+            ..Options::default()
+        })
+        .await;
+        does_a_job(&world, &[]).await;
+        assert_eq!(
+            connected(&world),
+            (None, version.to_owned(), "localhost".to_owned())
+        );
+    }
+    let server_certificate = ServerCertificate::LongChain;
+    let world = World::with(Options {
+        server_certificate,
+        ..Options::default()
+    })
+    .await;
+    does_a_job(&world, &[]).await;
+}
+
+#[tokio::test]
+async fn a_ca_file_is_the_only_trust_and_the_system_s_store_the_one_without() {
+    let world = World::new().await;
+    let mut flags = world.flags(&[]);
+    let at = flags.iter().position(|flag| flag == "--ca_file").unwrap();
+    flags.drain(at..at + 2);
+    // The system's store, with the CA of this world in it.
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_jobs-mqtt5"));
+    command
+        .args(&flags)
+        .env("SSL_CERT_FILE", &world.files.ca)
+        .env_remove("SSL_CERT_DIR");
+    if cfg!(target_os = "linux") {
+        let program = Program::start_command(command);
+        program.out.wait_for("Connected!").await;
+        program.kill().await;
+    }
+    // With --ca_file, the system's store has no say.
+    let other = World::new().await;
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_jobs-mqtt5"));
+    command.args(flags).arg("--ca_file").arg(&other.files.ca);
+    command.env("SSL_CERT_FILE", &world.files.ca);
+    let ended = Program::start_command(command).end().await;
+    assert!(
+        ended
+            .err
+            .contains("not signed by a CA that this program trusts"),
+        "{}",
+        ended.err
+    );
+}
+
+#[tokio::test]
+async fn a_proxy_is_gone_through_and_on_443_the_alpn_name_is_sent() {
+    let world = World::new().await;
+    let proxy = ForwardProxy::start(world.core.port()).await;
+    let port = proxy.port.to_string();
+    does_a_job(
+        &world,
+        &[
+            "--proxy_host",
+            "localhost",
+            "--proxy_port",
+            &port,
+            "--port",
+            "443",
+        ],
+    )
+    .await;
+    assert_eq!(proxy.asked_for(), ["localhost:443"]);
+    assert_eq!(connected(&world).0.as_deref(), Some("x-amzn-mqtt-ca"));
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_told_with_what_to_check() {
+    let world = World::new().await;
+    let proxy = ForwardProxy::that_refuses().await;
+    let port = proxy.port.to_string();
+    let program = world.start(&["--proxy_host", "localhost", "--proxy_port", &port]);
+    program
+        .err
+        .wait_for("The HTTP proxy did not open a way to localhost:")
+        .await;
+    let words = program.err.text();
+    assert!(words.contains("407"), "{words}");
+    assert!(
+        words.contains("Check --proxy_host and --proxy_port"),
+        "{words}"
+    );
+}
+
+#[tokio::test]
+async fn ci_mode_lists_describes_and_ends() {
+    let world = World::with_jobs(&["one", "two"]).await;
+    let ended = world.start(&["--is_ci", "true"]).end().await;
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert!(
+        ended
+            .out
+            .starts_with("Connecting to endpoint with client ID\n"),
+        "{}",
+        ended.out
+    );
+    assert!(
+        !ended.out.contains("localhost"),
+        "no endpoint in a public log: {}",
+        ended.out
+    );
+    assert!(ended.out.contains(
+        "At least one job queued in CI! No further work to do. Exiting sample...\nDisconnecting...\n"
+    ));
+    assert!(!ended.out.contains("start"), "{}", ended.out);
+    for job in ["one", "two"] {
+        assert_eq!(
+            world.core.jobs().execution(job).unwrap().status,
+            Status::Queued
+        );
+    }
+}
+
+#[tokio::test]
+async fn ci_mode_without_a_job_fails() {
+    let world = World::new().await;
+    let ended = world.start(&["--is_ci", "true"]).end().await;
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended
+            .out
+            .contains("\nERROR: No jobs queued in CI! At least one job should be queued!\n")
+    );
+    assert!(
+        ended.err.starts_with("No job is queued for this thing"),
+        "{}",
+        ended.err
+    );
+}
+
+#[tokio::test]
+async fn verbosity_logs_to_stderr_and_no_secret_is_in_it() {
+    let world = World::with_jobs(&["job"]).await;
+    let program = world.start(&["--verbosity", "trace"]);
+    program.out.wait_for("there are no jobs to be done").await;
+    program.err.wait_for("connected").await;
+    let words = program.err.text();
+    program.kill().await;
+    assert!(
+        words.contains(" INFO ") && words.contains("TRACE"),
+        "{words}"
+    );
+    let key = std::fs::read_to_string(&world.files.key).unwrap();
+    for line in key.lines().filter(|line| !line.starts_with("-----")) {
+        assert!(!words.contains(line), "the key is in the log");
+    }
+}
+
+#[tokio::test]
+async fn job_time_is_how_long_the_work_lasts() {
+    let world = World::with_jobs(&["job"]).await;
+    let program = world.start(&["--job_time", "1"]);
+    within(world.core.jobs().wait_for_status("job", Status::Succeeded)).await;
+    program.kill().await;
+    let entries = world.core.journal().entries();
+    let at = |status| {
+        let fits = |event: &Event| matches!(event, Event::StateChange { to, .. } if *to == status);
+        entries.iter().find(|entry| fits(&entry.event)).unwrap().at
+    };
+    let lasted = at(Status::Succeeded) - at(Status::InProgress);
+    assert!(lasted.as_secs_f32() >= 1.0, "{lasted:?}");
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn a_private_key_that_others_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::with_jobs(&["job"]).await;
+    let key = world.files.key.display().to_string();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let ended = world.start(&["--is_ci", "x"]).end().await;
+    assert_eq!(
+        ended.err,
+        format!(
+            "Warning: the private key {key} can be read by others than its owner (mode 644). Mend it \
+             with: chmod 600 {key}\n"
+        )
+    );
+    assert_eq!(ended.code, Some(0));
+}

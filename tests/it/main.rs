@@ -1,0 +1,9 @@
+//! What `jobs-mqtt5` promises, tried on the real program over real TLS against `local_iot_core`.
+
+mod flags;
+mod permanent_causes;
+mod readme;
+mod service_client;
+mod signals;
+mod story;
+mod support;

@@ -1,0 +1,124 @@
+//! Ctrl-C and SIGTERM: the story is told to its end, DISCONNECT is said, exit code 0, within two
+//! seconds, whatever the program is at.
+#![cfg(unix)]
+
+use std::time::{Duration, Instant};
+
+use local_iot_core::{Event, Fault, Status, Times};
+
+use crate::support::{Ended, Program, World};
+
+async fn interrupt_in_time(program: Program, signal: &str) -> Ended {
+    let start = Instant::now();
+    program.signal(signal).await;
+    let ended = program.end().await;
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.out.ends_with("Disconnecting...\nClient Stopped.\n"),
+        "{}",
+        ended.out
+    );
+    ended
+}
+
+fn says_goodbye(world: &World) -> bool {
+    let goodbye = Event::Disconnect {
+        by_client: true,
+        reason: 0,
+    };
+    world.core.journal().count(|event| *event == goodbye) == 1
+}
+
+#[tokio::test]
+async fn while_waiting_for_jobs() {
+    for (signal, name) in [("INT", "Ctrl-C"), ("TERM", "SIGTERM")] {
+        let world = World::new().await;
+        let program = world.start(&[]);
+        program.out.wait_for("Waiting for further jobs...").await;
+        let ended = interrupt_in_time(program, signal).await;
+        assert!(
+            ended
+                .out
+                .contains(&format!("Exiting Sample: interrupted by {name}\n"))
+        );
+        let goodbye = |event: &Event| matches!(event, Event::Disconnect { .. });
+        world.core.journal().wait_for(goodbye).await;
+        assert!(says_goodbye(&world));
+    }
+}
+
+#[tokio::test]
+async fn while_connecting() {
+    let world = World::new().await;
+    world.core.faults().add(Fault::NoConnack, Times::Always);
+    let program = world.start(&[]);
+    world
+        .core
+        .journal()
+        .wait_for(|event| matches!(event, Event::Connect { .. }))
+        .await;
+    interrupt_in_time(program, "INT").await;
+}
+
+#[tokio::test]
+async fn while_waiting_to_connect_again() {
+    let world = World::new().await;
+    world.core.stop_listening().await;
+    let program = world.start(&[]);
+    program.err.wait_for("can't be reached").await;
+    interrupt_in_time(program, "TERM").await;
+}
+
+#[tokio::test]
+async fn while_working_the_job_stays_in_progress_and_the_next_run_takes_it_up() {
+    let world = World::with_jobs(&["long"]).await;
+    let program = world.start(&["--job_time", "3600"]);
+    program.out.wait_for("Starting local work on job...").await;
+    let ended = interrupt_in_time(program, "INT").await;
+    let why = "Exiting Sample: interrupted by Ctrl-C; job_id:long stays IN_PROGRESS, and the next run \
+               takes it up again\n";
+    assert!(ended.out.contains(why), "{}", ended.out);
+    assert_eq!(
+        world.core.jobs().execution("long").unwrap().status,
+        Status::InProgress
+    );
+
+    let program = world.start(&[]);
+    program.out.wait_for("In Progress: long @ 20").await;
+    program
+        .out
+        .wait_for("Request to update job was accepted.")
+        .await;
+    program.interrupt().await;
+    let execution = world.core.jobs().execution("long").unwrap();
+    assert_eq!((execution.status, execution.starts), (Status::Succeeded, 1));
+}
+
+#[tokio::test]
+async fn a_closed_stdout_or_stderr_is_no_reason_to_stop_working() {
+    for closed in ["1", "2"] {
+        let world = World::with_jobs(&["unseen"]).await;
+        // The shell's `head -c0` reads nothing and goes; the program writes to a pipe without reader.
+        let pipe = match closed {
+            "1" => "\"$0\" \"$@\" | head -c0",
+            _ => "\"$0\" \"$@\" 2>&1 >/dev/null | head -c0",
+        };
+        let mut command = tokio::process::Command::new("sh");
+        command.args(["-c", pipe, env!("CARGO_BIN_EXE_jobs-mqtt5")]);
+        command.args(world.flags(&["--verbosity", "Trace"]));
+        command.process_group(0);
+        let program = Program::start_command(command);
+        world
+            .core
+            .jobs()
+            .wait_for_status("unseen", Status::Succeeded)
+            .await;
+        // It is not the shell's job to pass signals on: the whole group gets it.
+        program.signal_group("TERM").await;
+    }
+}

@@ -1,0 +1,148 @@
+//! The story on stdout: in the words and the order of the Python sample.
+
+use local_iot_core::{Event, Operation, Status};
+use serde_json::json;
+
+use crate::support::{World, within};
+
+#[tokio::test]
+async fn three_pending_jobs_are_listed_described_started_and_succeeded_in_python_s_words() {
+    let world = World::with_jobs(&["first", "second", "third"]).await;
+    let program = world.start(&["--client_id", "test-story"]);
+    program.out.wait_for("there are no jobs to be done").await;
+    let ended = program.interrupt().await;
+
+    let lines: Vec<&str> = ended.out.lines().collect();
+    assert_eq!(
+        lines[..8],
+        [
+            "Connecting to localhost with client ID 'test-story'...",
+            "Lifecycle Connection Success",
+            "Connected!",
+            "Subscribing to Next Changed events...",
+            "Subscribing to Start responses...",
+            "Subscribing to Update responses...",
+            "Pending Jobs:",
+            lines[7],
+        ]
+    );
+    for job in ["first", "second", "third"] {
+        let listed = lines[7..10]
+            .iter()
+            .find(|line| line.starts_with(&format!("  {job} @ 20")));
+        assert!(listed.unwrap().ends_with(" UTC"), "{listed:?}");
+        let described = ended
+            .out
+            .lines()
+            .find(|line| line.starts_with(&format!("Job {job}: ")));
+        let described = described.unwrap();
+        assert!(
+            described.contains(&format!(r#"job_document:{{"do":"{job}"}}"#)),
+            "{described}"
+        );
+        assert!(described.contains(", queued 20") && described.contains(", version "));
+    }
+    // Each job from its start to its report, in creation order, between what comes in on the side.
+    let mut rest = lines[10..].iter();
+    for job in ["first", "second", "third"] {
+        for line in [
+            "Trying to start the next job...",
+            "Publishing request to start next job...",
+            "Published request to start the next job.",
+            &format!(
+                "Request to start next job was accepted. job_id:{job} job_document:{{\"do\":\"{job}\"}}"
+            ),
+            "Starting local work on job...",
+            "Done working on job.",
+            "Publishing request to update job status to SUCCEEDED...",
+            "Published request to update job.",
+            "Request to update job was accepted.",
+        ] {
+            assert!(
+                rest.any(|told| *told == line),
+                "{line}\n in \n{}",
+                ended.out
+            );
+        }
+        let status = world.core.jobs().execution(job).unwrap().status;
+        assert_eq!(status, Status::Succeeded);
+    }
+    for line in [
+        "Trying to start the next job...",
+        "Request to start next job was accepted, but there are no jobs to be done. Waiting for further jobs...",
+        "Exiting Sample: interrupted by Ctrl-C",
+        "Disconnecting...",
+        "Client Stopped.",
+    ] {
+        assert!(
+            rest.any(|told| *told == line),
+            "{line}\n in \n{}",
+            ended.out
+        );
+    }
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert_eq!(world.core.journal().violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn nothing_pending_is_said_and_a_job_created_later_is_done_when_its_event_comes() {
+    let world = World::new().await;
+    let program = world.start(&[]);
+    program
+        .out
+        .wait_for("No pending or queued jobs found!")
+        .await;
+    program.out.wait_for("there are no jobs to be done").await;
+    world
+        .core
+        .jobs()
+        .create_job("late", json!({"do": "late"}))
+        .unwrap();
+    within(world.core.jobs().wait_for_status("late", Status::Succeeded)).await;
+    program
+        .out
+        .wait_for(
+            r#"Received Next Job Execution Changed event. job_id:late job_document:{"do":"late"}"#,
+        )
+        .await;
+    program
+        .out
+        .wait_for("Received Next Job Execution Changed event: None. Waiting for further jobs...")
+        .await;
+    assert_eq!(program.interrupt().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn one_subscribe_with_five_filters_and_requests_that_leave_together() {
+    let world = World::with_jobs(&["one"]).await;
+    let program = world.start(&[]);
+    program.out.wait_for("there are no jobs to be done").await;
+    program.interrupt().await;
+    let events = world.core.journal().events();
+    let filters: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Subscribe { filters, .. } => Some(filters.len()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(filters, [5]);
+    let requests: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Request { operation, .. } => Some(*operation),
+            _ => None,
+        })
+        .collect();
+    use Operation as O;
+    assert_eq!(
+        requests,
+        [
+            O::GetPending,
+            O::Describe,
+            O::StartNext,
+            O::Update,
+            O::StartNext
+        ]
+    );
+}

@@ -1,0 +1,168 @@
+//! A world for a test: the service, the certificates, and the sample running against it.
+
+mod captured;
+mod program;
+mod proxy;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobs_mqtt5::cli::Flags;
+use jobs_mqtt5::mqtt::Backoff;
+use jobs_mqtt5::sample::{self, SampleError, Settings, Work};
+use jobs_mqtt5::story::Story;
+use local_iot_core::{Files, LocalIotCore, Options};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub use captured::Captured;
+pub use program::{Ended, Program};
+pub use proxy::ForwardProxy;
+
+/// Nothing that a test waits for takes nearly as long, on a busy machine either.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// The thing whose jobs the tests do.
+pub const THING: &str = "my-thing";
+
+/// The service, and the files that a device needs to connect to it.
+pub struct World {
+    pub core: LocalIotCore,
+    pub files: Files,
+    pub folder: TempDir,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub async fn with(options: Options) -> Self {
+        let core = LocalIotCore::start(options).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let files = core.pki().write_to(folder.path()).unwrap();
+        Self {
+            core,
+            files,
+            folder,
+        }
+    }
+
+    /// A world with these jobs queued; the document of each tells its name.
+    pub async fn with_jobs(job_ids: &[&str]) -> Self {
+        let world = Self::new().await;
+        world.queue(job_ids);
+        world
+    }
+
+    pub fn queue(&self, job_ids: &[&str]) {
+        for job_id in job_ids {
+            self.core
+                .jobs()
+                .create_job(job_id, json!({ "do": job_id }))
+                .unwrap();
+        }
+    }
+
+    /// The flags that connect to this world. What comes in `more` goes before it.
+    pub fn flags(&self, more: &[&str]) -> Vec<String> {
+        let path = |path: &PathBuf| path.to_str().unwrap().to_owned();
+        let mut flags: Vec<String> = more.iter().map(|flag| (*flag).to_owned()).collect();
+        for (flag, value) in [
+            ("--endpoint", self.core.endpoint().to_owned()),
+            ("--port", self.core.port().to_string()),
+            ("--ca_file", path(&self.files.ca)),
+            ("--cert", path(&self.files.cert)),
+            ("--key", path(&self.files.key)),
+            ("--thing_name", THING.to_owned()),
+            ("--job_time", "0".to_owned()),
+        ] {
+            if !flags.iter().any(|given| given == flag) {
+                flags.extend([flag.to_owned(), value]);
+            }
+        }
+        flags
+    }
+
+    /// Starts the real program against this world.
+    pub fn start(&self, more: &[&str]) -> Program {
+        Program::start(&self.flags(more))
+    }
+
+    /// The settings of the library for this world, with short waits.
+    pub fn settings(&self) -> Settings {
+        use clap::Parser;
+        let flags = self.flags(&[]);
+        let flags = Flags::parse_from(["test".to_owned()].iter().chain(&flags));
+        let (story, _) = captured_story();
+        let mut settings = Settings::from_flags(&flags, &story).unwrap();
+        let short = Backoff::new(Duration::from_millis(20), Duration::from_millis(200));
+        settings.mqtt.backoff = short.clone();
+        settings.mqtt.connect_limit = Duration::from_secs(2);
+        settings.mqtt.ack_limit = Duration::from_millis(700);
+        settings.patience.reply_limit = Duration::from_millis(700);
+        settings.patience.backoff = short;
+        settings
+    }
+
+    /// Runs the library in this process.
+    pub fn run(&self, settings: Settings, work: Work) -> Running {
+        let (story, told) = captured_story();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let stop = async {
+                let _ = stopped.await;
+                "the test is over"
+            };
+            sample::run(settings, work, &story, stop).await
+        });
+        Running {
+            out: told.0,
+            err: told.1,
+            task,
+            stop,
+        }
+    }
+}
+
+/// The library running in this process.
+pub struct Running {
+    pub out: Captured,
+    pub err: Captured,
+    task: JoinHandle<Result<(), SampleError>>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Running {
+    /// Stops it, and returns how it ended.
+    pub async fn stop(self) -> Result<(), SampleError> {
+        let _ = self.stop.send(());
+        within(self.task).await.unwrap()
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn end(self) -> Result<(), SampleError> {
+        within(self.task).await.unwrap()
+    }
+}
+
+fn captured_story() -> (Story, (Captured, Captured)) {
+    let (out, err) = (Captured::new("stdout"), Captured::new("stderr"));
+    (Story::to(out.clone(), err.clone()), (out, err))
+}
+
+/// Work that succeeds at once.
+pub fn quick_work() -> Work {
+    Arc::new(|_| Ok(()))
+}
+
+/// Fails the test if what it waits for does not happen.
+pub async fn within<F: Future>(future: F) -> F::Output {
+    match tokio::time::timeout(LIMIT, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("it did not happen within {LIMIT:?}"),
+    }
+}

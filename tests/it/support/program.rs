@@ -1,0 +1,110 @@
+//! The real program as a process.
+
+use std::process::Stdio;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use super::{Captured, within};
+
+/// The real program, running.
+pub struct Program {
+    child: Child,
+    pub out: Captured,
+    pub err: Captured,
+    readers: [JoinHandle<()>; 2],
+}
+
+/// What is left of it.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Program {
+    pub fn start(flags: &[String]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jobs-mqtt5"));
+        command.args(flags);
+        Self::start_command(command)
+    }
+
+    pub fn start_command(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (out, err) = (Captured::new("stdout"), Captured::new("stderr"));
+        let readers = [
+            tokio::spawn(copy(child.stdout.take().unwrap(), out.clone())),
+            tokio::spawn(copy(child.stderr.take().unwrap(), err.clone())),
+        ];
+        Self {
+            child,
+            out,
+            err,
+            readers,
+        }
+    }
+
+    /// Waits until it ends.
+    pub async fn end(mut self) -> Ended {
+        let status = within(self.child.wait()).await.unwrap();
+        for reader in self.readers {
+            within(reader).await.unwrap();
+        }
+        Ended {
+            code: status.code(),
+            out: self.out.text(),
+            err: self.err.text(),
+        }
+    }
+
+    /// Ends it at once, without a word to it.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Sends it a signal by its name (INT, TERM).
+    #[cfg(unix)]
+    pub async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let status = Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .await
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Sends a signal to it and to the processes it has started.
+    #[cfg(unix)]
+    pub async fn signal_group(&self, name: &str) {
+        let group = format!("-{}", self.child.id().unwrap());
+        let status = Command::new("kill")
+            .args(["-s", name, "--", &group])
+            .status()
+            .await
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Interrupts it, and waits until it has ended.
+    #[cfg(unix)]
+    pub async fn interrupt(self) -> Ended {
+        self.signal("INT").await;
+        self.end().await
+    }
+}
+
+async fn copy(mut from: impl AsyncRead + Unpin, to: Captured) {
+    let mut buffer = [0; 8192];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        to.push(&String::from_utf8_lossy(&buffer[..count]));
+    }
+}

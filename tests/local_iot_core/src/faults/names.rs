@@ -1,0 +1,247 @@
+//! The faults and their names, as a test or a person at a prompt writes them.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use crate::jobs::Operation;
+
+/// How often a fault strikes before it is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// On the next occasion only.
+    Once,
+    /// On this many occasions.
+    Count(u32),
+    /// On every occasion, until the faults are cleared.
+    Always,
+}
+
+/// Which messages of the Jobs service a fault concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    /// Those of one operation.
+    Only(Operation),
+    /// All of them.
+    Any,
+}
+
+impl On {
+    pub(crate) fn covers(self, operation: Operation) -> bool {
+        self == On::Any || self == On::Only(operation)
+    }
+}
+
+/// Something that the service can be told to do wrong. [`Fault::names`] explains each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "Fault::names() explains each")]
+pub enum Fault {
+    DropAfterAccept,
+    NoTlsAnswer,
+    DropAfterTls,
+    NoConnack,
+    Connack(u8),
+    ConnectDeniedCloses,
+    DropAfterConnack,
+    SessionLost,
+    NoPingresp,
+    NoSuback,
+    /// The code, and a part of the filter that it is for.
+    Suback(u8, String),
+    NoPuback,
+    /// The code, and a part of the topic that it is for.
+    Puback(u8, String),
+    Disconnect(u8),
+    DropOnPublish,
+    DoubleDeliveries,
+    LoseReply(On),
+    LateReply(On, Duration),
+    DoubleReply(On),
+    OtherThingReply(On),
+    ForeignTokenReply(On),
+    NoTokenReply(On),
+    NotJsonReply(On),
+    WrongShapeReply(On),
+    HugeReply(On),
+    /// The error code.
+    Reject(On, String),
+    DropBefore(On),
+    DropAfter(On),
+    DropAfterLost(On),
+}
+
+impl Fault {
+    /// Every fault as it is written, with a line that explains it. `OP` is one of get-pending,
+    /// start-next, describe, update, notify-next and any; `CODE` is a reason code such as 0x87;
+    /// what stands in brackets can be left out.
+    pub fn names() -> &'static [(&'static str, &'static str)] {
+        &[
+            (
+                "drop-after-accept",
+                "the TCP connection is accepted and dropped",
+            ),
+            ("no-tls-answer", "the TLS handshake is never answered"),
+            (
+                "drop-after-tls",
+                "the connection is dropped after the TLS handshake",
+            ),
+            ("no-connack", "CONNECT is never answered"),
+            ("connack CODE", "CONNECT is refused"),
+            (
+                "connect-denied-closes",
+                "a CONNECT that the policy denies gets no CONNACK, only a close",
+            ),
+            (
+                "drop-after-connack",
+                "the connection is dropped after CONNACK",
+            ),
+            (
+                "session-lost",
+                "the session is forgotten at the next CONNECT",
+            ),
+            ("no-pingresp", "PINGREQ is not answered"),
+            ("no-suback", "SUBSCRIBE is ignored"),
+            (
+                "suback CODE [FILTER-PART]",
+                "SUBSCRIBE is refused, for filters with this part",
+            ),
+            ("no-puback", "PUBLISH is taken, but not acknowledged"),
+            (
+                "puback CODE [TOPIC-PART]",
+                "PUBLISH is refused, on topics with this part",
+            ),
+            (
+                "disconnect CODE",
+                "the next PUBLISH is answered with DISCONNECT",
+            ),
+            (
+                "drop-on-publish",
+                "the next PUBLISH is ignored and the connection dropped",
+            ),
+            (
+                "double-deliveries",
+                "a QoS 1 message comes twice, with different packet ids and no DUP",
+            ),
+            ("lose-reply OP", "the reply is never sent"),
+            ("late-reply OP MILLIS", "the reply comes late"),
+            ("double-reply OP", "the reply comes twice"),
+            (
+                "other-thing-reply OP",
+                "the reply comes on the topic of another thing",
+            ),
+            (
+                "foreign-token-reply OP",
+                "the reply carries another client token",
+            ),
+            ("no-token-reply OP", "the reply carries no client token"),
+            ("not-json-reply OP", "the reply is not JSON"),
+            (
+                "wrong-shape-reply OP",
+                "the reply is JSON, but its fields are of the wrong types",
+            ),
+            ("huge-reply OP", "the reply has an unknown field of 100 KiB"),
+            (
+                "reject OP ERROR",
+                "the request is rejected with this error code, such as RequestThrottled",
+            ),
+            (
+                "drop-before OP",
+                "the connection is dropped and the request not taken",
+            ),
+            (
+                "drop-after OP",
+                "the request is carried out, the connection dropped before any answer",
+            ),
+            (
+                "drop-after-lost OP",
+                "as drop-after, and the session is lost as well",
+            ),
+        ]
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::DropAfterAccept => write!(f, "drop-after-accept"),
+            Fault::NoTlsAnswer => write!(f, "no-tls-answer"),
+            Fault::DropAfterTls => write!(f, "drop-after-tls"),
+            Fault::NoConnack => write!(f, "no-connack"),
+            Fault::Connack(code) => write!(f, "connack 0x{code:02x}"),
+            Fault::ConnectDeniedCloses => write!(f, "connect-denied-closes"),
+            Fault::DropAfterConnack => write!(f, "drop-after-connack"),
+            Fault::SessionLost => write!(f, "session-lost"),
+            Fault::NoPingresp => write!(f, "no-pingresp"),
+            Fault::NoSuback => write!(f, "no-suback"),
+            Fault::Suback(code, part) => write_with_part(f, "suback", *code, part),
+            Fault::NoPuback => write!(f, "no-puback"),
+            Fault::Puback(code, part) => write_with_part(f, "puback", *code, part),
+            Fault::Disconnect(code) => write!(f, "disconnect 0x{code:02x}"),
+            Fault::DropOnPublish => write!(f, "drop-on-publish"),
+            Fault::DoubleDeliveries => write!(f, "double-deliveries"),
+            Fault::LoseReply(on) => write!(f, "lose-reply {on}"),
+            Fault::LateReply(on, delay) => write!(f, "late-reply {on} {}", delay.as_millis()),
+            Fault::DoubleReply(on) => write!(f, "double-reply {on}"),
+            Fault::OtherThingReply(on) => write!(f, "other-thing-reply {on}"),
+            Fault::ForeignTokenReply(on) => write!(f, "foreign-token-reply {on}"),
+            Fault::NoTokenReply(on) => write!(f, "no-token-reply {on}"),
+            Fault::NotJsonReply(on) => write!(f, "not-json-reply {on}"),
+            Fault::WrongShapeReply(on) => write!(f, "wrong-shape-reply {on}"),
+            Fault::HugeReply(on) => write!(f, "huge-reply {on}"),
+            Fault::Reject(on, code) => write!(f, "reject {on} {code}"),
+            Fault::DropBefore(on) => write!(f, "drop-before {on}"),
+            Fault::DropAfter(on) => write!(f, "drop-after {on}"),
+            Fault::DropAfterLost(on) => write!(f, "drop-after-lost {on}"),
+        }
+    }
+}
+
+fn write_with_part(f: &mut fmt::Formatter<'_>, name: &str, code: u8, part: &str) -> fmt::Result {
+    let space = if part.is_empty() { "" } else { " " };
+    write!(f, "{name} 0x{code:02x}{space}{part}")
+}
+
+impl fmt::Display for On {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            On::Only(operation) => operation.fmt(f),
+            On::Any => write!(f, "any"),
+        }
+    }
+}
+
+impl FromStr for On {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<On, String> {
+        match text {
+            "any" => Ok(On::Any),
+            _ => text.parse().map(On::Only),
+        }
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Times::Once => write!(f, "once"),
+            Times::Count(times) => write!(f, "{times}"),
+            Times::Always => write!(f, "always"),
+        }
+    }
+}
+
+impl FromStr for Times {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Times, String> {
+        match text {
+            "once" => Ok(Times::Once),
+            "always" => Ok(Times::Always),
+            _ => match text.parse() {
+                Ok(times) if times > 0 => Ok(Times::Count(times)),
+                _ => Err(format!(
+                    "'{text}' is not 'once', 'always' or a number above 0"
+                )),
+            },
+        }
+    }
+}

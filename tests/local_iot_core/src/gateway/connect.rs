@@ -1,0 +1,131 @@
+//! CONNECT: who may come in, and what the service tells them.
+
+use std::time::Duration;
+
+use mqtt_protocol_core::mqtt::{
+    packet::{
+        MaximumPacketSize, MaximumQos, Property, ReceiveMaximum, RetainAvailable, ServerKeepAlive,
+        SessionExpiryInterval, SharedSubscriptionAvailable, SubscriptionIdentifierAvailable,
+        TopicAliasMaximum, WildcardSubscriptionAvailable,
+        v5_0::{Connack, Connect},
+    },
+    result_code::{ConnectReasonCode, DisconnectReasonCode, MqttError},
+};
+
+use super::connection::{Connection, End};
+use crate::{faults::Fault, journal::Event, policy::Action, session::Order};
+
+/// The longest client id, in bytes.
+const LONGEST_CLIENT_ID: usize = 128;
+
+impl Connection {
+    pub(super) fn on_connect(&mut self, connect: &Connect) {
+        let client_id = connect.client_id().to_owned();
+        let requested = connect.props.iter().find_map(session_expiry).unwrap_or(0);
+        self.record(Event::Connect {
+            client_id: client_id.clone(),
+            clean_start: connect.clean_start(),
+            keep_alive: connect.keep_alive(),
+            session_expiry: requested,
+        });
+        let faults = self.gateway.faults.clone();
+        if faults.strikes(self.number, &Fault::NoConnack) {
+            return;
+        }
+        let refusal = faults.strike(self.number, |fault| match fault {
+            Fault::Connack(code) => ConnectReasonCode::try_from(*code).ok(),
+            _ => None,
+        });
+        if let Some(code) = refusal {
+            return self.refuse_connect(code);
+        }
+        if !(1..=LONGEST_CLIENT_ID).contains(&client_id.len()) {
+            return self.refuse_connect(ConnectReasonCode::ClientIdentifierNotValid);
+        }
+        if !self
+            .gateway
+            .guard
+            .allows(self.number, Action::Connect, &client_id)
+        {
+            if faults.strikes(self.number, &Fault::ConnectDeniedCloses) {
+                self.end = Some(End::Close);
+                return;
+            }
+            return self.refuse_connect(ConnectReasonCode::NotAuthorized);
+        }
+        if faults.strikes(self.number, &Fault::SessionLost) {
+            self.gateway.sessions.forget(&client_id);
+        }
+        self.accept_connect(client_id, connect.clean_start(), requested);
+        if faults.strikes(self.number, &Fault::DropAfterConnack) {
+            self.end = Some(End::DropAfterFlush);
+        }
+    }
+
+    fn accept_connect(&mut self, client_id: String, clean_start: bool, requested: u32) {
+        let expiry = requested.min(self.limits.session_expiry_cap);
+        let lasting = Duration::from_secs(expiry.into());
+        let link = self.link.clone();
+        let attached = self
+            .gateway
+            .sessions
+            .attach(&client_id, clean_start, lasting, link);
+        if let Some(previous) = attached.previous {
+            let taken_over = Order::Disconnect(DisconnectReasonCode::SessionTakenOver as u8);
+            // It may have closed just now.
+            let _ = previous.orders.send(taken_over);
+        }
+        self.session_present = attached.session_present;
+        self.unfinished = attached.unfinished;
+        self.client_id = Some(client_id);
+        let connack = self.connack_properties(expiry).and_then(|properties| {
+            Connack::builder()
+                .session_present(self.session_present)
+                .reason_code(ConnectReasonCode::Success)
+                .props(properties)
+                .build()
+        });
+        match connack.and_then(|connack| self.send(connack)) {
+            Ok(()) => {}
+            Err(why) => self.record(Event::Dropped(format!("CONNACK: {why}"))),
+        }
+    }
+
+    fn connack_properties(&self, expiry: u32) -> Result<Vec<Property>, MqttError> {
+        let limits = &self.limits;
+        let mut properties: Vec<Property> = vec![
+            SessionExpiryInterval::new(expiry)?.into(),
+            ReceiveMaximum::new(limits.receive_maximum)?.into(),
+            MaximumQos::new(1)?.into(),
+            RetainAvailable::new(1)?.into(),
+            MaximumPacketSize::new(limits.maximum_packet_size)?.into(),
+            TopicAliasMaximum::new(limits.topic_alias_maximum)?.into(),
+            WildcardSubscriptionAvailable::new(1)?.into(),
+            SubscriptionIdentifierAvailable::new(0)?.into(),
+            SharedSubscriptionAvailable::new(1)?.into(),
+        ];
+        if let Some(seconds) = limits.server_keep_alive {
+            properties.push(ServerKeepAlive::new(seconds)?.into());
+        }
+        Ok(properties)
+    }
+
+    fn refuse_connect(&mut self, code: ConnectReasonCode) {
+        if let Ok(connack) = Connack::builder()
+            .session_present(false)
+            .reason_code(code)
+            .build()
+        {
+            // If it can't be sent, the closing has to speak for itself.
+            let _ = self.send(connack);
+        }
+        self.end.get_or_insert(End::Close);
+    }
+}
+
+pub(super) fn session_expiry(property: &Property) -> Option<u32> {
+    match property {
+        Property::SessionExpiryInterval(seconds) => Some(seconds.val()),
+        _ => None,
+    }
+}

@@ -1,0 +1,299 @@
+//! One MQTT connection: bytes in, packets handled, bytes out.
+
+use std::{collections::HashSet, io, sync::Arc, time::Duration};
+
+use mqtt_protocol_core::mqtt::{
+    self, Version,
+    common::Cursor,
+    connection::{Event as MqttEvent, TimerKind},
+    packet::{GenericPacketTrait, Packet, v5_0},
+    result_code::{DisconnectReasonCode, MqttError},
+    role,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::{Notify, mpsc},
+    time::Instant,
+};
+use tokio_rustls::server::TlsStream;
+
+use super::{
+    Gateway, linger,
+    strict::{InFlight, Rate},
+};
+use crate::{
+    journal::Event,
+    latency::Transport,
+    options::Limits,
+    session::{Delivery, Link, Order},
+};
+
+/// How a connection is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// At once, in the middle of whatever is going on.
+    Drop,
+    /// As `Drop`, after sending what is already written.
+    DropAfterFlush,
+    /// In good order.
+    Close,
+}
+
+/// The state of one connection.
+pub(super) struct Connection {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) number: u64,
+    pub(super) limits: Limits,
+    /// Known after CONNECT.
+    pub(super) client_id: Option<String>,
+    pub(super) link: Link,
+    pub(super) in_flight: InFlight,
+    pub(super) rate: Rate,
+    /// Packet ids that the client has to use again only with the DUP flag.
+    pub(super) unfinished: HashSet<u16>,
+    pub(super) session_present: bool,
+    /// When CONNACK left.
+    connack_left: Option<Instant>,
+    pub(super) end: Option<End>,
+    mqtt: mqtt::Connection<role::Server>,
+    /// Packets to send.
+    output: Vec<u8>,
+    /// When the client will have been silent for too long.
+    silent_too_long: Option<Instant>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        number: u64,
+        orders: mpsc::UnboundedSender<Order>,
+    ) -> Connection {
+        let limits = gateway.limits();
+        let link = Link {
+            connection: number,
+            orders,
+            wake: Arc::new(Notify::new()),
+        };
+        Connection {
+            number,
+            limits,
+            client_id: None,
+            link,
+            in_flight: InFlight::new(gateway.latency),
+            rate: Rate::default(),
+            unfinished: HashSet::new(),
+            session_present: false,
+            connack_left: None,
+            end: None,
+            mqtt: mqtt::Connection::new(Version::V5_0),
+            output: Vec::new(),
+            silent_too_long: None,
+            gateway,
+        }
+    }
+
+    /// Serves the client until one side ends the connection.
+    pub(super) async fn run(
+        mut self,
+        mut stream: TlsStream<Box<dyn Transport>>,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+    ) {
+        // It ends on an I/O error as it does on the client's closing the connection.
+        let _: io::Result<()> = self.talk(&mut stream, &mut orders).await;
+        if let Some(client_id) = &self.client_id {
+            self.gateway.sessions.detach(client_id, self.number);
+        }
+        if self.end == Some(End::Close) {
+            linger(&mut stream).await;
+        }
+    }
+
+    async fn talk(
+        &mut self,
+        stream: &mut TlsStream<Box<dyn Transport>>,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+    ) -> io::Result<()> {
+        let mut input = vec![0; 64 * 1024];
+        let wake = Arc::clone(&self.link.wake);
+        loop {
+            self.deliver();
+            if self.end != Some(End::Drop) && !self.output.is_empty() {
+                self.in_flight.flush();
+                if self.client_id.is_some() {
+                    self.connack_left.get_or_insert_with(Instant::now);
+                }
+                stream.write_all(&self.output).await?;
+                stream.flush().await?;
+                self.output.clear();
+            }
+            if self.end.is_some() {
+                return Ok(());
+            }
+            let silent_too_long = self.silent_too_long;
+            tokio::select! {
+                read = stream.read(&mut input) => match read? {
+                    0 => return Ok(()),
+                    length => self.receive(&input[..length]),
+                },
+                () = wake.notified() => {}
+                Some(order) = orders.recv() => self.obey(order),
+                () = sleep_until(silent_too_long) => self.keep_alive_is_over(),
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Drop => self.end = Some(End::Drop),
+            Order::Disconnect(code) => self.disconnect(code),
+        }
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        let mut cursor = Cursor::new(bytes);
+        while self.end.is_none() && cursor.position() < bytes.len() as u64 {
+            let events = self.mqtt.recv(&mut cursor);
+            for event in events {
+                self.on_received(event);
+            }
+        }
+    }
+
+    fn on_received(&mut self, event: MqttEvent) {
+        match event {
+            MqttEvent::NotifyPacketReceived(packet) if self.end.is_none() => {
+                self.handle(packet);
+            }
+            MqttEvent::NotifyError(error) => {
+                self.violation(format!("the MQTT library objects: {error}"));
+                self.end.get_or_insert(End::Close);
+            }
+            other => self.on_sent(other),
+        }
+    }
+
+    fn keep_alive_is_over(&mut self) {
+        self.violation("longer silent than 1.5 times the keep alive".to_owned());
+        let events = self.mqtt.notify_timer_fired(TimerKind::PingreqRecv);
+        events.into_iter().for_each(|event| self.on_sent(event));
+        self.end.get_or_insert(End::Close);
+    }
+
+    /// Writes a packet for the client. Returns whether it will be sent.
+    pub(super) fn send(&mut self, packet: impl Into<Packet>) -> Result<(), MqttError> {
+        let events = self.mqtt.send(packet.into());
+        let mut result = Ok(());
+        for event in events {
+            match event {
+                MqttEvent::NotifyError(error) => result = Err(error),
+                other => self.on_sent(other),
+            }
+        }
+        result
+    }
+
+    fn on_sent(&mut self, event: MqttEvent) {
+        match event {
+            MqttEvent::RequestSendPacket { packet, .. } => {
+                self.record_sent(&packet);
+                self.output.extend(packet.to_continuous_buffer());
+            }
+            MqttEvent::RequestClose => {
+                self.end.get_or_insert(End::Close);
+            }
+            MqttEvent::RequestTimerReset {
+                kind: TimerKind::PingreqRecv,
+                duration_ms,
+            } => {
+                self.silent_too_long = Some(Instant::now() + Duration::from_millis(duration_ms));
+            }
+            MqttEvent::RequestTimerCancel(TimerKind::PingreqRecv) => self.silent_too_long = None,
+            _ => {}
+        }
+    }
+
+    /// Sends what waits in the session, as far as the client has room for it.
+    fn deliver(&mut self) {
+        let Some(client_id) = self.client_id.clone() else {
+            return;
+        };
+        let sessions = Arc::clone(&self.gateway.sessions);
+        while self.end.is_none() {
+            let room = self.mqtt.get_receive_maximum_vacancy_for_send();
+            let Some(delivery) = sessions.next_delivery(&client_id, self.number, room) else {
+                return;
+            };
+            let (topic, packet_id) = (delivery.message.topic.clone(), delivery.packet_id);
+            if let Err(why) = self.send_delivery(delivery) {
+                self.record(Event::Dropped(format!("a message on {topic}: {why}")));
+                if let Some(packet_id) = packet_id {
+                    sessions.acked(&client_id, self.number, packet_id);
+                }
+            }
+        }
+    }
+
+    fn send_delivery(&mut self, delivery: Delivery) -> Result<(), MqttError> {
+        let Delivery {
+            message,
+            packet_id,
+            dup,
+        } = delivery;
+        let publish = v5_0::Publish::builder()
+            .topic_name(&message.topic)?
+            .payload(message.payload);
+        let publish = match packet_id {
+            Some(packet_id) => {
+                self.mqtt.register_packet_id(packet_id)?;
+                publish
+                    .qos(mqtt::packet::Qos::AtLeastOnce)
+                    .packet_id(packet_id)
+                    .dup(dup)
+            }
+            None => publish.qos(mqtt::packet::Qos::AtMostOnce),
+        };
+        self.send(publish.build()?)
+    }
+
+    /// Could the client have seen CONNACK when it sent what arrives now?
+    pub(super) fn has_seen_connack(&self) -> bool {
+        let round_trip = self.gateway.latency * 2;
+        self.connack_left
+            .is_some_and(|left| left + round_trip <= Instant::now())
+    }
+
+    /// Sends DISCONNECT and closes the connection.
+    pub(super) fn disconnect(&mut self, code: u8) {
+        let reason = DisconnectReasonCode::try_from(code);
+        let reason = reason.unwrap_or(DisconnectReasonCode::UnspecifiedError);
+        if let Ok(packet) = v5_0::Disconnect::builder().reason_code(reason).build() {
+            // Before CONNACK, no DISCONNECT may be sent: then the connection is only closed.
+            let _ = self.send(packet);
+        }
+        self.end.get_or_insert(End::Close);
+    }
+
+    pub(super) fn record(&self, event: Event) {
+        self.gateway.journal.record(self.number, event);
+    }
+
+    pub(super) fn violation(&self, what: String) {
+        self.record(Event::Violation(what));
+    }
+}
+
+impl Gateway {
+    fn limits(&self) -> Limits {
+        self.limits
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,178 @@
+//! The gateway: takes TCP connections, makes TLS of them, and hands them to MQTT.
+
+mod connect;
+mod connection;
+mod packets;
+mod publishes;
+mod strict;
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::{
+    faults::{Fault, Faults},
+    guard::Guard,
+    jobs::Jobs,
+    journal::{Event, Journal},
+    latency::{self, Transport},
+    options::Limits,
+    session::{Order, Sessions},
+};
+use connection::Connection;
+
+/// How long a connection that the service has closed waits for the client to close it too.
+/// Without it, the system might reset the connection before the client has read the last words.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What all connections share.
+pub(crate) struct Gateway {
+    pub(crate) tls: TlsAcceptor,
+    pub(crate) latency: Duration,
+    pub(crate) limits: RwLock<Limits>,
+    pub(crate) guard: Guard,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) jobs: Jobs,
+    pub(crate) faults: Faults,
+    pub(crate) journal: Journal,
+    pub(crate) connections: Connections,
+}
+
+/// The open connections, and how to give them orders.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    last_number: AtomicU64,
+    open: Mutex<HashMap<u64, mpsc::UnboundedSender<Order>>>,
+}
+
+impl Connections {
+    /// Gives an order to every open connection.
+    pub(crate) fn order(&self, order: Order) {
+        for orders in self.lock().values() {
+            // A connection that is just closing needs no order any more.
+            let _ = orders.send(order);
+        }
+    }
+
+    fn open(
+        &self,
+    ) -> (
+        u64,
+        mpsc::UnboundedSender<Order>,
+        mpsc::UnboundedReceiver<Order>,
+    ) {
+        let number = self.last_number.fetch_add(1, Ordering::Relaxed) + 1;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.lock().insert(number, sender.clone());
+        (number, sender, receiver)
+    }
+
+    fn close(&self, number: u64) {
+        self.lock().remove(&number);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, mpsc::UnboundedSender<Order>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes connections until it is aborted.
+pub(crate) async fn listen(gateway: Arc<Gateway>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(serve(Arc::clone(&gateway), stream))),
+            // Too many open files, for example: it may pass.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+/// Serves one connection to its end.
+async fn serve(gateway: Arc<Gateway>, stream: TcpStream) {
+    let (number, sender, mut orders) = gateway.connections.open();
+    gateway.journal.record(number, Event::TcpAccepted);
+    if let Some(stream) = handshake(&gateway, number, stream, &mut orders).await {
+        let connection = Connection::new(Arc::clone(&gateway), number, sender);
+        connection.run(stream, orders).await;
+    }
+    gateway.connections.close(number);
+    gateway.journal.record(number, Event::ConnectionClosed);
+}
+
+/// From a TCP connection to a TLS one.
+async fn handshake(
+    gateway: &Gateway,
+    number: u64,
+    stream: TcpStream,
+    orders: &mut mpsc::UnboundedReceiver<Order>,
+) -> Option<TlsStream<Box<dyn Transport>>> {
+    // Without it, small packets would wait for acknowledgements of TCP.
+    stream.set_nodelay(true).ok()?;
+    if gateway.faults.strikes(number, &Fault::DropAfterAccept) {
+        return None;
+    }
+    let mut transport = latency::delayed(stream, gateway.latency);
+    if gateway.faults.strikes(number, &Fault::NoTlsAnswer) {
+        tokio::select! {
+            () = discard(&mut transport) => {}
+            _ = orders.recv() => {}
+        }
+        return None;
+    }
+    let accepted = tokio::select! {
+        accepted = gateway.tls.accept(transport).into_fallible() => accepted,
+        _ = orders.recv() => return None,
+    };
+    match accepted {
+        Ok(stream) => {
+            gateway.journal.record(number, tls_done(&stream));
+            let drop_it = gateway.faults.strikes(number, &Fault::DropAfterTls);
+            (!drop_it).then_some(stream)
+        }
+        Err((error, mut transport)) => {
+            gateway
+                .journal
+                .record(number, Event::TlsFailed(error.to_string()));
+            linger(&mut transport).await;
+            None
+        }
+    }
+}
+
+fn tls_done<T>(stream: &TlsStream<T>) -> Event {
+    let (_, tls) = stream.get_ref();
+    let alpn = tls
+        .alpn_protocol()
+        .map(|alpn| String::from_utf8_lossy(alpn).into_owned());
+    let version = tls.protocol_version().map(|version| format!("{version:?}"));
+    Event::TlsDone {
+        alpn,
+        version: version.unwrap_or_default(),
+        sni: tls.server_name().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Says that nothing more is coming, and waits a little for the client to say the same.
+async fn linger(stream: &mut (impl AsyncRead + tokio::io::AsyncWrite + Unpin)) {
+    let _: io::Result<()> = tokio::io::AsyncWriteExt::shutdown(stream).await;
+    let _ = tokio::time::timeout(LINGER, discard(stream)).await;
+}
+
+/// Reads until there is nothing more to read.
+async fn discard(stream: &mut (impl AsyncRead + Unpin)) {
+    let mut buffer = [0; 4096];
+    while let Ok(1..) = stream.read(&mut buffer).await {}
+}

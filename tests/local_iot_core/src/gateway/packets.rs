@@ -1,0 +1,208 @@
+//! Every packet of a client except CONNECT and PUBLISH: what the service does about it.
+
+use std::time::Duration;
+
+use mqtt_protocol_core::mqtt::{
+    packet::{
+        Packet, Property, SubEntry,
+        v5_0::{Disconnect, Pingresp, Suback, Subscribe, Unsuback, Unsubscribe},
+    },
+    result_code::{DisconnectReasonCode, SubackReasonCode, UnsubackReasonCode},
+};
+
+use super::{
+    connect::session_expiry,
+    connection::{Connection, End},
+};
+use crate::{faults::Fault, journal::Event, policy::Action, topic};
+
+impl Connection {
+    pub(super) fn handle(&mut self, packet: Packet) {
+        let client_id = match (&self.client_id, packet) {
+            (None, Packet::V5_0Connect(connect)) => return self.on_connect(&connect),
+            (None, packet) => {
+                let kind = packet.packet_type();
+                self.violation(format!("{kind:?} before CONNECT was accepted"));
+                self.end = Some(End::Close);
+                return;
+            }
+            (Some(client_id), packet) => (client_id.clone(), packet),
+        };
+        if !self.has_seen_connack() && !matches!(client_id.1, Packet::V5_0Disconnect(_)) {
+            let kind = client_id.1.packet_type();
+            self.violation(format!("{kind:?} before CONNACK was there"));
+            return self.disconnect(DisconnectReasonCode::ProtocolError as u8);
+        }
+        match client_id {
+            (id, Packet::V5_0Publish(publish)) => self.on_publish(&id, &publish),
+            (id, Packet::V5_0Puback(puback)) => {
+                let packet_id = puback.packet_id();
+                self.record(Event::DeliveryAcked { packet_id });
+                self.gateway.sessions.acked(&id, self.number, packet_id);
+            }
+            (id, Packet::V5_0Subscribe(subscribe)) => self.on_subscribe(&id, &subscribe),
+            (id, Packet::V5_0Unsubscribe(unsubscribe)) => self.on_unsubscribe(&id, &unsubscribe),
+            (_, Packet::V5_0Pingreq(_)) => self.on_pingreq(),
+            (id, Packet::V5_0Disconnect(disconnect)) => self.on_disconnect(&id, &disconnect),
+            (_, packet) => {
+                let kind = packet.packet_type();
+                self.violation(format!("{kind:?} is of no use here"));
+                self.disconnect(DisconnectReasonCode::ProtocolError as u8);
+            }
+        }
+    }
+
+    fn on_subscribe(&mut self, client_id: &str, subscribe: &Subscribe) {
+        let entries: &[SubEntry] = subscribe.entries();
+        let filters = entries
+            .iter()
+            .map(|entry| entry.topic_filter().to_owned())
+            .collect();
+        self.record(Event::Subscribe {
+            filters,
+            packet_id: subscribe.packet_id(),
+        });
+        let is_identifier =
+            |property: &Property| matches!(property, Property::SubscriptionIdentifier(_));
+        if subscribe.props.iter().any(is_identifier) {
+            self.violation("a subscription identifier".to_owned());
+            let code = DisconnectReasonCode::SubscriptionIdentifiersNotSupported;
+            return self.disconnect(code as u8);
+        }
+        if entries.len() > self.limits.filters_per_subscribe {
+            self.violation(format!("{} topic filters in one SUBSCRIBE", entries.len()));
+            return self.disconnect(DisconnectReasonCode::QuotaExceeded as u8);
+        }
+        if self.gateway.faults.strikes(self.number, &Fault::NoSuback) {
+            return;
+        }
+        let answer = |entry: &SubEntry| {
+            let qos = entry.sub_opts().qos() as u8;
+            self.subscribe(client_id, entry.topic_filter(), qos.min(1))
+        };
+        let codes: Vec<_> = entries.iter().map(answer).collect();
+        let suback = Suback::builder()
+            .packet_id(subscribe.packet_id())
+            .reason_codes(codes);
+        match suback.build().and_then(|suback| self.send(suback)) {
+            Ok(()) => {}
+            Err(why) => self.record(Event::Dropped(format!("SUBACK: {why}"))),
+        }
+    }
+
+    fn subscribe(&self, client_id: &str, filter: &str, qos: u8) -> SubackReasonCode {
+        let refusal = self
+            .gateway
+            .faults
+            .strike(self.number, |fault| match fault {
+                Fault::Suback(code, part) if filter.contains(part) => {
+                    SubackReasonCode::try_from(*code).ok()
+                }
+                _ => None,
+            });
+        if let Some(code) = refusal {
+            return code;
+        }
+        if !topic::is_valid_filter(filter) {
+            self.violation(format!("'{filter}' is no topic filter"));
+            return SubackReasonCode::TopicFilterInvalid;
+        }
+        if !self
+            .gateway
+            .guard
+            .allows(self.number, Action::Subscribe, filter)
+        {
+            return SubackReasonCode::NotAuthorized;
+        }
+        let limit = self.limits.subscriptions;
+        match self
+            .gateway
+            .sessions
+            .subscribe(client_id, self.number, filter, qos, limit)
+        {
+            false => SubackReasonCode::QuotaExceeded,
+            true if qos == 0 => SubackReasonCode::GrantedQos0,
+            true => SubackReasonCode::GrantedQos1,
+        }
+    }
+
+    fn on_unsubscribe(&mut self, client_id: &str, unsubscribe: &Unsubscribe) {
+        let filters = unsubscribe
+            .entries()
+            .iter()
+            .map(|filter| filter.as_str().to_owned());
+        let filters: Vec<String> = filters.collect();
+        self.record(Event::Unsubscribe {
+            filters: filters.clone(),
+        });
+        let sessions = &self.gateway.sessions;
+        let answer = |filter: &String| match sessions.unsubscribe(client_id, self.number, filter) {
+            true => UnsubackReasonCode::Success,
+            false => UnsubackReasonCode::NoSubscriptionExisted,
+        };
+        let codes = filters.iter().map(answer).collect();
+        let unsuback = Unsuback::builder()
+            .packet_id(unsubscribe.packet_id())
+            .reason_codes(codes);
+        match unsuback.build().and_then(|unsuback| self.send(unsuback)) {
+            Ok(()) => {}
+            Err(why) => self.record(Event::Dropped(format!("UNSUBACK: {why}"))),
+        }
+    }
+
+    fn on_pingreq(&mut self) {
+        self.record(Event::Pingreq);
+        if !self.gateway.faults.strikes(self.number, &Fault::NoPingresp) {
+            // It has no content, so it can't be too large or otherwise wrong.
+            let _ = self.send(Pingresp::new());
+        }
+    }
+
+    fn on_disconnect(&mut self, client_id: &str, disconnect: &Disconnect) {
+        let reason = disconnect.reason_code().map_or(0, |code| code as u8);
+        self.record(Event::Disconnect {
+            by_client: true,
+            reason,
+        });
+        let properties = disconnect.props.iter().flatten();
+        if let Some(expiry) = properties.into_iter().find_map(session_expiry) {
+            let expiry = expiry.min(self.limits.session_expiry_cap);
+            let expiry = Duration::from_secs(expiry.into());
+            self.gateway
+                .sessions
+                .set_expiry(client_id, self.number, expiry);
+        }
+        self.end = Some(End::Close);
+    }
+
+    /// Writes down what leaves, whoever decided on it: this code or the MQTT library.
+    pub(super) fn record_sent(&self, packet: &Packet) {
+        self.record(match packet {
+            Packet::V5_0Connack(connack) => Event::Connack {
+                code: connack.reason_code() as u8,
+                session_present: connack.session_present(),
+            },
+            Packet::V5_0Suback(suback) => Event::Suback {
+                codes: suback
+                    .reason_codes()
+                    .into_iter()
+                    .map(|code| code as u8)
+                    .collect(),
+            },
+            Packet::V5_0Puback(puback) => Event::Puback {
+                packet_id: puback.packet_id(),
+                code: puback.reason_code().map_or(0, |code| code as u8),
+            },
+            Packet::V5_0Publish(publish) => Event::Deliver {
+                topic: publish.topic_name().to_owned(),
+                packet_id: publish.packet_id(),
+                dup: publish.dup(),
+            },
+            Packet::V5_0Disconnect(disconnect) => Event::Disconnect {
+                by_client: false,
+                reason: disconnect.reason_code().map_or(0, |code| code as u8),
+            },
+            _ => return,
+        });
+    }
+}
