@@ -77,12 +77,15 @@ pub async fn run(
         working_on: watch::Sender::new(None),
         backoff: settings.patience.backoff,
     };
-    let outcome = tokio::select! {
+    let mut outcome = tokio::select! {
         biased;
         failed = listener.listen(&mut events) => Err(failed),
         ended = device.do_jobs(hints, &hint) => ended,
         why = stop => Ok(Some(device.stopped(why))),
     };
+    if let Err(SampleError::Ended) = outcome {
+        outcome = Err(listener.listen(&mut events).await); // the reason is still on its way
+    }
     match &outcome {
         Ok(Some(why)) => story.tell(format_args!("Exiting Sample: {why}")),
         Ok(None) => {} // CI mode has said it
@@ -190,14 +193,16 @@ impl Device {
             .buffered(DESCRIBED_AT_ONCE);
         while let Some((described, job_id)) = descriptions.next().await {
             let job_id = printable(&job_id);
-            match described {
-                Ok(described) => match described.execution {
-                    Some(execution) => self.tell_description(&execution),
-                    None => self
-                        .story
-                        .tell(format_args!("Job {job_id}: it is not pending any more")),
-                },
+            match described.map(|described| described.execution) {
+                Ok(Some(execution)) => self.tell_description(&execution),
+                Ok(None) => self
+                    .story
+                    .tell(format_args!("Job {job_id}: not pending any more")),
                 Err(error) if error.is_fatal() => return Err(error.into()),
+                Err(error) if error.says_it_is_gone() => {
+                    self.story
+                        .tell(format_args!("Job {job_id}: not pending any more"));
+                }
                 Err(error) => self.story.tell(format_args!("Job {job_id}: {error}")),
             }
         }

@@ -1,6 +1,6 @@
 //! Why a request came to nothing.
 
-use super::model::Rejection;
+use super::model::{ErrorCode, Rejection};
 use super::topics::Operation;
 use crate::mqtt::PublishError;
 use crate::text::printable;
@@ -37,6 +37,13 @@ impl RequestError {
     pub fn is_fatal(&self) -> bool {
         use PublishError as P;
         matches!(self, Self::Publish(P::NotAuthorized { .. } | P::Ended))
+    }
+
+    /// Whether the service says that the execution has ended, or was deleted.
+    pub fn says_it_is_gone(&self) -> bool {
+        use ErrorCode as E;
+        matches!(self, Self::Rejected { rejection, .. }
+            if matches!(rejection.code, E::TerminalStateReached | E::ResourceNotFound))
     }
 }
 

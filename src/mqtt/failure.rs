@@ -145,13 +145,13 @@ fn refused(code: ConnectReturnCode, options: &Options) -> Failure {
 /// A DISCONNECT from the server (MQTT5, section 3.14.2.1).
 fn disconnected(code: DisconnectReasonCode, text: Option<&str>, options: &Options) -> Failure {
     let id = printable(&options.client_id);
-    let said = text
-        .map(|text| format!(" ({})", printable(text)))
-        .unwrap_or_default();
+    let mut reason = reason::of_disconnect(code);
+    if let Some(text) = text {
+        reason = format!("{}; {})", reason.trim_end_matches(')'), printable(text));
+    }
     let what = format!(
-        "{} ended the connection: DISCONNECT {}{said}.",
-        options.address(),
-        reason::of_disconnect(code)
+        "{} ended the connection: DISCONNECT {reason}.",
+        options.address()
     );
     match code {
         DisconnectReasonCode::SessionTakenOver => Failure::lasting(format!(
@@ -198,7 +198,12 @@ fn from_io(error: &io::Error, options: &Options, online: bool) -> Failure {
 fn hung_up(options: &Options, online: bool) -> Failure {
     let address = options.address();
     if online {
-        return Failure::passing(format!("{address} closed the connection."));
+        // rumqttc 0.25 can't read a DISCONNECT without properties, so one may have come before.
+        return Failure::passing(format!(
+            "{address} closed the connection. If this happens again and again, check that no other \
+             client uses the client id '{}'.",
+            printable(&options.client_id),
+        ));
     }
     Failure::passing(format!(
         "{address} closed the connection before it answered CONNECT. If this happens again and \

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::Flags;
 use crate::jobs::{Patience, RequestError};
-use crate::mqtt;
+use crate::mqtt::{self, PublishError};
 use crate::story::Story;
 use crate::tls::{self, Files, TlsError};
 
@@ -70,7 +70,7 @@ pub enum SampleError {
     Connection(mqtt::Failure),
     /// A request without which there is no going on came to nothing.
     #[error("{0}")]
-    Request(#[from] RequestError),
+    Request(RequestError),
     /// CI mode wants at least one pending job.
     #[error(
         "No job is queued for this thing, and CI mode (--is_ci) wants one. Create one first: see \
@@ -83,4 +83,13 @@ pub enum SampleError {
     /// The operating system does not let the program listen for signals.
     #[error("Signals can't be listened for: {0}.")]
     Signals(#[from] std::io::Error),
+}
+
+impl From<RequestError> for SampleError {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Publish(PublishError::Ended) => Self::Ended,
+            error => Self::Request(error),
+        }
+    }
 }

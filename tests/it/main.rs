@@ -1,9 +1,13 @@
 //! What `jobs-mqtt5` promises, tried on the real program over real TLS against `local_iot_core`.
 
+mod bad_input;
+mod connection;
 mod flags;
 mod permanent_causes;
 mod readme;
 mod service_client;
 mod signals;
+mod soak;
 mod story;
 mod support;
+mod work;

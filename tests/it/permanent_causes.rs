@@ -349,7 +349,8 @@ async fn a_policy_that_denies_a_publish_names_what_is_missing() {
     let world = World::new().await;
     world
         .core
-        .set_policy(policy_without("topic/$aws/things/my-thing/jobs/start-next")).unwrap();
+        .set_policy(policy_without("topic/$aws/things/my-thing/jobs/start-next"))
+        .unwrap();
     let words = "The server refused a publish to $aws/things/my-thing/jobs/start-next: PUBACK 0x87 \
                  (not authorized). Add to the policy of your certificate: allow iot:Publish on \
                  arn:aws:iot:REGION:ACCOUNT:topic/$aws/things/my-thing/jobs/start-next (policy.json \

@@ -52,7 +52,7 @@ use std::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
-pub use faults::{Fault, Faults, On, Times};
+pub use faults::{Fault, Faults, On, Times, names as fault_names};
 pub use jobs::{Books, Dialect, JobExecution, Jobs, Moment, Operation, Status, TimeFormat};
 pub use journal::{Entry, Event, Journal};
 pub use options::{ACCOUNT, Limits, Options, REGION, ServerCertificate, TlsVersions, fill_policy};

@@ -117,13 +117,13 @@ async fn latency_delays_every_byte_and_no_more() {
     let start = Instant::now();
     let mut client = Client::new(&core).await;
     let handshake = start.elapsed();
-    assert!((100..180).contains(&handshake.as_millis()), "{handshake:?}");
+    assert!((100..300).contains(&handshake.as_millis()), "{handshake:?}");
     client.connect("test-1", true, 0).await;
     let start = Instant::now();
     client.ask(1, "get", json!({})).await;
     let round_trip = start.elapsed();
     assert!(
-        (100..180).contains(&round_trip.as_millis()),
+        (100..300).contains(&round_trip.as_millis()),
         "{round_trip:?}"
     );
     core.drop_connections();

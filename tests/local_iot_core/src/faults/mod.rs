@@ -5,7 +5,7 @@ mod parse;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use names::{Fault, On, Times};
+pub use names::{Fault, On, Times, names};
 
 use crate::journal::{Event, Journal};
 

@@ -30,9 +30,9 @@ impl On {
     }
 }
 
-/// Something that the service can be told to do wrong. [`Fault::names`] explains each.
+/// Something that the service can be told to do wrong. [`names`] explains each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "Fault::names() explains each")]
+#[expect(missing_docs, reason = "names() explains each")]
 pub enum Fault {
     DropAfterAccept,
     NoTlsAnswer,
@@ -68,94 +68,92 @@ pub enum Fault {
     DropAfterLost(On),
 }
 
-impl Fault {
-    /// Every fault as it is written, with a line that explains it. `OP` is one of get-pending,
-    /// start-next, describe, update, notify-next and any; `CODE` is a reason code such as 0x87;
-    /// what stands in brackets can be left out.
-    pub fn names() -> &'static [(&'static str, &'static str)] {
-        &[
-            (
-                "drop-after-accept",
-                "the TCP connection is accepted and dropped",
-            ),
-            ("no-tls-answer", "the TLS handshake is never answered"),
-            (
-                "drop-after-tls",
-                "the connection is dropped after the TLS handshake",
-            ),
-            ("no-connack", "CONNECT is never answered"),
-            ("connack CODE", "CONNECT is refused"),
-            (
-                "connect-denied-closes",
-                "a CONNECT that the policy denies gets no CONNACK, only a close",
-            ),
-            (
-                "drop-after-connack",
-                "the connection is dropped after CONNACK",
-            ),
-            (
-                "session-lost",
-                "the session is forgotten at the next CONNECT",
-            ),
-            ("no-pingresp", "PINGREQ is not answered"),
-            ("no-suback", "SUBSCRIBE is ignored"),
-            (
-                "suback CODE [FILTER-PART]",
-                "SUBSCRIBE is refused, for filters with this part",
-            ),
-            ("no-puback", "PUBLISH is taken, but not acknowledged"),
-            (
-                "puback CODE [TOPIC-PART]",
-                "PUBLISH is refused, on topics with this part",
-            ),
-            (
-                "disconnect CODE",
-                "the next PUBLISH is answered with DISCONNECT",
-            ),
-            (
-                "drop-on-publish",
-                "the next PUBLISH is ignored and the connection dropped",
-            ),
-            (
-                "double-deliveries",
-                "a QoS 1 message comes twice, with different packet ids and no DUP",
-            ),
-            ("lose-reply OP", "the reply is never sent"),
-            ("late-reply OP MILLIS", "the reply comes late"),
-            ("double-reply OP", "the reply comes twice"),
-            (
-                "other-thing-reply OP",
-                "the reply comes on the topic of another thing",
-            ),
-            (
-                "foreign-token-reply OP",
-                "the reply carries another client token",
-            ),
-            ("no-token-reply OP", "the reply carries no client token"),
-            ("not-json-reply OP", "the reply is not JSON"),
-            (
-                "wrong-shape-reply OP",
-                "the reply is JSON, but its fields are of the wrong types",
-            ),
-            ("huge-reply OP", "the reply has an unknown field of 100 KiB"),
-            (
-                "reject OP ERROR",
-                "the request is rejected with this error code, such as RequestThrottled",
-            ),
-            (
-                "drop-before OP",
-                "the connection is dropped and the request not taken",
-            ),
-            (
-                "drop-after OP",
-                "the request is carried out, the connection dropped before any answer",
-            ),
-            (
-                "drop-after-lost OP",
-                "as drop-after, and the session is lost as well",
-            ),
-        ]
-    }
+/// Every fault as it is written, with a line that explains it. `OP` is one of get-pending,
+/// start-next, describe, update, notify-next and any; `CODE` is a reason code such as 0x87;
+/// what stands in brackets can be left out.
+pub fn names() -> &'static [(&'static str, &'static str)] {
+    &[
+        (
+            "drop-after-accept",
+            "the TCP connection is accepted and dropped",
+        ),
+        ("no-tls-answer", "the TLS handshake is never answered"),
+        (
+            "drop-after-tls",
+            "the connection is dropped after the TLS handshake",
+        ),
+        ("no-connack", "CONNECT is never answered"),
+        ("connack CODE", "CONNECT is refused"),
+        (
+            "connect-denied-closes",
+            "a CONNECT that the policy denies gets no CONNACK, only a close",
+        ),
+        (
+            "drop-after-connack",
+            "the connection is dropped after CONNACK",
+        ),
+        (
+            "session-lost",
+            "the session is forgotten at the next CONNECT",
+        ),
+        ("no-pingresp", "PINGREQ is not answered"),
+        ("no-suback", "SUBSCRIBE is ignored"),
+        (
+            "suback CODE [FILTER-PART]",
+            "SUBSCRIBE is refused, for filters with this part",
+        ),
+        ("no-puback", "PUBLISH is taken, but not acknowledged"),
+        (
+            "puback CODE [TOPIC-PART]",
+            "PUBLISH is refused, on topics with this part",
+        ),
+        (
+            "disconnect CODE",
+            "the next PUBLISH is answered with DISCONNECT",
+        ),
+        (
+            "drop-on-publish",
+            "the next PUBLISH is ignored and the connection dropped",
+        ),
+        (
+            "double-deliveries",
+            "a QoS 1 message comes twice, with different packet ids and no DUP",
+        ),
+        ("lose-reply OP", "the reply is never sent"),
+        ("late-reply OP MILLIS", "the reply comes late"),
+        ("double-reply OP", "the reply comes twice"),
+        (
+            "other-thing-reply OP",
+            "the reply comes on the topic of another thing",
+        ),
+        (
+            "foreign-token-reply OP",
+            "the reply carries another client token",
+        ),
+        ("no-token-reply OP", "the reply carries no client token"),
+        ("not-json-reply OP", "the reply is not JSON"),
+        (
+            "wrong-shape-reply OP",
+            "the reply is JSON, but its fields are of the wrong types",
+        ),
+        ("huge-reply OP", "the reply has an unknown field of 100 KiB"),
+        (
+            "reject OP ERROR",
+            "the request is rejected with this error code, such as RequestThrottled",
+        ),
+        (
+            "drop-before OP",
+            "the connection is dropped and the request not taken",
+        ),
+        (
+            "drop-after OP",
+            "the request is carried out, the connection dropped before any answer",
+        ),
+        (
+            "drop-after-lost OP",
+            "as drop-after, and the session is lost as well",
+        ),
+    ]
 }
 
 impl fmt::Display for Fault {

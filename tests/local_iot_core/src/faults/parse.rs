@@ -115,12 +115,12 @@ impl<'a> Words<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::names::names, *};
     use crate::Times;
 
     #[test]
     fn every_name_is_read_and_written_alike() {
-        for (name, _) in Fault::names() {
+        for (name, _) in names() {
             for op in ["start-next", "update", "any"] {
                 let full = name
                     .replace("CODE", "0x87")

@@ -6,7 +6,7 @@ use mqtt_protocol_core::mqtt::{
     self, Version,
     common::Cursor,
     connection::{Event as MqttEvent, TimerKind},
-    packet::{GenericPacketTrait, Packet, v5_0},
+    packet::{GenericPacketTrait, Packet, Property, ReasonString, v5_0},
     result_code::{DisconnectReasonCode, MqttError},
     role,
 };
@@ -262,11 +262,19 @@ impl Connection {
             .is_some_and(|left| left + round_trip <= Instant::now())
     }
 
-    /// Sends DISCONNECT and closes the connection.
+    /// Sends DISCONNECT, with the reason in words as well, and closes the connection.
     pub(super) fn disconnect(&mut self, code: u8) {
         let reason = DisconnectReasonCode::try_from(code);
         let reason = reason.unwrap_or(DisconnectReasonCode::UnspecifiedError);
-        if let Ok(packet) = v5_0::Disconnect::builder().reason_code(reason).build() {
+        let words = ReasonString::new(format!("{reason:?}"));
+        let packet = words.and_then(|words| {
+            let properties = vec![Property::ReasonString(words)];
+            v5_0::Disconnect::builder()
+                .reason_code(reason)
+                .props(properties)
+                .build()
+        });
+        if let Ok(packet) = packet {
             // Before CONNACK, no DISCONNECT may be sent: then the connection is only closed.
             let _ = self.send(packet);
         }

@@ -18,38 +18,45 @@ use crate::{faults::Fault, journal::Event, policy::Action, topic};
 
 impl Connection {
     pub(super) fn handle(&mut self, packet: Packet) {
-        let client_id = match (&self.client_id, packet) {
-            (None, Packet::V5_0Connect(connect)) => return self.on_connect(&connect),
-            (None, packet) => {
-                let kind = packet.packet_type();
-                self.violation(format!("{kind:?} before CONNECT was accepted"));
-                self.end = Some(End::Close);
-                return;
-            }
-            (Some(client_id), packet) => (client_id.clone(), packet),
+        let Some(client_id) = self.client_id.clone() else {
+            return self.handle_first(&packet);
         };
-        if !self.has_seen_connack() && !matches!(client_id.1, Packet::V5_0Disconnect(_)) {
-            let kind = client_id.1.packet_type();
+        // MQTT lets a client send before it has seen CONNACK; AWS tells it to wait.
+        if !self.has_seen_connack() && !matches!(packet, Packet::V5_0Disconnect(_)) {
+            let kind = packet.packet_type();
             self.violation(format!("{kind:?} before CONNACK was there"));
             return self.disconnect(DisconnectReasonCode::ProtocolError as u8);
         }
-        match client_id {
-            (id, Packet::V5_0Publish(publish)) => self.on_publish(&id, &publish),
-            (id, Packet::V5_0Puback(puback)) => {
-                let packet_id = puback.packet_id();
-                self.record(Event::DeliveryAcked { packet_id });
-                self.gateway.sessions.acked(&id, self.number, packet_id);
-            }
-            (id, Packet::V5_0Subscribe(subscribe)) => self.on_subscribe(&id, &subscribe),
-            (id, Packet::V5_0Unsubscribe(unsubscribe)) => self.on_unsubscribe(&id, &unsubscribe),
-            (_, Packet::V5_0Pingreq(_)) => self.on_pingreq(),
-            (id, Packet::V5_0Disconnect(disconnect)) => self.on_disconnect(&id, &disconnect),
-            (_, packet) => {
+        match packet {
+            Packet::V5_0Publish(publish) => self.on_publish(&client_id, &publish),
+            Packet::V5_0Puback(puback) => self.on_puback(&client_id, puback.packet_id()),
+            Packet::V5_0Subscribe(subscribe) => self.on_subscribe(&client_id, &subscribe),
+            Packet::V5_0Unsubscribe(packet) => self.on_unsubscribe(&client_id, &packet),
+            Packet::V5_0Pingreq(_) => self.on_pingreq(),
+            Packet::V5_0Disconnect(disconnect) => self.on_disconnect(&client_id, &disconnect),
+            packet => {
                 let kind = packet.packet_type();
                 self.violation(format!("{kind:?} is of no use here"));
                 self.disconnect(DisconnectReasonCode::ProtocolError as u8);
             }
         }
+    }
+
+    fn handle_first(&mut self, packet: &Packet) {
+        if let Packet::V5_0Connect(connect) = packet {
+            self.on_connect(connect);
+        } else {
+            let kind = packet.packet_type();
+            self.violation(format!("{kind:?} before CONNECT was accepted"));
+            self.end = Some(End::Close);
+        }
+    }
+
+    fn on_puback(&mut self, client_id: &str, packet_id: u16) {
+        self.record(Event::DeliveryAcked { packet_id });
+        self.gateway
+            .sessions
+            .acked(client_id, self.number, packet_id);
     }
 
     fn on_subscribe(&mut self, client_id: &str, subscribe: &Subscribe) {

@@ -95,6 +95,10 @@ impl Connection {
             self.violation(format!("'{topic}' is no topic to publish to"));
             return Err(DisconnectReasonCode::TopicNameInvalid);
         }
+        if publish.payload().len() > LARGEST_PAYLOAD {
+            self.violation(format!("a payload of {} bytes", publish.payload().len()));
+            return Err(DisconnectReasonCode::PacketTooLarge);
+        }
         let Some(packet_id) = publish.packet_id() else {
             return Ok(());
         };

@@ -14,6 +14,7 @@ use sec1::{EcParameters, EcPrivateKey, der::EncodePem};
 
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 
 /// The form of a device's private key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub enum KeyForm {
     Sec1P256,
     /// `BEGIN EC PRIVATE KEY`, on the curve P-384.
     Sec1P384,
+    /// `BEGIN EC PRIVATE KEY`, on the curve P-521, which `ring` does not know. The certificate
+    /// that comes with it belongs to another key.
+    Sec1P521,
     /// `BEGIN RSA PRIVATE KEY`, 2048 bits: what AWS makes.
     RsaPkcs1,
     /// `BEGIN PRIVATE KEY`, RSA with 2048 bits.
@@ -39,7 +43,10 @@ impl KeyForm {
     /// A new key, and the text of its file.
     pub(super) fn generate(self) -> io::Result<(KeyPair, String)> {
         match self {
-            KeyForm::Pkcs8P256 | KeyForm::Sec1P256 | KeyForm::EncryptedPkcs8 => {
+            KeyForm::Pkcs8P256
+            | KeyForm::Sec1P256
+            | KeyForm::Sec1P521
+            | KeyForm::EncryptedPkcs8 => {
                 let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256);
                 self.write(key.map_err(io::Error::other)?)
             }
@@ -55,6 +62,7 @@ impl KeyForm {
         let pem = match self {
             KeyForm::Sec1P256 => sec1_pem(&key, P256)?,
             KeyForm::Sec1P384 => sec1_pem(&key, P384)?,
+            KeyForm::Sec1P521 => p521_pem()?,
             KeyForm::EncryptedPkcs8 => key
                 .serialize_pem()
                 .replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"),
@@ -89,6 +97,16 @@ fn sec1_pem(key: &KeyPair, curve: ObjectIdentifier) -> io::Result<String> {
     inner.to_pem(LineEnding::LF).map_err(io::Error::other)
 }
 
+/// A key that nobody will sign with.
+fn p521_pem() -> io::Result<String> {
+    let key = EcPrivateKey {
+        private_key: &[1; 66],
+        parameters: Some(EcParameters::NamedCurve(P521)),
+        public_key: None,
+    };
+    key.to_pem(LineEnding::LF).map_err(io::Error::other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +118,7 @@ mod tests {
             (KeyForm::Pkcs8P384, "BEGIN PRIVATE KEY"),
             (KeyForm::Sec1P256, "BEGIN EC PRIVATE KEY"),
             (KeyForm::Sec1P384, "BEGIN EC PRIVATE KEY"),
+            (KeyForm::Sec1P521, "BEGIN EC PRIVATE KEY"),
             (KeyForm::RsaPkcs1, "BEGIN RSA PRIVATE KEY"),
             (KeyForm::RsaPkcs8, "BEGIN PRIVATE KEY"),
             (KeyForm::EncryptedPkcs8, "BEGIN ENCRYPTED PRIVATE KEY"),
