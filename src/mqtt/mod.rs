@@ -179,13 +179,13 @@ impl Client {
     /// the message arrived can't be known. The other errors say that it did not.
     pub async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), PublishError> {
         let mut place = self.outbox.place().await;
-        self.pace.turn().await;
         let mut status = self.status.clone();
         let acknowledged = loop {
             status
                 .wait_for(|now| now.online)
                 .await
                 .map_err(|_| PublishError::Ended)?;
+            self.pace.turn().await; // not before there is a connection: turns can't be saved up
             if let Some(acknowledged) = self.outbox.send(topic, &payload, &mut place)? {
                 break acknowledged;
             }

@@ -72,7 +72,8 @@ type Outcome = Result<(), PublishError>;
 struct Waiting {
     topic: String,
     done: oneshot::Sender<Outcome>,
-    since: Instant,
+    /// When it was sent on this connection. `None`: not yet.
+    since: Option<Instant>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
@@ -144,7 +145,7 @@ impl Outbox {
         let waiting = Waiting {
             topic: topic.to_owned(),
             done,
-            since: Instant::now(),
+            since: None,
             _place: place.take(),
         };
         inner.queued.push_back(waiting);
@@ -158,9 +159,14 @@ impl Outbox {
         inner.open = true;
     }
 
-    /// There is no connection.
+    /// There is no connection, and on the next one, everything is still to be sent.
     pub fn close(&self) {
-        self.lock().open = false;
+        let mut inner = self.lock();
+        inner.open = false;
+        inner
+            .sent
+            .values_mut()
+            .for_each(|waiting| waiting.since = None);
     }
 
     /// The session is gone, and all that was under way in it: whoever waits is told.
@@ -176,12 +182,12 @@ impl Outbox {
     pub fn sent(&self, packet_id: u16) {
         let mut inner = self.lock();
         if let Some(again) = inner.sent.get_mut(&packet_id) {
-            again.since = Instant::now(); // an old one, sent again in the resumed session
+            again.since = Some(Instant::now()); // an old one, sent again in the resumed session
             return;
         }
         let next = inner.held.take().or_else(|| inner.queued.pop_front());
         if let Some(mut waiting) = next {
-            waiting.since = Instant::now();
+            waiting.since = Some(Instant::now());
             inner.sent.insert(packet_id, waiting);
         }
     }
@@ -220,7 +226,12 @@ impl Outbox {
 
     /// Since when the oldest PUBLISH on its way has waited for its PUBACK.
     pub fn oldest(&self) -> Option<Instant> {
-        self.lock().sent.values().map(|waiting| waiting.since).min()
+        let inner = self.lock();
+        inner
+            .sent
+            .values()
+            .filter_map(|waiting| waiting.since)
+            .min()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -10,8 +10,9 @@ use tokio::time::{Instant, sleep_until};
 
 /// So many publishes may leave at once after a quiet time…
 const BURST: u32 = 10;
-/// …and then one in this time: 90 a second, which with the burst makes 100 in the busiest second.
-const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 90);
+/// …and then one in this time: 85 a second, which with the burst makes 95 in the busiest second.
+/// The rest of the 100 is for packets that the network holds up and then delivers together.
+const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 85);
 
 /// The time at which the next publish would be due if they were evenly spread.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ mod tests {
             assert!(in_a_second.count() <= 100);
         }
         let took = left[499] - left[0];
-        assert!(took < Duration::from_millis(5_600), "{took:?} for 500");
+        assert!(took < Duration::from_millis(5_900), "{took:?} for 500");
     }
 
     #[tokio::test(start_paused = true)]

@@ -275,6 +275,27 @@ async fn verbosity_logs_to_stderr_and_no_secret_is_in_it() {
 }
 
 #[tokio::test]
+async fn each_run_has_a_client_id_of_its_own_that_the_sample_policy_allows() {
+    let world = World::with_jobs(&["job"]).await;
+    for _ in 0..2 {
+        assert_eq!(world.start(&["--is_ci", "x"]).end().await.code, Some(0));
+    }
+    let events = world.core.journal().events();
+    let ids: Vec<String> = events
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Connect { client_id, .. } => Some(client_id),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        ids[0].starts_with("test-") && ids[1].starts_with("test-"),
+        "{ids:?}"
+    );
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[tokio::test]
 async fn job_time_is_how_long_the_work_lasts() {
     let world = World::with_jobs(&["job"]).await;
     let program = world.start(&["--job_time", "1"]);

@@ -146,3 +146,85 @@ async fn one_subscribe_with_five_filters_and_requests_that_leave_together() {
         ]
     );
 }
+
+#[tokio::test]
+async fn two_hundred_pending_jobs_are_listed_and_described_in_order_while_the_first_is_started() {
+    let world = World::new().await;
+    let jobs: Vec<String> = (0..200).map(|n| format!("job-{n:03}")).collect();
+    world.queue(&jobs.iter().map(String::as_str).collect::<Vec<_>>());
+    let program = world.start(&["--job_time", "3600"]);
+    program.out.wait_for("Starting local work on job...").await;
+    program.out.wait_for("Job job-199: QUEUED").await;
+    let lines = program.out.lines();
+    program.kill().await;
+    let listed = lines
+        .iter()
+        .filter(|line| line.starts_with("  job-"))
+        .map(|line| &line[2..9]);
+    assert!(listed.eq(jobs.iter()), "{lines:#?}");
+    let described = lines
+        .iter()
+        .filter(|line| line.starts_with("Job job-"))
+        .map(|line| &line[4..11]);
+    assert!(described.eq(jobs.iter()), "{lines:#?}");
+    // The work did not wait for the two hundred descriptions.
+    let at = |part: &str| {
+        lines
+            .iter()
+            .position(|line| line.starts_with(part))
+            .unwrap()
+    };
+    assert!(at("Starting local work on job...") < at("Job job-100: "));
+    let longest = lines.iter().map(|line| line.chars().count()).max();
+    assert!(longest < Some(700), "{longest:?}");
+    assert_eq!(world.core.journal().violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_long_document_is_cut_in_the_description_and_whole_at_the_start() {
+    let world = World::new().await;
+    let long = "x".repeat(30_000);
+    world
+        .core
+        .jobs()
+        .create_job("long", json!({ "text": long }))
+        .unwrap();
+    let program = world.start(&[]);
+    program
+        .out
+        .wait_for("Request to update job was accepted.")
+        .await;
+    let lines = program.out.lines();
+    program.kill().await;
+    let described = lines
+        .iter()
+        .find(|line| line.starts_with("Job long: "))
+        .unwrap();
+    assert!(
+        described.len() < 700 && described.ends_with('…'),
+        "{described}"
+    );
+    let started = lines
+        .iter()
+        .find(|line| line.contains("job_id:long job_document:"))
+        .unwrap();
+    assert!(started.ends_with(&format!("{{\"text\":\"{long}\"}}")));
+}
+
+#[tokio::test]
+async fn text_from_the_cloud_can_not_repaint_the_terminal() {
+    let world = World::new().await;
+    let document = json!({ "evil\u{1b}[2J": "\u{9b}31m\u{202e}\u{7f}" });
+    world.core.jobs().create_job("evil", document).unwrap();
+    let program = world.start(&["--verbosity", "Trace"]);
+    program.out.wait_for("there are no jobs to be done").await;
+    let ended = program.interrupt().await;
+    let strange = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!ended.out.contains(strange), "{:?}", ended.out);
+    assert!(!ended.err.contains(strange), "{:?}", ended.err);
+    assert!(
+        ended.out.contains(r"\u{9b}31m\u{202e}\u{7f}"),
+        "{}",
+        ended.out
+    );
+}
