@@ -1,4 +1,8 @@
-//! The library behind `jobs-mqtt5`, laid out in rooms; each knows only those above it:
+#![doc = include_str!("../README.md")]
+//!
+//! # The map of the crate
+//!
+//! The library is laid out in rooms; each knows only those above it:
 //!
 //! - [`cli`]: the flags
 //! - [`tls`]: PEM files to a TLS configuration, and what is wrong with them

@@ -3,7 +3,7 @@
 //! The crypto provider is `ring`. It does the keys that AWS IoT makes (RSA 2048) and those most
 //! devices bring (P-256, P-384), builds in half the time of `aws-lc-rs`, and makes a binary of half
 //! the size. What `aws-lc-rs` has beyond it: P-521 keys and post-quantum key exchange. Whoever needs
-//! those changes the feature of `rustls` in Cargo.toml, and the one line of [`provider`].
+//! those changes the feature of `rustls` in Cargo.toml, and the one line of `provider`.
 
 use std::fs::File;
 use std::io::Read;

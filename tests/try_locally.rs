@@ -161,7 +161,10 @@ async fn show(core: &LocalIotCore) {
     let mut shown = 0;
     loop {
         for entry in journal.entries_from(shown) {
-            println!("  [connection {}] {}", entry.connection, entry.event);
+            match entry.connection {
+                0 => println!("  [service] {}", entry.event),
+                connection => println!("  [connection {connection}] {}", entry.event),
+            }
             shown += 1;
         }
         journal.wait_for_more(shown).await;

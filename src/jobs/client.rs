@@ -175,7 +175,7 @@ impl Client {
             .topics
             .request(operation, request.job_id().unwrap_or_default());
         let payload = with_token(request, &token);
-        let mut replies = self.replies.expect(&token, operation, request.job_id());
+        let mut replies = self.replies.register(&token, operation, request.job_id());
         let published = Mutex::new(Some(published));
         let tell_published = || {
             if let Some(published) = published

@@ -3,11 +3,11 @@
 //! [`connect`] gives a [`Client`] that asks, and the stream of [`Event`]s that come unasked. Take this
 //! folder, and `mqtt` which it stands on, into a program of your own.
 //!
-//! - [`client`]: asks, and finds the reply that belongs to the request
-//! - [`requests`]: what can be asked
-//! - [`model`]: what is answered
-//! - [`error`]: why a request came to nothing
-//! - [`topics`]: every topic string
+//! - `client`: asks, and finds the reply that belongs to the request
+//! - `requests`: what can be asked
+//! - `model`: what is answered
+//! - `error`: why a request came to nothing
+//! - `topics`: every topic string
 
 use tokio::sync::mpsc;
 

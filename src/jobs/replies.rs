@@ -43,7 +43,7 @@ pub(super) struct Replied {
 
 impl Replies {
     /// From now on, replies with this token are expected.
-    pub fn expect(
+    pub fn register(
         self: &Arc<Self>,
         token: &str,
         operation: Operation,

@@ -4,11 +4,11 @@
 //! again when the connection is lost. The [`Client`] publishes through it, and what happens comes
 //! back as [`Event`]s. Nothing here has heard of jobs.
 //!
-//! - [`link`]: the task, from one connection to the next
-//! - [`outbox`]: what was published and is not acknowledged yet
-//! - [`failure`]: why a connection failed, and whether waiting can help
-//! - [`backoff`]: how long to wait before the next try
-//! - [`pace`]: never more publishes a second than AWS IoT Core takes
+//! - `link`: the task, from one connection to the next
+//! - `outbox`: what was published and is not acknowledged yet
+//! - `failure`: why a connection failed, and whether waiting can help
+//! - `backoff`: how long to wait before the next try
+//! - `pace`: never more publishes a second than AWS IoT Core takes
 
 use std::sync::Arc;
 use std::time::Duration;

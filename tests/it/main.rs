@@ -10,4 +10,5 @@ mod signals;
 mod soak;
 mod story;
 mod support;
+mod trust;
 mod work;

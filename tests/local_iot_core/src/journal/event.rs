@@ -263,7 +263,12 @@ impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 200;
         let shown = &self.0[..self.0.len().min(SHOWN)];
-        write!(f, "{}", String::from_utf8_lossy(shown).escape_debug())?;
+        for character in String::from_utf8_lossy(shown).chars() {
+            match character.is_control() {
+                true => write!(f, "{}", character.escape_default())?,
+                false => write!(f, "{character}")?,
+            }
+        }
         match self.0.len() {
             0..=SHOWN => Ok(()),
             length => write!(f, "… ({length} bytes)"),
