@@ -1,0 +1,83 @@
+//! What a job costs, measured against AWS IoT Core in small: `cargo bench --bench cost`.
+//!
+//! Prints one table: what is measured, the target, and the figure; a target that was missed is
+//! marked. It takes about four minutes, most of them spent waiting (a thousand jobs at a hundred
+//! publishes a second, an idle device); `-- --quick` leaves those two out.
+//!
+//! `-- --against "COMMAND …"` measures any other program that takes the same flags in a second column.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[path = "cost/arguments.rs"]
+mod arguments;
+#[path = "cost/idle.rs"]
+mod idle;
+#[path = "cost/many_jobs.rs"]
+mod many_jobs;
+#[path = "cost/packets.rs"]
+mod packets;
+#[path = "cost/process.rs"]
+mod process;
+#[path = "cost/round_trips.rs"]
+mod round_trips;
+#[path = "cost/start.rs"]
+mod start;
+#[path = "cost/table.rs"]
+mod table;
+#[path = "cost/world.rs"]
+mod world;
+
+use arguments::Arguments;
+use process::Program;
+use table::{Row, Table, Unit};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // One thread is plenty for the service, and leaves the rest of the machine to the device.
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("The benchmark can't be started: {error}.");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(measure(&arguments));
+    ExitCode::SUCCESS
+}
+
+/// Measures each program, and prints the table.
+async fn measure(arguments: &Arguments) {
+    let ours = Program::ours();
+    let size = std::fs::metadata(ours.path()).map(|file| file.len() as f64);
+    let mut programs = vec![ours];
+    programs.extend(arguments.against.clone().map(Program::other));
+    let mut table = Table::new(programs.iter().map(|program| program.name.clone()));
+
+    progress("round trips");
+    let (rows, packets) = round_trips::rows(&programs).await;
+    table.extend(rows);
+    progress("start");
+    table.extend(start::rows(&programs).await);
+    progress("10 jobs, and 1,000");
+    table.extend(many_jobs::rows(&programs, arguments.is_quick()).await);
+    if !arguments.is_quick() {
+        progress("an idle device (a good minute)");
+        table.extend(idle::rows(&programs).await);
+    }
+    let mut binary = Row::new("size of the binary", Unit::Megabytes).at_most(4.0);
+    binary.put(size.map_err(|error| error.to_string()));
+    table.extend([binary]);
+
+    println!("{table}");
+    println!("{packets}");
+}
+
+/// Says on stderr what takes so long.
+fn progress(what: &str) {
+    eprintln!("measuring: {what}");
+}

@@ -1,0 +1,136 @@
+//! A thousand jobs against ten: what each costs must not grow with the queue.
+
+use std::time::Duration;
+
+use local_iot_core::Event;
+
+use crate::process::{NOT_TOLD, Program};
+use crate::table::{Measured, Row, Unit};
+use crate::world::{LIMIT, Trust, World, median};
+
+const FEW: usize = 10;
+const MANY: usize = 1_000;
+
+/// How often the short runs are measured. The one in the middle counts.
+const RUNS: usize = 9;
+
+/// How long the many jobs may take.
+const MANY_LIMIT: Duration = Duration::from_secs(300);
+
+/// AWS IoT Core takes so many publishes a second on one connection.
+const PUBLISHES_A_SECOND: f64 = 100.0;
+
+/// "Flat" means: with the many jobs at most so many times as much as with the few.
+const FLAT: f64 = 1.2;
+
+/// What one run came to.
+struct Run {
+    /// Processor time in milliseconds, the start of the process included.
+    cpu: Measured,
+    /// Bytes.
+    peak: Measured,
+    /// Seconds from the start of the process to the last SUCCEEDED.
+    wall: f64,
+    /// The least seconds in which so many publishes may be made.
+    floor: f64,
+}
+
+/// The rows: the start alone, a few jobs, and unless it is to be quick, many.
+pub async fn rows(programs: &[Program], quick: bool) -> Vec<Row> {
+    let mut start_cpu = Row::new("CPU of a start that finds no job", Unit::Milliseconds);
+    let mut few_cpu = Row::new("CPU a job beside that, 10 jobs", Unit::Milliseconds).at_most(0.2);
+    let mut few_peak = Row::new("peak resident memory, 10 jobs", Unit::Megabytes);
+    let mut many_cpu = Row::new("CPU a job, 1,000 jobs", Unit::Milliseconds).at_most(0.2);
+    let mut many_peak = Row::new(
+        "peak resident memory, 1,000 jobs (flat: at most 1.2 times that of 10)",
+        Unit::Megabytes,
+    );
+    let mut wall = Row::new("wall time, 1,000 jobs", Unit::Seconds);
+    let mut floor = Row::new("its floor: their publishes at 100 a second", Unit::Seconds);
+    for (column, program) in programs.iter().enumerate() {
+        let start = middle(several(program, 0).await);
+        let few = middle(several(program, FEW).await);
+        start_cpu.put(figure(&start, |run| run.cpu.clone()));
+        few_cpu.put(cpu_a_job(&start, &few, FEW));
+        few_peak.put(figure(&few, |run| run.peak.clone()));
+        if quick {
+            continue;
+        }
+        let many = run(program, MANY, MANY_LIMIT).await;
+        many_cpu.put(cpu_a_job(&start, &many, MANY));
+        many_peak.put(figure(&many, |run| run.peak.clone()));
+        wall.put(figure(&many, |run| Ok(run.wall)));
+        floor.put(figure(&many, |run| Ok(run.floor)));
+        if let (0, Ok(peak)) = (column, figure(&few, |run| run.peak.clone())) {
+            many_peak = many_peak.at_most(peak * FLAT / 1e6);
+        }
+    }
+    let mut rows = vec![start_cpu, few_cpu, few_peak];
+    if !quick {
+        rows.extend([many_cpu, many_peak, wall, floor]);
+    }
+    rows
+}
+
+/// One figure of a run, or why there is none.
+fn figure(run: &Result<Run, String>, of: impl Fn(&Run) -> Measured) -> Measured {
+    run.as_ref().map_err(String::clone).and_then(of)
+}
+
+/// What each job adds to the processor time of a start without a job.
+fn cpu_a_job(start: &Result<Run, String>, run: &Result<Run, String>, jobs: usize) -> Measured {
+    let start = figure(start, |run| run.cpu.clone())?;
+    let all = figure(run, |run| run.cpu.clone())?;
+    Ok((all - start) / jobs as f64)
+}
+
+/// The same run several times.
+async fn several(program: &Program, jobs: usize) -> Vec<Result<Run, String>> {
+    let mut runs = Vec::new();
+    for _ in 0..RUNS {
+        runs.push(run(program, jobs, LIMIT).await);
+        if runs.iter().any(Result::is_err) {
+            break; // once more would only take the same time again
+        }
+    }
+    runs
+}
+
+/// The middle of several runs, figure by figure.
+fn middle(runs: Vec<Result<Run, String>>) -> Result<Run, String> {
+    let runs: Vec<Run> = runs.into_iter().collect::<Result<_, _>>()?;
+    let of = |figure: fn(&Run) -> Measured| -> Measured {
+        let figures: Vec<f64> = runs.iter().map(figure).collect::<Result<_, _>>()?;
+        median(figures).ok_or_else(|| "not measured".to_owned())
+    };
+    Ok(Run {
+        cpu: of(|run| run.cpu.clone()),
+        peak: of(|run| run.peak.clone()),
+        wall: of(|run| Ok(run.wall))?,
+        floor: of(|run| Ok(run.floor))?,
+    })
+}
+
+/// Lets a fresh device do so many jobs, and waits until it has nothing left to do.
+async fn run(program: &Program, jobs: usize, limit: Duration) -> Result<Run, String> {
+    let world = World::new(Duration::ZERO, jobs).await?;
+    let mut device = world.start(program, Trust::CaFile)?;
+    world.succeeded(&mut device, jobs, limit).await?;
+    world.settled(&mut device).await?;
+    let last = world.successes().last().copied();
+    let publish = |event: &Event| matches!(event, Event::Publish { .. });
+    let publishes = world.core.journal().count(publish);
+    let reading = device.reading();
+    Ok(Run {
+        cpu: reading
+            .cpu
+            .map(|cpu| cpu.as_secs_f64() * 1000.0)
+            .ok_or_else(|| NOT_TOLD.to_owned()),
+        peak: reading
+            .peak
+            .map(|bytes| bytes as f64)
+            .ok_or_else(|| NOT_TOLD.to_owned()),
+        wall: last.map_or(0.0, |last| (last - device.started).as_secs_f64()),
+        floor: publishes as f64 / PUBLISHES_A_SECOND,
+    })
+}

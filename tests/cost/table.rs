@@ -1,0 +1,155 @@
+//! The table: a row for each measure, a column for each program.
+
+use std::fmt;
+
+/// What is measured, or the reason why it could not be.
+pub type Measured = Result<f64, String>;
+
+/// What a figure counts, and so how it is written.
+#[derive(Debug, Clone, Copy)]
+pub enum Unit {
+    RoundTrips,
+    Milliseconds,
+    Seconds,
+    /// Shown in millions of bytes, and put in as bytes.
+    Megabytes,
+    Times,
+}
+
+impl Unit {
+    fn show(self, figure: f64) -> String {
+        match self {
+            Self::RoundTrips => format!("{figure:.2}"),
+            Self::Milliseconds => format!("{figure:.2} ms"),
+            Self::Seconds => format!("{figure:.1} s"),
+            Self::Megabytes => format!("{:.2} MB", figure / 1e6),
+            Self::Times => format!("{figure:.0}"),
+        }
+    }
+}
+
+/// One measure of every program.
+pub struct Row {
+    what: String,
+    unit: Unit,
+    at_most: Option<f64>,
+    cells: Vec<Measured>,
+}
+
+impl Row {
+    pub fn new(what: impl Into<String>, unit: Unit) -> Self {
+        Self {
+            what: what.into(),
+            unit,
+            at_most: None,
+            cells: Vec::new(),
+        }
+    }
+
+    /// The target, in the unit as it is shown.
+    pub fn at_most(mut self, target: f64) -> Self {
+        let of_one = match self.unit {
+            Unit::Megabytes => 1e6,
+            _ => 1.0,
+        };
+        self.at_most = Some(target * of_one);
+        self
+    }
+
+    /// The figure of the next program.
+    pub fn put(&mut self, measured: Measured) {
+        self.cells.push(measured);
+    }
+
+    fn target(&self) -> String {
+        let at_most = |target| format!("<= {}", self.unit.show(target));
+        self.at_most.map_or_else(String::new, at_most)
+    }
+
+    /// A cell as it is shown. Only the first program, our own, has targets to miss.
+    fn cell(&self, column: usize) -> String {
+        match self.cells.get(column) {
+            Some(Ok(figure)) => {
+                let missed = column == 0 && self.at_most.is_some_and(|target| *figure > target);
+                let mark = if missed { "  MISSED" } else { "" };
+                format!("{}{mark}", self.unit.show(*figure))
+            }
+            Some(Err(_)) => "n/a".to_owned(),
+            None => "-".to_owned(),
+        }
+    }
+}
+
+/// All measures of all programs.
+pub struct Table {
+    programs: Vec<String>,
+    rows: Vec<Row>,
+}
+
+impl Table {
+    pub fn new(programs: impl Iterator<Item = String>) -> Self {
+        Self {
+            programs: programs.collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    pub fn extend(&mut self, rows: impl IntoIterator<Item = Row>) {
+        self.rows.extend(rows);
+    }
+
+    fn header(&self) -> Vec<String> {
+        ["What it costs", "target"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(self.programs.iter().cloned())
+            .collect()
+    }
+
+    fn line(&self, row: &Row) -> Vec<String> {
+        let cells = (0..self.programs.len()).map(|column| row.cell(column));
+        [row.what.clone(), row.target()]
+            .into_iter()
+            .chain(cells)
+            .collect()
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = vec![self.header()];
+        lines.extend(self.rows.iter().map(|row| self.line(row)));
+        write_aligned(f, &lines)?;
+        for row in &self.rows {
+            for (program, cell) in self.programs.iter().zip(&row.cells) {
+                if let Err(why) = cell {
+                    writeln!(f, "n/a: {}, {program}: {why}", row.what)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes lines of cells as columns, with a rule below the first line.
+pub fn write_aligned(f: &mut fmt::Formatter<'_>, lines: &[Vec<String>]) -> fmt::Result {
+    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            let cells = lines.iter().filter_map(|line| line.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
+        .collect();
+    for (number, line) in lines.iter().enumerate() {
+        let padded = line
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
+        writeln!(f, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())?;
+        if number == 0 {
+            let rules = widths.iter().map(|width| "-".repeat(*width));
+            writeln!(f, "{}", rules.collect::<Vec<_>>().join("  "))?;
+        }
+    }
+    Ok(())
+}

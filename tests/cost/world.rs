@@ -1,0 +1,201 @@
+//! The service, and devices that connect to it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use local_iot_core::{Event, Files, LocalIotCore, Options, Status};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use crate::process::{Program, Reading};
+
+/// How long a device may take for what takes no time: starting, connecting, a few jobs.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// When nothing happens for so long, a device that has replies has nothing left to do.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// What a device is to trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// `--ca_file`
+    CaFile,
+    /// The system's trust store: everything in it, and the service's CA.
+    System,
+}
+
+/// AWS IoT Core in small, with the files that a device needs to connect to it.
+pub struct World {
+    pub core: LocalIotCore,
+    files: Files,
+    folder: TempDir,
+}
+
+impl World {
+    /// A service at the end of a line with this latency (one way), with so many jobs queued.
+    pub async fn new(latency: Duration, jobs: usize) -> Result<Self, String> {
+        let made = async {
+            let core = LocalIotCore::start(Options {
+                latency,
+                ..Options::default()
+            })
+            .await?;
+            let folder = tempfile::tempdir()?;
+            let files = core.pki().write_to(folder.path())?;
+            for job in 0..jobs {
+                core.jobs()
+                    .create_job(&format!("job-{job}"), json!({ "do": job }))?;
+            }
+            Ok(Self {
+                core,
+                files,
+                folder,
+            })
+        };
+        made.await
+            .map_err(|error: io::Error| format!("the service can't be started: {error}"))
+    }
+
+    /// Starts a program as a device of this world.
+    pub fn start(&self, program: &Program, trust: Trust) -> Result<Device, String> {
+        let told = self.folder.path().join("stderr.txt");
+        self.spawn(program, trust, told)
+            .map_err(|error| format!("{} can't be started: {error}", program.command[0]))
+    }
+
+    fn spawn(&self, program: &Program, trust: Trust, told: PathBuf) -> io::Result<Device> {
+        let mut command = Command::new(program.path());
+        command
+            .args(&program.command[1..])
+            .args(["--endpoint", self.core.endpoint()])
+            .args(["--port", &self.core.port().to_string()])
+            .args(["--thing_name", self.core.thing_name()])
+            .args(["--client_id", "test-cost", "--job_time", "0"])
+            .arg("--cert")
+            .arg(&self.files.cert)
+            .arg("--key")
+            .arg(&self.files.key);
+        match trust {
+            Trust::CaFile => command.arg("--ca_file").arg(&self.files.ca),
+            Trust::System => self.add_to_system(&mut command)?,
+        };
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&told)?);
+        let started = Instant::now();
+        let child = command.spawn()?;
+        Ok(Device {
+            child,
+            started,
+            told,
+        })
+    }
+
+    /// Lets a program find the system's trust store as it is, with the service's CA in it as well.
+    fn add_to_system<'a>(&self, command: &'a mut Command) -> io::Result<&'a mut Command> {
+        let system = openssl_probe::probe();
+        let bundle = self.folder.path().join("system.pem");
+        let mut certificates = match &system.cert_file {
+            Some(file) => fs::read(file)?,
+            None => Vec::new(),
+        };
+        certificates.extend(fs::read(&self.files.ca)?);
+        fs::write(&bundle, certificates)?;
+        let folders = std::env::join_paths(&system.cert_dir).map_err(io::Error::other)?;
+        Ok(command
+            .env("SSL_CERT_FILE", bundle)
+            .env("SSL_CERT_DIR", folders))
+    }
+
+    /// Waits until so many jobs are SUCCEEDED.
+    pub async fn succeeded(
+        &self,
+        device: &mut Device,
+        jobs: usize,
+        limit: Duration,
+    ) -> Result<(), String> {
+        let done = self.core.journal().wait_for_count(jobs, is_success);
+        match timeout(limit, done).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(device.why_not(&format!("{jobs} SUCCEEDED"), limit)),
+        }
+    }
+
+    /// Waits until the device has asked for jobs and has nothing left to do.
+    pub async fn settled(&self, device: &mut Device) -> Result<(), String> {
+        let journal = self.core.journal();
+        let replied = |event: &Event| matches!(event, Event::Reply { .. });
+        if timeout(LIMIT, journal.wait_for(replied)).await.is_err() {
+            return Err(device.why_not("a request", LIMIT));
+        }
+        while timeout(QUIET, journal.wait_for_more(journal.len()))
+            .await
+            .is_ok()
+        {}
+        Ok(())
+    }
+
+    /// When each job succeeded, the earliest first.
+    pub fn successes(&self) -> Vec<Instant> {
+        let entries = self.core.journal().entries();
+        let successes = entries.iter().filter(|entry| is_success(&entry.event));
+        successes.map(|entry| entry.at).collect()
+    }
+}
+
+/// Whether this is a job that became SUCCEEDED.
+pub fn is_success(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::StateChange {
+            to: Status::Succeeded,
+            ..
+        }
+    )
+}
+
+/// A program that runs as a device. It is killed when this is dropped.
+pub struct Device {
+    child: Child,
+    /// Just before it was started.
+    pub started: Instant,
+    /// Where its stderr goes.
+    told: PathBuf,
+}
+
+impl Device {
+    /// What the system tells about it now.
+    pub fn reading(&self) -> Reading {
+        Reading::of(self.child.id())
+    }
+
+    /// What went wrong, when something it should have done has not happened in time.
+    pub fn why_not(&mut self, what: &str, limit: Duration) -> String {
+        let told = fs::read_to_string(&self.told).unwrap_or_default();
+        let ended = match self.child.try_wait() {
+            Ok(Some(status)) => format!("; it ended with {status}"),
+            _ => String::new(),
+        };
+        let last = told.lines().last().unwrap_or_default();
+        format!("no {what} in {} s{ended}. {last}", limit.as_secs())
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The one in the middle, if there is one.
+pub fn median(mut figures: Vec<f64>) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied()
+}
