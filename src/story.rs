@@ -4,6 +4,13 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
+/// A line of the story: `tell!(story, "Connected to {endpoint}")`, as in `println!`.
+macro_rules! tell {
+    ($story:expr, $($text:tt)*) => { $story.tell(format_args!($($text)*)) };
+}
+
+pub(crate) use tell;
+
 /// Where lines are written to.
 type Sink = Arc<Mutex<dyn Write + Send>>;
 

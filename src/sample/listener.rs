@@ -3,8 +3,8 @@
 use tokio::sync::{mpsc, watch};
 
 use super::SampleError;
-use crate::jobs::Event;
-use crate::story::Story;
+use crate::jobs::{Event, JobExecution};
+use crate::story::{Story, tell};
 use crate::text::printable;
 
 /// A hint that there may be something to start.
@@ -12,10 +12,39 @@ use crate::text::printable;
 pub(super) enum Hint {
     /// None so far, or: nothing is pending.
     None,
-    /// This execution (job id and execution number) is the first in line.
-    Next((String, i64)),
+    /// This execution is the first in line.
+    Next(Which),
     /// Nobody knows: ask.
     AskAgain,
+}
+
+/// One execution among all: a job can be tried several times on one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Which {
+    job_id: String,
+    execution_number: i64,
+}
+
+impl Which {
+    pub fn of(execution: &JobExecution) -> Self {
+        let job_id = execution.job_id.clone();
+        Self {
+            job_id,
+            execution_number: execution.execution_number,
+        }
+    }
+}
+
+/// Returns when there is a new hint of something to start, other than the last one done.
+pub(super) async fn hinted(hints: &mut watch::Receiver<Hint>, last: Option<&Which>) {
+    while hints.changed().await.is_ok() {
+        match &*hints.borrow_and_update() {
+            Hint::AskAgain => return,
+            Hint::Next(next) if Some(next) != last => return,
+            _ => {}
+        }
+    }
+    std::future::pending().await // nobody is left to give a hint
 }
 
 /// Tells what it hears, and passes hints on.
@@ -44,19 +73,20 @@ impl Listener {
                 Event::Connected { .. } => self.connected(),
                 Event::Interrupted { failure, .. } => self.interrupted(failure.to_string()),
                 Event::NextJobExecutionChanged(None) => {
-                    self.story.tell(format_args!(
+                    tell!(
+                        self.story,
                         "Received Next Job Execution Changed event: None. Waiting for further jobs..."
-                    ));
+                    );
                     self.hint.send_replace(Hint::None);
                 }
                 Event::NextJobExecutionChanged(Some(execution)) => {
-                    self.story.tell(format_args!(
+                    tell!(
+                        self.story,
                         "Received Next Job Execution Changed event. job_id:{} job_document:{}",
                         printable(&execution.job_id),
                         printable(&execution.job_document.to_string())
-                    ));
-                    self.hint
-                        .send_replace(Hint::Next((execution.job_id, execution.execution_number)));
+                    );
+                    self.hint.send_replace(Hint::Next(Which::of(&execution)));
                 }
                 Event::Ended(Err(failure)) => return SampleError::Connection(failure),
                 Event::Ended(Ok(())) => break,
@@ -76,7 +106,7 @@ impl Listener {
                 "Subscribing to Start responses...",
                 "Subscribing to Update responses...",
             ] {
-                self.story.tell(format_args!("{line}"));
+                tell!(self.story, "{line}");
             }
         } else if self.trouble.is_some() {
             self.story.warn(format_args!("The connection is back."));

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use local_iot_core::Event;
+use local_iot_core::{Entry, Event};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -127,15 +127,13 @@ async fn to_work_again(program: &Program, session: Session) -> Measured {
     let Ok(reply) = timeout(LIMIT, journal.wait_for_entry(before, 1, accepted)).await else {
         return Err(device.why_not("request after the connection was lost", LIMIT));
     };
-    let connected = accepted_at(&world, reply.connection).ok_or("a reply without a connection")?;
+    let connected = last_accept(&world, reply.at).ok_or("it did not connect")?;
     Ok(TCP + round_trips(reply.at - connected))
 }
 
-/// When the TCP connection with this number came in.
-fn accepted_at(world: &World, connection: u64) -> Option<Instant> {
+/// When the last TCP connection before `until` came in.
+fn last_accept(world: &World, until: Instant) -> Option<Instant> {
     let entries = world.core.journal().entries();
-    let mut accepted = entries
-        .iter()
-        .filter(|entry| entry.connection == connection && entry.event == Event::TcpAccepted);
-    accepted.next().map(|entry| entry.at)
+    let accepted = |entry: &&Entry| entry.at <= until && entry.event == Event::TcpAccepted;
+    entries.iter().rfind(accepted).map(|entry| entry.at)
 }

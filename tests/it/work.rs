@@ -425,6 +425,34 @@ async fn an_idle_device_asks_nothing() {
     running.stop().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_hint_that_leads_to_no_job_is_followed_once() {
+    let world = World::new().await;
+    let running = world.run(world.settings(), quick_work());
+    idle(&running).await;
+    world.core.drop_connections();
+    world.core.forget_sessions(); // a new session is a hint as well
+    running
+        .out
+        .wait_for_count(2, "there are no jobs to be done")
+        .await;
+    let fault = Fault::LateReply(On::Only(Operation::NotifyNext), Duration::from_millis(300));
+    world.core.faults().add(fault, Times::Once);
+    world.queue(&["withdrawn"]);
+    world.core.jobs().cancel_job("withdrawn").unwrap(); // its event is late
+    running
+        .out
+        .wait_for_count(3, "there are no jobs to be done")
+        .await;
+    assert!(
+        running.out.is_quiet_for(Duration::from_millis(500)).await,
+        "{}",
+        running.out.text()
+    );
+    assert_eq!(running.out.count("Trying to start the next job..."), 3);
+    running.stop().await.unwrap();
+}
+
 // 5. Work that fails or panics
 
 #[tokio::test]
