@@ -7,30 +7,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, ConnectProperties, Filter, Packet, Publish, SubAck, SubscribeReasonCode,
-};
-use rumqttc::v5::{
-    AsyncClient, ConnectionError, EventLoop, MqttOptions, Proxy, ProxyAuth, ProxyType, Request,
-    StateError,
-};
-use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use rumqttc::v5::mqttbytes::v5::{ConnAck, Filter, Packet, Publish, SubAck};
+use rumqttc::v5::{AsyncClient, ConnectionError, EventLoop, Request, StateError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::outbox::{Outbox, PLACES};
+use super::outbox::Outbox;
 use super::pace::Pace;
-use super::{Event, Failure, Options, Status, reason};
-use crate::text::printable;
+use super::setup::{SHORTEST_KEEP_ALIVE, new_session};
+use super::{Event, Failure, Options, Status, subscription};
 
-/// Received packets may have this many bytes: 128 KiB of payload, AWS IoT Core's limit, and a topic.
-const MAX_PACKET_SIZE: u32 = 150 * 1024;
-/// AWS IoT Core's Receive Maximum. Without this limit rumqttc sets 14 MB aside for 65,535 packets.
-const MAX_IN_FLIGHT: u16 = 100;
-/// rumqttc takes no keep alive below this.
-const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// A DISCONNECT that can't be sent in this time is left unsaid.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
 
@@ -253,28 +242,9 @@ impl Link {
     /// SUBACK: one reason code for each filter, in their order.
     fn subscribed(&mut self, suback: &SubAck) -> Option<End> {
         self.subscribing = None;
-        let granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
-        self.subscribed = suback.return_codes.len() == self.options.filters.len()
-            && suback.return_codes.iter().all(granted);
-        if self.subscribed {
-            return None;
-        }
-        let codes = suback.return_codes.iter().zip(&self.options.filters);
-        let refused: Vec<_> = codes.filter(|(code, _)| !granted(code)).collect();
-        let denied = |code| code == SubscribeReasonCode::NotAuthorized;
-        Some(End::Failed(
-            match refused.iter().find(|(code, _)| denied(**code)) {
-                Some((_, filter)) => subscribe_denied(filter, refused.len()),
-                None => Failure::passing(match refused.first() {
-                    Some((code, filter)) => format!(
-                        "The server refused the subscription to {}: SUBACK {}.",
-                        printable(filter),
-                        reason::of_suback(**code)
-                    ),
-                    None => "The server's SUBACK does not fit our SUBSCRIBE.".to_owned(),
-                }),
-            },
-        ))
+        let granted = subscription::check(&suback.return_codes, &self.options.filters);
+        self.subscribed = granted.is_ok();
+        granted.err().map(End::Failed)
     }
 
     /// A message for us.
@@ -382,50 +352,4 @@ async fn overdue(deadline: Option<(Instant, Overdue)>, options: &Options) -> Fai
         "{} did not answer a {packet} in time, so the connection is given up for a new one.",
         options.address()
     ))
-}
-
-/// SUBACK 0x87: names what is missing in the policy as one would write it there.
-fn subscribe_denied(filter: &str, refused: usize) -> Failure {
-    let filter = printable(filter);
-    let others = match refused {
-        1 => String::new(),
-        more => format!(" ({} more filters were refused)", more - 1),
-    };
-    Failure::lasting(format!(
-        "The server refused the subscription to {filter}: SUBACK 0x87 (not authorized){others}. Add \
-         to the policy of your certificate: allow iot:Subscribe on \
-         arn:aws:iot:REGION:ACCOUNT:topicfilter/{} (policy.json has it for every filter).",
-        filter.replace('+', "*")
-    ))
-}
-
-/// rumqttc, set up for AWS IoT Core, with nothing under way.
-fn new_session(options: &Options) -> (AsyncClient, EventLoop) {
-    let mut mqtt = MqttOptions::new(&options.client_id, &options.endpoint, options.port);
-    let tls = TlsConfiguration::Rustls(Arc::clone(&options.tls));
-    mqtt.set_transport(Transport::tls_with_config(tls))
-        .set_clean_start(true)
-        .set_keep_alive(options.keep_alive.max(SHORTEST_KEEP_ALIVE))
-        .set_connection_timeout(options.connect_limit.as_secs().max(1))
-        .set_outgoing_inflight_upper_limit(MAX_IN_FLIGHT)
-        .set_connect_properties(ConnectProperties {
-            session_expiry_interval: u32::try_from(options.session_expiry.as_secs()).ok(),
-            max_packet_size: Some(MAX_PACKET_SIZE),
-            // No topic_alias_max: rumqttc would leave it to us to resolve the server's aliases.
-            ..ConnectProperties::new()
-        });
-    if let Some((host, port)) = &options.proxy {
-        mqtt.set_proxy(Proxy {
-            ty: ProxyType::Http,
-            auth: ProxyAuth::None,
-            addr: host.clone(),
-            port: *port,
-        });
-    }
-    // Room for every place in the outbox, a SUBSCRIBE and a DISCONNECT.
-    let (requests, mut event_loop) = AsyncClient::new(mqtt, PLACES + 2);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true); // small packets are not to wait for acknowledgements
-    event_loop.options.set_network_options(network);
-    (requests, event_loop)
 }

@@ -6,6 +6,8 @@
 //!
 //! - `link`: the task, from one connection to the next
 //! - `outbox`: what was published and is not acknowledged yet
+//! - `setup`: rumqttc's settings for AWS IoT Core
+//! - `subscription`: the answer to our SUBSCRIBE
 //! - `failure`: why a connection failed, and whether waiting can help
 //! - `backoff`: how long to wait before the next try
 //! - `pace`: never more publishes a second than AWS IoT Core takes
@@ -22,6 +24,8 @@ mod link;
 mod outbox;
 mod pace;
 mod reason;
+mod setup;
+mod subscription;
 
 pub use backoff::Backoff;
 pub use failure::Failure;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::packets::Packets;
 use crate::process::Program;
 use crate::table::{Measured, Row, Unit};
-use crate::world::{LIMIT, Trust, World, median};
+use crate::world::{LIMIT, Trust, World, is_accepted, median};
 
 /// The injected round trip: far more than anything else takes.
 pub const ROUND_TRIP: Duration = Duration::from_millis(100);
@@ -123,10 +123,10 @@ async fn to_work_again(program: &Program, session: Session) -> Measured {
     core.jobs()
         .create_job("while-away", json!({}))
         .map_err(|error| error.to_string())?;
-    let accepted = |event: &Event| matches!(event, Event::Reply { accepted: true, .. });
-    let Ok(reply) = timeout(LIMIT, journal.wait_for_entry(before, 1, accepted)).await else {
+    let Ok(reply) = timeout(LIMIT, journal.wait_for_entry(before, 1, is_accepted)).await else {
         return Err(device.why_not("request after the connection was lost", LIMIT));
     };
+    if std::env::var_os("DBG").is_some() { for e in journal.entries_from(before) { eprintln!("{:8.1} [{}] {}", (e.at - device.started).as_secs_f64()*1000.0, e.connection, e.event); } }
     let connected = last_accept(&world, reply.at).ok_or("it did not connect")?;
     Ok(TCP + round_trips(reply.at - connected))
 }

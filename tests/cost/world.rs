@@ -132,8 +132,7 @@ impl World {
     /// Waits until the device has asked for jobs and has nothing left to do.
     pub async fn settled(&self, device: &mut Device) -> Result<(), String> {
         let journal = self.core.journal();
-        let replied = |event: &Event| matches!(event, Event::Reply { .. });
-        if timeout(LIMIT, journal.wait_for(replied)).await.is_err() {
+        if timeout(LIMIT, journal.wait_for(is_accepted)).await.is_err() {
             return Err(device.why_not("a request", LIMIT));
         }
         while timeout(QUIET, journal.wait_for_more(journal.len()))
@@ -160,6 +159,12 @@ pub fn is_success(event: &Event) -> bool {
             ..
         }
     )
+}
+
+/// Whether this is the reply to a request that the service accepts. (An event that comes unasked is
+/// written down as a reply as well.)
+pub fn is_accepted(event: &Event) -> bool {
+    matches!(event, Event::Reply { topic, .. } if topic.ends_with("/accepted"))
 }
 
 /// A program that runs as a device. It is killed when this is dropped.

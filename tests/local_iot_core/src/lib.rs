@@ -49,7 +49,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+};
 use tokio_rustls::TlsAcceptor;
 
 pub use faults::{Fault, Faults, On, Times, names as fault_names};
@@ -70,6 +73,8 @@ pub struct LocalIotCore {
     thing_name: String,
     port: u16,
     listener: Mutex<Option<JoinHandle<()>>>,
+    /// Keeps the port while nobody listens on it: other programs look for free ports as well.
+    port_keeper: Mutex<Option<TcpSocket>>,
 }
 
 impl LocalIotCore {
@@ -112,6 +117,7 @@ impl LocalIotCore {
             thing_name: options.thing_name,
             port,
             listener: Mutex::new(Some(listener)),
+            port_keeper: Mutex::default(),
         })
     }
 
@@ -178,6 +184,11 @@ impl LocalIotCore {
             listener.abort();
             // Only when the task is gone, its socket is closed. That it was aborted is no news.
             let _ = listener.await;
+            let keeper = self.bind().ok();
+            *self
+                .port_keeper
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = keeper;
         }
     }
 
@@ -187,10 +198,24 @@ impl LocalIotCore {
     /// If somebody else has taken the port.
     pub async fn resume_listening(&self) -> io::Result<()> {
         self.stop_listening().await;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await?;
+        let kept = self
+            .port_keeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let socket = kept.map_or_else(|| self.bind(), Ok)?;
+        let listener = socket.listen(1024)?;
         let listener = tokio::spawn(gateway::listen(Arc::clone(&self.gateway), listener));
         *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
         Ok(())
+    }
+
+    /// A socket that has our port, and does not listen yet.
+    fn bind(&self) -> io::Result<TcpSocket> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind((Ipv4Addr::LOCALHOST, self.port).into())?;
+        Ok(socket)
     }
 
     /// Enforces another policy from now on, for open connections too. Placeholders are
