@@ -126,7 +126,6 @@ async fn to_work_again(program: &Program, session: Session) -> Measured {
     let Ok(reply) = timeout(LIMIT, journal.wait_for_entry(before, 1, is_accepted)).await else {
         return Err(device.why_not("request after the connection was lost", LIMIT));
     };
-    if std::env::var_os("DBG").is_some() { for e in journal.entries_from(before) { eprintln!("{:8.1} [{}] {}", (e.at - device.started).as_secs_f64()*1000.0, e.connection, e.event); } }
     let connected = last_accept(&world, reply.at).ok_or("it did not connect")?;
     Ok(TCP + round_trips(reply.at - connected))
 }
