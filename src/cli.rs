@@ -3,13 +3,17 @@
 //! Every value is checked here, so that a mistake ends with exit code 2 and a word on what is
 //! allowed, before anything is read or sent.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Parser, ValueEnum};
 use rustls::pki_types::ServerName;
 use uuid::Uuid;
+
+use crate::text::printable;
 
 /// AWS IoT Jobs over MQTT5: connects as a thing, describes the job executions that wait for it,
 /// starts each, does (pretended) work, and marks it SUCCEEDED, for as long as it runs.
@@ -108,6 +112,20 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// The flags of this process. Wrong usage, `--help` and `--version` end it here.
+    pub fn of_this_process() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            let words = error.to_string();
+            if words.lines().all(|line| printable(line) == line) {
+                error.exit();
+            }
+            for line in words.lines() {
+                let _ = writeln!(io::stderr(), "{}", printable(line));
+            }
+            process::exit(error.exit_code())
+        })
+    }
+
     /// How long the pretended work on a job lasts.
     pub fn job_time(&self) -> Duration {
         Duration::from_secs(self.job_time.into())

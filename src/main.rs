@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::sample::{self, Settings, work};
 use jobs_mqtt5::story::Story;
 use jobs_mqtt5::{log, stop};
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags = Flags::of_this_process();
     log::start(flags.verbosity);
     let story = Story::on_stdout_and_stderr();
     let runtime = match tokio::runtime::Builder::new_current_thread()

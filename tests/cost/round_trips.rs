@@ -35,7 +35,7 @@ pub async fn rows(programs: &[Program]) -> (Vec<Row>, Packets) {
     .at_most(5.8);
     let mut further = Row::new("round trips for each further job", Unit::RoundTrips).at_most(2.1);
     let mut resumed = Row::new(
-        "round trips from reconnecting to a job started, session resumed, TCP's one added",
+        "round trips from reconnecting to the next request accepted, session resumed, TCP's one added",
         Unit::RoundTrips,
     )
     .at_most(3.8);

@@ -84,6 +84,7 @@ impl World {
             Trust::System => self.add_to_system(&mut command)?,
         };
         command
+            .env_remove("LD_LIBRARY_PATH") // cargo's: to search its folders would cost the program time
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&told)?);

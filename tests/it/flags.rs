@@ -84,6 +84,21 @@ async fn wrong_usage_ends_with_exit_code_2_and_clap_s_message() {
 }
 
 #[tokio::test]
+async fn a_flag_s_value_can_not_repaint_the_terminal() {
+    let ended = Program::start(&["--port".to_owned(), "\u{1b}[2J".to_owned()])
+        .end()
+        .await;
+    assert_eq!(ended.code, Some(2));
+    assert!(
+        ended
+            .err
+            .starts_with(r"error: invalid value '\u{1b}[2J' for '--port"),
+        "{}",
+        ended.err
+    );
+}
+
+#[tokio::test]
 async fn keys_in_every_form_and_chains_are_taken() {
     for form in [
         KeyForm::Pkcs8P256,

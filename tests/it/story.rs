@@ -1,4 +1,5 @@
 //! The story on stdout: in the words and the order of the Python sample.
+#![cfg(unix)] // it ends by Ctrl-C
 
 use local_iot_core::{Event, Operation, Status};
 use serde_json::json;
