@@ -13,7 +13,7 @@ use clap::{Parser, ValueEnum};
 use rustls::pki_types::ServerName;
 use uuid::Uuid;
 
-use crate::text::printable;
+use crate::text::{is_printable, printable};
 
 /// AWS IoT Jobs over MQTT5: connects as a thing, describes the job executions that wait for it,
 /// starts each, does (pretended) work, and marks it SUCCEEDED, for as long as it runs.
@@ -115,11 +115,12 @@ impl Flags {
     /// The flags of this process. Wrong usage, `--help` and `--version` end it here.
     pub fn of_this_process() -> Self {
         Self::try_parse().unwrap_or_else(|error| {
-            let words = error.to_string();
-            if words.lines().all(|line| printable(line) == line) {
+            let mut arguments = std::env::args_os();
+            if arguments.all(|argument| is_printable(&argument.to_string_lossy())) {
                 error.exit();
             }
-            for line in words.lines() {
+            // clap shows a value as it is given. Its plain text is without escape sequences.
+            for line in error.to_string().lines() {
                 let _ = writeln!(io::stderr(), "{}", printable(line));
             }
             process::exit(error.exit_code())

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// The text with its control characters escaped (`\u{1b}`, `\n`), as well as the invisible
 /// characters that change the direction of writing. Everything else stays as it is.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(repaints) {
+    if is_printable(text) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
@@ -21,6 +21,11 @@ pub fn printable(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// Whether the text can be shown as it is.
+pub fn is_printable(text: &str) -> bool {
+    !text.contains(repaints)
 }
 
 /// At most `limit` characters of the text; a longer one ends with `…`.

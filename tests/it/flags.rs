@@ -85,17 +85,11 @@ async fn wrong_usage_ends_with_exit_code_2_and_clap_s_message() {
 
 #[tokio::test]
 async fn a_flag_s_value_can_not_repaint_the_terminal() {
-    let ended = Program::start(&["--port".to_owned(), "\u{1b}[2J".to_owned()])
-        .end()
-        .await;
+    let strange = "\u{1b}[2J\u{7}\u{202e}1".to_owned();
+    let ended = Program::start(&["--port".to_owned(), strange]).end().await;
     assert_eq!(ended.code, Some(2));
-    assert!(
-        ended
-            .err
-            .starts_with(r"error: invalid value '\u{1b}[2J' for '--port"),
-        "{}",
-        ended.err
-    );
+    let expected = r"error: invalid value '\u{7}\u{202e}1' for '--port <PORT>'";
+    assert!(ended.err.starts_with(expected), "{}", ended.err);
 }
 
 #[tokio::test]
