@@ -1,7 +1,7 @@
 //! What a job costs, measured against AWS IoT Core in small: `cargo bench --bench cost`.
 //!
 //! Prints one table: what is measured, the target, and the figure; a target that was missed is
-//! marked. It takes about four minutes, most of them spent waiting (a thousand jobs at a hundred
+//! marked. It takes about three minutes, most of them spent waiting (a thousand jobs at a hundred
 //! publishes a second, an idle device); `-- --quick` leaves those two out.
 //!
 //! `-- --against "COMMAND …"` measures any other program that takes the same flags in a second column.
@@ -73,8 +73,7 @@ async fn measure(arguments: &Arguments) {
     binary.put(size.map_err(|error| error.to_string()));
     table.extend([binary]);
 
-    println!("{table}");
-    println!("{packets}");
+    println!("\n{table}\n{packets}");
 }
 
 /// Says on stderr what takes so long.

@@ -35,7 +35,7 @@ pub async fn rows(programs: &[Program]) -> Vec<Row> {
     let mut system = Row::new("the same, system trust store", Unit::Megabytes);
     let mut cpu = Row::new("CPU in 35 s idle", Unit::Milliseconds);
     let mut wakeups =
-        Row::new("wakeups in 35 s idle (one keep-alive)", Unit::Times).at_most(WAKEUPS_OF_A_PING);
+        Row::new("wakeups in 35 s idle (one keep-alive)", Unit::Count).at_most(WAKEUPS_OF_A_PING);
     let with_ca_file = join_all(programs.iter().map(|program| idle(program, Trust::CaFile)));
     let with_system = join_all(programs.iter().map(|program| idle(program, Trust::System)));
     let (with_ca_file, with_system) = tokio::join!(with_ca_file, with_system);

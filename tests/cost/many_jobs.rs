@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use local_iot_core::Event;
 
-use crate::process::{NOT_TOLD, Program};
+use crate::process::{self, NOT_TOLD, Program};
 use crate::table::{Measured, Row, Unit};
 use crate::world::{LIMIT, Trust, World, median};
 
@@ -27,6 +27,8 @@ const FLAT: f64 = 1.2;
 struct Run {
     /// Processor time in milliseconds, the start of the process included.
     cpu: Measured,
+    /// How often the process slept and was woken.
+    wakeups: Measured,
     /// Bytes.
     peak: Measured,
     /// Seconds from the start of the process to the last SUCCEEDED.
@@ -41,6 +43,7 @@ pub async fn rows(programs: &[Program], quick: bool) -> Vec<Row> {
     let mut few_cpu = Row::new("CPU a job beside that, 10 jobs", Unit::Milliseconds).at_most(0.2);
     let mut few_peak = Row::new("peak resident memory, 10 jobs", Unit::Megabytes);
     let mut many_cpu = Row::new("CPU a job, 1,000 jobs", Unit::Milliseconds).at_most(0.2);
+    let mut many_wakeups = Row::new("wakeups a job, 1,000 jobs", Unit::Count);
     let mut many_peak = Row::new(
         "peak resident memory, 1,000 jobs (flat: at most 1.2 times that of 10)",
         Unit::Megabytes,
@@ -48,16 +51,16 @@ pub async fn rows(programs: &[Program], quick: bool) -> Vec<Row> {
     let mut wall = Row::new("wall time, 1,000 jobs", Unit::Seconds);
     let mut floor = Row::new("its floor: their publishes at 100 a second", Unit::Seconds);
     for (column, program) in programs.iter().enumerate() {
-        let start = middle(several(program, 0).await);
-        let few = middle(several(program, FEW).await);
+        let (start, few) = start_and_few(program).await;
         start_cpu.put(figure(&start, |run| run.cpu.clone()));
-        few_cpu.put(cpu_a_job(&start, &few, FEW));
+        few_cpu.put(a_job(&start, &few, FEW, |run| run.cpu.clone()));
         few_peak.put(figure(&few, |run| run.peak.clone()));
         if quick {
             continue;
         }
         let many = run(program, MANY, MANY_LIMIT).await;
-        many_cpu.put(cpu_a_job(&start, &many, MANY));
+        many_cpu.put(a_job(&start, &many, MANY, |run| run.cpu.clone()));
+        many_wakeups.put(a_job(&start, &many, MANY, |run| run.wakeups.clone()));
         many_peak.put(figure(&many, |run| run.peak.clone()));
         wall.put(figure(&many, |run| Ok(run.wall)));
         floor.put(figure(&many, |run| Ok(run.floor)));
@@ -67,9 +70,22 @@ pub async fn rows(programs: &[Program], quick: bool) -> Vec<Row> {
     }
     let mut rows = vec![start_cpu, few_cpu, few_peak];
     if !quick {
-        rows.extend([many_cpu, many_peak, wall, floor]);
+        let bare = bare_wakeup().await;
+        rows.extend([many_cpu, many_wakeups, bare, many_peak, wall, floor]);
     }
     rows
+}
+
+/// What it costs on this machine to wake at all, as often as the pacing of publishes does.
+async fn bare_wakeup() -> Row {
+    let mut row = Row::new(
+        "for comparison: a thread that wakes every 11 ms and does nothing, CPU each time",
+        Unit::Milliseconds,
+    );
+    let cpu = tokio::task::spawn_blocking(process::cpu_of_a_wakeup).await;
+    let cpu = cpu.ok().flatten().map(|cpu| cpu.as_secs_f64() * 1000.0);
+    row.put(cpu.ok_or_else(|| NOT_TOLD.to_owned()));
+    row
 }
 
 /// One figure of a run, or why there is none.
@@ -77,23 +93,28 @@ fn figure(run: &Result<Run, String>, of: impl Fn(&Run) -> Measured) -> Measured 
     run.as_ref().map_err(String::clone).and_then(of)
 }
 
-/// What each job adds to the processor time of a start without a job.
-fn cpu_a_job(start: &Result<Run, String>, run: &Result<Run, String>, jobs: usize) -> Measured {
-    let start = figure(start, |run| run.cpu.clone())?;
-    let all = figure(run, |run| run.cpu.clone())?;
-    Ok((all - start) / jobs as f64)
+/// What each job adds to a figure of a start without a job.
+fn a_job(
+    start: &Result<Run, String>,
+    run: &Result<Run, String>,
+    jobs: usize,
+    of: impl Fn(&Run) -> Measured,
+) -> Measured {
+    Ok((figure(run, &of)? - figure(start, &of)?) / jobs as f64)
 }
 
-/// The same run several times.
-async fn several(program: &Program, jobs: usize) -> Vec<Result<Run, String>> {
-    let mut runs = Vec::new();
+/// Runs without a job and with a few, several times and by turns, so that a machine whose mood changes
+/// is fair to both.
+async fn start_and_few(program: &Program) -> (Result<Run, String>, Result<Run, String>) {
+    let (mut starts, mut fews) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        runs.push(run(program, jobs, LIMIT).await);
-        if runs.iter().any(Result::is_err) {
+        starts.push(run(program, 0, LIMIT).await);
+        fews.push(run(program, FEW, LIMIT).await);
+        if starts.iter().chain(&fews).any(Result::is_err) {
             break; // once more would only take the same time again
         }
     }
-    runs
+    (middle(starts), middle(fews))
 }
 
 /// The middle of several runs, figure by figure.
@@ -105,6 +126,7 @@ fn middle(runs: Vec<Result<Run, String>>) -> Result<Run, String> {
     };
     Ok(Run {
         cpu: of(|run| run.cpu.clone()),
+        wakeups: of(|run| run.wakeups.clone()),
         peak: of(|run| run.peak.clone()),
         wall: of(|run| Ok(run.wall))?,
         floor: of(|run| Ok(run.floor))?,
@@ -117,19 +139,15 @@ async fn run(program: &Program, jobs: usize, limit: Duration) -> Result<Run, Str
     let mut device = world.start(program, Trust::CaFile)?;
     world.succeeded(&mut device, jobs, limit).await?;
     world.settled(&mut device).await?;
+    let reading = device.reading();
+    let told = |figure: Option<f64>| figure.ok_or_else(|| NOT_TOLD.to_owned());
     let last = world.successes().last().copied();
     let publish = |event: &Event| matches!(event, Event::Publish { .. });
     let publishes = world.core.journal().count(publish);
-    let reading = device.reading();
     Ok(Run {
-        cpu: reading
-            .cpu
-            .map(|cpu| cpu.as_secs_f64() * 1000.0)
-            .ok_or_else(|| NOT_TOLD.to_owned()),
-        peak: reading
-            .peak
-            .map(|bytes| bytes as f64)
-            .ok_or_else(|| NOT_TOLD.to_owned()),
+        cpu: told(reading.cpu.map(|cpu| cpu.as_secs_f64() * 1000.0)),
+        wakeups: told(reading.wakeups.map(|count| count as f64)),
+        peak: told(reading.peak.map(|bytes| bytes as f64)),
         wall: last.map_or(0.0, |last| (last - device.started).as_secs_f64()),
         floor: publishes as f64 / PUBLISHES_A_SECOND,
     })

@@ -103,6 +103,22 @@ fn cpu_in_nanoseconds(process: u32) -> Option<Duration> {
     Some(Duration::from_nanos(total))
 }
 
+/// Processor time that it takes this machine to put a thread to sleep and to wake it, when it sleeps
+/// for as long as a publish waits for its turn. (Longer than the same after a short sleep: by then the
+/// processor sleeps as well, and has forgotten what the thread needs.)
+pub fn cpu_of_a_wakeup() -> Option<Duration> {
+    const WAKEUPS: u32 = 200;
+    let so_far = || -> Option<u64> {
+        let stat = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        stat.split_whitespace().next()?.parse().ok()
+    };
+    let before = so_far()?;
+    for _ in 0..WAKEUPS {
+        std::thread::sleep(Duration::from_millis(11));
+    }
+    Some(Duration::from_nanos(so_far()? - before) / WAKEUPS)
+}
+
 /// A file of each thread's.
 fn in_threads(process: u32, file: &str) -> Vec<String> {
     let threads = fs::read_dir(format!("/proc/{process}/task"));

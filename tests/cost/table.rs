@@ -13,7 +13,7 @@ pub enum Unit {
     Seconds,
     /// Shown in millions of bytes, and put in as bytes.
     Megabytes,
-    Times,
+    Count,
 }
 
 impl Unit {
@@ -23,7 +23,7 @@ impl Unit {
             Self::Milliseconds => format!("{figure:.2} ms"),
             Self::Seconds => format!("{figure:.1} s"),
             Self::Megabytes => format!("{:.2} MB", figure / 1e6),
-            Self::Times => format!("{figure:.0}"),
+            Self::Count => format!("{figure:.1}"),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use local_iot_core::{Event, Fault, Limits, On, Operation, Options, Status, Times};
 
-use crate::support::{Running, World, quick_work, within};
+use crate::support::{Running, World, idle, quick_work, within};
 
 fn is_connect(event: &Event) -> bool {
     matches!(event, Event::Connect { .. })
@@ -32,10 +32,6 @@ fn connects(world: &World) -> usize {
 
 fn start(world: &World) -> Running {
     world.run(world.settings(), quick_work())
-}
-
-async fn idle(running: &Running) {
-    running.out.wait_for("there are no jobs to be done").await;
 }
 
 /// The job gets done, whatever happened before, and nothing that the client sent broke a rule.

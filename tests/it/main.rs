@@ -12,3 +12,4 @@ mod story;
 mod support;
 mod trust;
 mod work;
+mod work_and_events;

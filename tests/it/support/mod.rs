@@ -3,9 +3,9 @@
 mod captured;
 mod program;
 mod proxy;
+mod works;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jobs_mqtt5::cli::Flags;
@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 pub use captured::Captured;
 pub use program::{Ended, Program};
 pub use proxy::ForwardProxy;
+pub use works::{counted_work, done_once, held_work, idle, quick_work};
 
 /// Nothing that a test waits for takes nearly as long, on a busy machine either.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -152,11 +153,6 @@ impl Running {
 fn captured_story() -> (Story, (Captured, Captured)) {
     let (out, err) = (Captured::new("stdout"), Captured::new("stderr"));
     (Story::to(out.clone(), err.clone()), (out, err))
-}
-
-/// Work that succeeds at once.
-pub fn quick_work() -> Work {
-    Arc::new(|_| Ok(()))
 }
 
 /// Fails the test if what it waits for does not happen.
