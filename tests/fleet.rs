@@ -105,7 +105,11 @@ fn main() {
             println!("{}", row(&arguments, wait, takes, &seen));
         }
     }
-    println!("\nPeak: after the service is back. Back: after that moment.\n");
+    println!(
+        "\nPeak: once the service is back. Back: counted from that moment; at {takes} it takes {} at \
+         best.\n",
+        duration(arguments.devices.div_ceil(arguments.connects.max(1)) as usize)
+    );
     histogram(&arguments);
 }
 

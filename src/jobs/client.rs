@@ -20,7 +20,7 @@ use super::model::{
     DescribedExecution, ErrorCode, JobStatus, NextExecution, PendingJobExecutions, Rejection,
     UpdatedExecution,
 };
-use super::replies::{Replies, Reply};
+use super::replies::{Replied, Replies, Reply};
 use super::requests::{Describe, GetPending, Request, StartNext, Update};
 use super::topics::Topics;
 use crate::mqtt::{self, Backoff, PublishError};
@@ -67,12 +67,35 @@ enum Read<T> {
     Unreadable(serde_json::Error),
 }
 
-/// Why a request has to be sent again.
-enum Again {
-    /// Its session is gone, and with it the request or the reply.
+/// What came of one try.
+enum Tried<T> {
+    Answered(T),
+    /// The session is gone, and with it the request or the reply.
     SessionLost,
     /// Something that may pass, as half a sentence.
-    Later(String),
+    InVain(String),
+}
+
+/// Called once, when the request is on its way.
+type Published<F> = Mutex<Option<F>>;
+
+/// A request that is being asked.
+struct Exchange<F> {
+    topic: String,
+    payload: Bytes,
+    replies: Replied,
+    published: Published<F>,
+}
+
+/// Tells that the request is on its way, the first time that this is called.
+fn tell(published: &Published<impl FnOnce()>) {
+    let first = published
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(published) = first {
+        published();
+    }
 }
 
 impl Client {
@@ -171,68 +194,24 @@ impl Client {
     ) -> Result<R::Reply, RequestError> {
         let operation = R::OPERATION;
         let token = Uuid::new_v4().to_string();
-        let topic = self
-            .topics
-            .request(operation, request.job_id().unwrap_or_default());
-        let payload = with_token(request, &token);
-        let mut replies = self.replies.register(&token, operation, request.job_id());
-        let published = Mutex::new(Some(published));
-        let tell_published = || {
-            if let Some(published) = published
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take()
-            {
-                published();
-            }
+        let mut exchange = Exchange {
+            topic: self
+                .topics
+                .request(operation, request.job_id().unwrap_or_default()),
+            payload: with_token(request, &token),
+            replies: self.replies.register(&token, operation, request.job_id()),
+            published: Mutex::new(Some(published)),
         };
         let mut backoff = self.patience.backoff.clone();
         let mut wait = Duration::ZERO;
         loop {
-            let waiting = AtomicBool::new(!wait.is_zero());
-            let mut try_once =
-                pin!(self.publish_and_wait(wait, &waiting, &topic, &payload, tell_published));
-            let again = loop {
-                let reply = tokio::select! {
-                    biased;
-                    reply = replies.next() => reply,
-                    again = &mut try_once => break again?,
-                };
-                match self.read(request, &reply) {
-                    Read::Accepted(answer) => {
-                        tell_published(); // the reply may overtake the PUBACK
-                        return Ok(answer);
-                    }
-                    Read::Rejected(_) | Read::Unreadable(_) if waiting.load(Ordering::Relaxed) => {
-                        debug!("ignored the last answer to {operation}, delivered twice");
-                    }
-                    Read::Rejected(rejection) if rejection.code.is_passing() => {
-                        let code = rejection.code.to_string();
-                        break Again::Later(format!(
-                            "the service answered with code:'{}' message:'{}'",
-                            printable(&code),
-                            printable(&rejection.message)
-                        ));
-                    }
-                    Read::Rejected(rejection) => {
-                        tell_published();
-                        return Err(RequestError::Rejected {
-                            operation,
-                            rejection,
-                        });
-                    }
-                    Read::NotOurs(why) => debug!("ignored a reply to {operation}: {why}"),
-                    Read::Unreadable(error) => {
-                        break Again::Later(format!("the reply could not be read ({error})"));
-                    }
-                }
-            };
-            match again {
-                Again::SessionLost => {
+            match self.try_once(request, &mut exchange, wait).await? {
+                Tried::Answered(answer) => return Ok(answer),
+                Tried::SessionLost => {
                     debug!("asking {operation} again: the session was lost");
                     wait = Duration::ZERO;
                 }
-                Again::Later(problem) => {
+                Tried::InVain(problem) => {
                     wait = backoff.next_wait();
                     let tries = backoff.failures();
                     if tries >= self.patience.tries {
@@ -248,24 +227,82 @@ impl Client {
         }
     }
 
+    /// Waits, sends the request once, and looks at what comes back. A reply that comes during the
+    /// wait is one to the try before: late, but good if it says yes.
+    async fn try_once<R: Request>(
+        &self,
+        request: &R,
+        exchange: &mut Exchange<impl FnOnce() + Send>,
+        wait: Duration,
+    ) -> Result<Tried<R::Reply>, RequestError> {
+        let operation = R::OPERATION;
+        let Exchange {
+            topic,
+            payload,
+            replies,
+            published,
+        } = exchange;
+        let waiting = AtomicBool::new(!wait.is_zero());
+        let mut sent = pin!(self.publish_and_wait(wait, &waiting, topic, payload, published));
+        loop {
+            let reply = tokio::select! {
+                biased;
+                reply = replies.next() => reply,
+                tried = &mut sent => return tried,
+            };
+            match self.read(request, &reply) {
+                Read::Accepted(answer) => {
+                    tell(published); // the reply may overtake the PUBACK
+                    return Ok(Tried::Answered(answer));
+                }
+                Read::Rejected(_) | Read::Unreadable(_) if waiting.load(Ordering::Relaxed) => {
+                    debug!("ignored the last answer to {operation}, delivered twice");
+                }
+                Read::Rejected(rejection) if rejection.code.is_passing() => {
+                    let code = rejection.code.to_string();
+                    return Ok(Tried::InVain(format!(
+                        "the service answered with code:'{}' message:'{}'",
+                        printable(&code),
+                        printable(&rejection.message)
+                    )));
+                }
+                Read::Rejected(rejection) => {
+                    tell(published);
+                    return Err(RequestError::Rejected {
+                        operation,
+                        rejection,
+                    });
+                }
+                Read::NotOurs(why) => debug!("ignored a reply to {operation}: {why}"),
+                Read::Unreadable(error) => {
+                    let error = error.to_string();
+                    return Ok(Tried::InVain(format!(
+                        "the reply could not be read ({})",
+                        printable(&error)
+                    )));
+                }
+            }
+        }
+    }
+
     /// Waits, publishes the request, and returns when there is a reason to do so again.
-    async fn publish_and_wait(
+    async fn publish_and_wait<T>(
         &self,
         wait: Duration,
         waiting: &AtomicBool,
         topic: &str,
         payload: &Bytes,
-        tell_published: impl Fn(),
-    ) -> Result<Again, RequestError> {
-        if waiting.load(Ordering::Relaxed) {
+        published: &Published<impl FnOnce() + Send>,
+    ) -> Result<Tried<T>, RequestError> {
+        if !wait.is_zero() {
             sleep(wait).await;
             waiting.store(false, Ordering::Relaxed);
         }
         match self.mqtt.publish(topic, payload.clone()).await {
-            Ok(()) => tell_published(),
-            Err(PublishError::SessionLost) => return Ok(Again::SessionLost),
+            Ok(()) => tell(published),
+            Err(PublishError::SessionLost) => return Ok(Tried::SessionLost),
             Err(refused @ PublishError::Refused { .. }) => {
-                return Ok(Again::Later(refused.to_string()));
+                return Ok(Tried::InVain(refused.to_string()));
             }
             Err(error) => return Err(error.into()),
         }
@@ -273,10 +310,11 @@ impl Client {
         let session = self.mqtt.session();
         tokio::select! {
             () = sleep(limit) => {
-                Ok(Again::Later(format!("no reply came within {} seconds", limit.as_secs_f32())))
+                let limit = limit.as_secs_f32();
+                Ok(Tried::InVain(format!("no reply came within {limit} seconds")))
             }
             new = self.mqtt.session_after(session) => match new {
-                Ok(()) => Ok(Again::SessionLost),
+                Ok(()) => Ok(Tried::SessionLost),
                 Err(mqtt::Ended) => Err(PublishError::Ended.into()),
             }
         }
