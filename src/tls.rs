@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 use rustls_pemfile::Item;
 
-use crate::text::printable;
+use crate::text::{cut, printable};
 
 /// The ALPN name under which AWS IoT Core takes MQTT with client certificates on port 443. See
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html>.
@@ -78,8 +78,8 @@ pub fn key_file_warning(key: &Path) -> Option<String> {
     (mode & 0o077 != 0).then(|| {
         let key = shown(key);
         format!(
-            "Warning: the private key {key} can be read by others than its owner (mode {mode:03o}). \
-             Mend it with: chmod 600 {key}"
+            "Warning: the private key {key} is open to others than its owner (mode {mode:03o}). \
+             Mend it with: chmod 600 '{key}'"
         )
     })
 }
@@ -219,12 +219,14 @@ impl<'a> PemFile<'a> {
 
     /// Everything in the file that is of use to TLS.
     fn items(&self) -> Result<Vec<Item>, TlsError> {
+        // The decoder's own words are not shown: they can quote the file, and it may hold a key.
         rustls_pemfile::read_all(&mut self.text.as_bytes())
             .collect::<Result<_, _>>()
-            .map_err(|error| {
-                self.error(&format!(
-                    "is damaged: its PEM can't be decoded ({error}). Copy it again."
-                ))
+            .map_err(|_| {
+                self.error(
+                    "is damaged: its PEM can't be decoded. Have its line breaks been lost? The \
+                     BEGIN and END lines must stand alone. Copy it again.",
+                )
             })
     }
 
@@ -238,14 +240,18 @@ impl<'a> PemFile<'a> {
 
     /// The file is PEM, but of another kind than wanted.
     fn holds_no(&self, wanted: &str, begins: &str) -> TlsError {
-        let found = self
+        let mut labels = self
             .text
             .lines()
-            .find_map(|line| line.strip_prefix("-----BEGIN "));
-        let found = found
-            .unwrap_or_default()
-            .trim_end_matches(['-', '\r'])
-            .to_owned();
+            .filter_map(|line| line.strip_prefix("-----BEGIN "));
+        // Only the label is shown, and not much of it: what follows may be a key.
+        let found = labels.next().and_then(|line| line.split("-----").next());
+        let Some(found) = found.map(|label| cut(label, 40)) else {
+            return self.error(&format!(
+                "holds no {wanted}: its BEGIN line has something before it (spaces, a byte order \
+                 mark). Copy it again."
+            ));
+        };
         let swapped = match self.flag {
             "--cert" => found.contains("PRIVATE KEY"),
             "--key" => found == "CERTIFICATE",

@@ -330,8 +330,8 @@ async fn a_private_key_that_others_can_read_is_warned_of() {
     assert_eq!(
         ended.err,
         format!(
-            "Warning: the private key {key} can be read by others than its owner (mode 644). Mend it \
-             with: chmod 600 {key}\n"
+            "Warning: the private key {key} is open to others than its owner (mode 644). Mend it \
+             with: chmod 600 '{key}'\n"
         )
     );
     assert_eq!(ended.code, Some(0));

@@ -79,19 +79,54 @@ async fn a_file_that_is_not_pem_or_damaged() {
          certificate, openssl pkey -inform der for a key).",
     )
     .await;
-    let damaged = b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
-    let ended = {
-        let path = world.folder.path().join("damaged.pem");
-        std::fs::write(&path, damaged).unwrap();
-        world.start(&["--cert", path.to_str().unwrap()]).end().await
-    };
-    assert!(
-        ended.err.contains("is damaged: its PEM can't be decoded"),
-        "{}",
-        ended.err
-    );
-    assert!(ended.err.ends_with("Copy it again.\n"), "{}", ended.err);
-    assert_eq!(ended.code, Some(1));
+    refuses_file(
+        &world,
+        "--cert",
+        b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+        "--cert FILE is damaged: its PEM can't be decoded. Have its line breaks been lost? The BEGIN \
+         and END lines must stand alone. Copy it again.",
+    )
+    .await;
+    let indented = std::fs::read_to_string(&world.files.cert).unwrap();
+    refuses_file(
+        &world,
+        "--cert",
+        indented.replace("-----BEGIN", "  -----BEGIN").as_bytes(),
+        "--cert FILE holds no certificate: its BEGIN line has something before it (spaces, a byte \
+         order mark). Copy it again.",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_in_a_file_that_has_lost_its_line_breaks_is_not_shown() {
+    let world = World::new().await;
+    let key = world.core.pki().device().unwrap().key_pem;
+    for (mangled, flag) in [
+        (key.replace('\n', ""), "--key"),
+        (key.replace('\n', r"\n"), "--key"),
+        (key.replace('\n', " "), "--key"),
+        (key.replace('\n', ""), "--cert"),
+        (key.replace('\n', r"\n"), "--cert"),
+        (key.replace("KEY-----\n", "KEY-----"), "--cert"),
+        (key.replace("-----\n", "\n"), "--ca_file"),
+    ] {
+        let path = world.folder.path().join("mangled.pem");
+        std::fs::write(&path, &mangled).unwrap();
+        let flags = [flag, path.to_str().unwrap(), "--verbosity", "Trace"];
+        let ended = world.start(&flags).end().await;
+        assert_eq!(ended.code, Some(1));
+        for line in key.lines().filter(|line| !line.starts_with("-----")) {
+            for piece in line.as_bytes().chunks(16).filter(|piece| piece.len() == 16) {
+                let piece = std::str::from_utf8(piece).unwrap();
+                assert!(
+                    !ended.err.contains(piece) && !ended.out.contains(piece),
+                    "{}",
+                    ended.err
+                );
+            }
+        }
+    }
 }
 
 #[tokio::test]
