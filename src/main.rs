@@ -23,11 +23,10 @@ fn main() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(async {
-        let stop = stop::signal()?;
         let job_time = flags.job_time();
         let settings = Settings::from_flags(&flags, &story)?;
         let work = Arc::new(move |execution: &_| work(execution, job_time));
-        sample::run(settings, work, &story, stop).await
+        sample::run(settings, work, &story, stop::signal()?).await
     });
     // Work and name look-ups have threads of their own, which can't be cancelled: don't wait.
     runtime.shutdown_background();

@@ -23,7 +23,7 @@ mod settings;
 
 pub use settings::{SampleError, Settings};
 
-use listener::{Hint, Listener, Which};
+use listener::{ExecutionId, Hint, Listener};
 
 /// **Your work goes here.**
 ///
@@ -66,7 +66,7 @@ pub async fn run(
             settings.mqtt.endpoint
         ),
     }
-    let (hint, hints) = watch::channel(Hint::None);
+    let (hint, hints) = mpsc::unbounded_channel();
     let (jobs, mut events) = jobs::connect(
         settings.mqtt,
         &settings.thing_name,
@@ -89,7 +89,9 @@ pub async fn run(
         why = stop => Ok(Some(device.stopped(why))),
     };
     if let Err(SampleError::Ended) = outcome {
-        outcome = Err(listener.listen(&mut events).await); // the reason is still on its way
+        // The reason is still on its way.
+        let reason = timeout(FAREWELL_LIMIT, listener.listen(&mut events));
+        outcome = Err(reason.await.unwrap_or(SampleError::Ended));
     }
     match &outcome {
         Ok(Some(why)) => tell!(story, "Exiting Sample: {why}"),
@@ -121,10 +123,13 @@ type Outcome = Result<(), String>;
 
 /// A job execution whose work is done, but whose report the service did not take.
 struct Unreported {
-    which: Which,
+    which: ExecutionId,
+    document: serde_json::Value,
     outcome: Outcome,
 }
 
+/// So long the end of the connection may take.
+const FAREWELL_LIMIT: Duration = Duration::from_millis(1_500);
 /// `statusDetails` take values of up to so many characters.
 const LONGEST_DETAIL: usize = 1024;
 
@@ -132,8 +137,8 @@ impl Device {
     /// Everything a device does with its jobs. Ends only in CI mode, or when it can't go on.
     async fn do_jobs(
         &self,
-        hints: watch::Receiver<Hint>,
-        hint: &watch::Sender<Hint>,
+        hints: mpsc::UnboundedReceiver<Hint>,
+        hint: &mpsc::UnboundedSender<Hint>,
     ) -> Result<Option<String>, SampleError> {
         let session = self.jobs.session();
         let pending = self.list_pending().await?;
@@ -154,12 +159,13 @@ impl Device {
     /// Start the next, work, report; wait when there is none. For ever.
     async fn do_one_after_another(
         &self,
-        mut hints: watch::Receiver<Hint>,
+        mut hints: mpsc::UnboundedReceiver<Hint>,
     ) -> Result<(), SampleError> {
         let mut unreported: Option<Unreported> = None;
         let mut last = None;
         let mut backoff = self.backoff.clone();
         loop {
+            listener::forget(&mut hints);
             tell!(self.story, "Trying to start the next job...");
             let execution = match self.start_next().await {
                 Ok(Some(execution)) => execution,
@@ -177,11 +183,13 @@ impl Device {
                     continue;
                 }
             };
-            let which = Which::of(&execution);
+            let which = ExecutionId::of(&execution);
             last = Some(which.clone());
             // Work is done once. If the service did not take its report and hands the execution out
             // again, only the report is repeated.
-            let done_before = unreported.take().filter(|done| done.which == which);
+            let done_before = unreported
+                .take()
+                .filter(|done| done.which == which && done.document == execution.job_document);
             let outcome = match done_before {
                 Some(done) => {
                     tell!(self.story, "The work on it is done; reporting once more...");
@@ -199,7 +207,12 @@ impl Device {
                         "Request to update job failed: {error}. Giving job_id:{} up.",
                         printable(&execution.job_id)
                     );
-                    unreported = Some(Unreported { which, outcome });
+                    let document = execution.job_document;
+                    unreported = Some(Unreported {
+                        which,
+                        document,
+                        outcome,
+                    });
                 }
             }
         }
@@ -266,12 +279,20 @@ impl Device {
         );
         let mut update = Update::of(execution, status);
         if let Err(reason) = outcome {
-            let reason = cut(&printable(reason), LONGEST_DETAIL).into_owned();
-            update.status_details = StatusDetails::from([("reason".to_owned(), reason)]);
+            update.status_details = details(reason);
         }
         let story = self.story.clone();
         let published = move || tell!(story, "Published request to update job.");
-        let updated = self.jobs.update(&update, published).await;
+        let mut updated = self.jobs.update(&update, published).await;
+        if outcome.is_err()
+            && updated
+                .as_ref()
+                .is_err_and(RequestError::is_about_the_request)
+        {
+            // The reason is of the reader's making. It must not keep the job from being FAILED.
+            update.status_details = details("see the device's own log");
+            updated = self.jobs.update(&update, || {}).await;
+        }
         self.working_on.send_replace(None);
         updated?;
         tell!(self.story, "Request to update job was accepted.");
@@ -293,8 +314,18 @@ impl Device {
     async fn disconnect(self, mut events: mpsc::Receiver<Event>) {
         self.jobs.disconnect();
         let gone = async { while events.recv().await.is_some() {} };
-        let _ = timeout(Duration::from_millis(1_500), gone).await;
+        let _ = timeout(FAREWELL_LIMIT, gone).await;
     }
+}
+
+/// The reason of a failure, as the service takes it: printable, not empty and not too long.
+fn details(reason: &str) -> StatusDetails {
+    let reason = match reason.trim() {
+        "" => "no reason was given",
+        reason => reason,
+    };
+    let reason = cut(&printable(reason), LONGEST_DETAIL).into_owned();
+    StatusDetails::from([("reason".to_owned(), reason)])
 }
 
 /// What a panic in the reader's work said.

@@ -39,11 +39,13 @@ pub fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(kept.chain(['…']).collect())
 }
 
-/// Control characters (C0, DEL, C1), and Unicode's line, paragraph and direction marks.
+/// Control characters (C0, DEL, C1), and Unicode's marks for lines, direction and nothing at all.
+/// (Those that the service refuses in status details as well.)
 fn repaints(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{e000}'..='\u{f8ff}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ async fn measure(arguments: &Arguments) {
     binary.put(size.map_err(|error| error.to_string()));
     table.extend([binary]);
 
-    println!("\n{table}\n{packets}");
+    println!("\n{table}{}\n\n{packets}", round_trips::NOTE);
 }
 
 /// Says on stderr what takes so long.

@@ -388,11 +388,17 @@ fn with_token<R: Serialize>(request: &R, token: &str) -> Bytes {
 /// Whether the rejection says that the execution is in this state already.
 fn stands_at(rejection: &Rejection, status: &JobStatus) -> bool {
     use ErrorCode as E;
-    matches!(
-        rejection.code,
-        E::InvalidStateTransition | E::VersionMismatch | E::TerminalStateReached
-    ) && rejection
-        .execution_state
-        .as_ref()
-        .is_some_and(|state| state.status == *status)
+    let ended = matches!(
+        status,
+        JobStatus::Succeeded | JobStatus::Failed | JobStatus::Rejected
+    );
+    ended
+        && matches!(
+            rejection.code,
+            E::InvalidStateTransition | E::VersionMismatch | E::TerminalStateReached
+        )
+        && rejection
+            .execution_state
+            .as_ref()
+            .is_some_and(|state| state.status == *status)
 }

@@ -17,7 +17,10 @@ pub enum RequestError {
         rejection: Rejection,
     },
     /// It was asked several times, and no useful answer came.
-    #[error("{operation} was asked {tries} times without success. The last time, {problem}")]
+    #[error(
+        "{operation} was asked {tries} times without success. The last time, {problem}. If it goes on, \
+         check that the policy allows iot:Receive on all of policy.json, and --thing_name"
+    )]
     Unanswered {
         /// What was asked.
         operation: Operation,
@@ -37,6 +40,15 @@ impl RequestError {
     pub fn is_fatal(&self) -> bool {
         use PublishError as P;
         matches!(self, Self::Publish(P::NotAuthorized { .. } | P::Ended))
+    }
+
+    /// Whether the request itself is at fault: it is invalid, or too large.
+    pub fn is_about_the_request(&self) -> bool {
+        match self {
+            Self::Rejected { rejection, .. } => rejection.code == ErrorCode::InvalidRequest,
+            Self::Publish(error) => matches!(error, PublishError::TooLarge { .. }),
+            Self::Unanswered { .. } => false,
+        }
     }
 
     /// Whether the service says that the execution has ended, or was deleted.

@@ -36,6 +36,13 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// Whole seconds since 1970-01-01 00:00 UTC.
+    pub fn seconds(self) -> u64 {
+        self.milliseconds / 1000
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// As a person reads it: `2026-11-24 09:30:00 UTC`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

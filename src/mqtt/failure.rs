@@ -11,7 +11,7 @@ use rumqttc::v5::{ConnectionError, StateError};
 use rustls::{AlertDescription, CertificateError};
 
 use super::{Options, reason};
-use crate::text::printable;
+use crate::text::{cut, printable};
 
 /// Why there is no connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -320,6 +320,6 @@ fn closed(error: &ConnectionError) -> bool {
 /// An error's own words as a sentence: printable, with a full stop.
 fn sentence(error: &dyn std::fmt::Display) -> String {
     let words = error.to_string();
-    let words = printable(words.trim_end_matches(['.', ' ', '\n']));
-    format!("{words}.")
+    let words = cut(words.trim_end_matches(['.', ' ', '\n']), 300);
+    format!("{}.", printable(&words))
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::Outgoing;
-use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnAck, Filter, Packet, Publish, SubAck};
+use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, EventLoop, Request, StateError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -106,7 +106,11 @@ impl Link {
                 backoff.reset();
             }
             let wait = backoff.next_wait();
-            if self.options.tries == Some(backoff.failures()) {
+            if self
+                .options
+                .tries
+                .is_some_and(|tries| tries <= backoff.failures())
+            {
                 let tries = backoff.failures();
                 return Err(Failure::lasting(format!(
                     "{failure} Given up after {tries} tries."
@@ -188,7 +192,8 @@ impl Link {
             Incoming(Packet::ConnAck(connack)) => return self.welcome(&connack).await,
             Incoming(Packet::SubAck(suback)) => return self.subscribed(&suback),
             Incoming(Packet::PubAck(puback)) => {
-                self.outbox.acknowledged(puback.pkid, puback.reason)
+                self.outbox.acknowledged(puback.pkid, puback.reason);
+                self.release(puback.pkid);
             }
             Incoming(Packet::PingResp(_)) => self.pinging = None,
             Incoming(Packet::Publish(publish)) => return self.deliver(publish).await,
@@ -201,11 +206,23 @@ impl Link {
         None
     }
 
+    /// A publish that rumqttc holds back until this packet id is free: it forgets to send it when
+    /// the PUBACK is a refusal.
+    fn release(&mut self, packet_id: u16) {
+        let collision = &mut self.event_loop.state.collision;
+        if let Some(mut held) = collision.take_if(|held| held.pkid == packet_id) {
+            held.pkid = 0;
+            self.event_loop.pending.push_front(Request::Publish(held));
+            self.outbox.unhold();
+        }
+    }
+
     /// CONNACK: subscribes if the session is a new one, and opens the outbox.
     async fn welcome(&mut self, connack: &ConnAck) -> Option<End> {
         let session_present = connack.session_present;
         info!(session_present, "connected");
         self.connected_at = Some(Instant::now());
+        self.pinging = None;
         self.event_loop.options.set_clean_start(false); // from now on, we have a session to resume
         let properties = connack.properties.as_ref();
         if properties.and_then(|limits| limits.server_keep_alive) == Some(0) {
@@ -272,8 +289,12 @@ impl Link {
     /// Takes the error that ends this connection, after what still came before it.
     async fn fail(&mut self, error: ConnectionError) -> End {
         while let Some(event) = self.event_loop.state.events.pop_front() {
-            if let Some(End::Stopped) = self.take(event).await {
-                return End::Stopped;
+            match self.take(event).await {
+                Some(End::Stopped) => return End::Stopped,
+                Some(End::Failed(failure)) if !failure.is_passing(true) => {
+                    return End::Failed(failure); // it says more than what came after it
+                }
+                _ => {}
             }
         }
         if self.leaving.is_some() {
@@ -284,6 +305,7 @@ impl Link {
             StateError::Unsolicited(_)
             | StateError::CollisionTimeout
             | StateError::OutgoingPacketTooLarge { .. }
+            | StateError::Deserialization(CodecError::OutgoingPacketTooLarge { .. })
             | StateError::InvalidState
             | StateError::InvalidAlias { .. },
         ) = error

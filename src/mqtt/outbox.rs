@@ -60,6 +60,12 @@ pub enum PublishError {
         /// Bytes, from CONNACK's Maximum Packet Size.
         limit: usize,
     },
+    /// It is no topic to publish to: it has a wildcard (`#` or `+`) in it.
+    #[error("'{}' is no topic to publish to", printable(topic))]
+    BadTopic {
+        /// Where it was to be published to.
+        topic: String,
+    },
     /// The connection has ended for good.
     #[error("the connection has ended")]
     Ended,
@@ -136,7 +142,11 @@ impl Outbox {
                 limit: inner.max_packet_size,
             });
         }
-        // There is room in rumqttc's queue for as many as there are places, so this is not refused.
+        if topic.contains(['#', '+']) {
+            let topic = topic.to_owned();
+            return Err(PublishError::BadTopic { topic });
+        }
+        // There is room in rumqttc's queue for as many as there are places.
         inner
             .requests
             .try_publish(topic, QoS::AtLeastOnce, false, payload.clone())

@@ -1,6 +1,6 @@
 //! Hears what comes unasked: news of the connection, and of the job that is next.
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::SampleError;
 use crate::jobs::{Event, JobExecution};
@@ -8,56 +8,60 @@ use crate::story::{Story, tell};
 use crate::text::printable;
 
 /// A hint that there may be something to start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Hint {
-    /// None so far, or: nothing is pending.
-    None,
     /// This execution is the first in line.
-    Next(Which),
+    Next(ExecutionId),
     /// Nobody knows: ask.
     AskAgain,
 }
 
-/// One execution among all: a job can be tried several times on one thing.
+/// One execution among all: a job can be tried several times on one thing, and a job that was deleted
+/// can come again under its old name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Which {
+pub(super) struct ExecutionId {
     job_id: String,
     execution_number: i64,
+    queued_at_second: Option<u64>,
 }
 
-impl Which {
+impl ExecutionId {
     pub fn of(execution: &JobExecution) -> Self {
-        let job_id = execution.job_id.clone();
         Self {
-            job_id,
+            job_id: execution.job_id.clone(),
             execution_number: execution.execution_number,
+            queued_at_second: execution.queued_at.map(|time| time.seconds()),
         }
     }
 }
 
-/// Returns when there is a new hint of something to start, other than the last one done.
-pub(super) async fn hinted(hints: &mut watch::Receiver<Hint>, last: Option<&Which>) {
-    while hints.changed().await.is_ok() {
-        match &*hints.borrow_and_update() {
-            Hint::AskAgain => return,
-            Hint::Next(next) if Some(next) != last => return,
-            _ => {}
+/// Returns when there is a hint of something to start, other than the last one done.
+pub(super) async fn hinted(hints: &mut mpsc::UnboundedReceiver<Hint>, last: Option<&ExecutionId>) {
+    while let Some(hint) = hints.recv().await {
+        match hint {
+            Hint::Next(next) if Some(&next) == last => {}
+            Hint::Next(_) | Hint::AskAgain => return,
         }
     }
     std::future::pending().await // nobody is left to give a hint
 }
 
+/// Forgets the hints so far: what they hint at is in line before the next start is asked for.
+pub(super) fn forget(hints: &mut mpsc::UnboundedReceiver<Hint>) {
+    while hints.try_recv().is_ok() {}
+}
+
 /// Tells what it hears, and passes hints on.
 pub(super) struct Listener {
     story: Story,
-    hint: watch::Sender<Hint>,
+    hint: mpsc::UnboundedSender<Hint>,
     was_connected: bool,
     /// The cause of a lost connection that was told last.
     trouble: Option<String>,
 }
 
 impl Listener {
-    pub fn new(story: Story, hint: watch::Sender<Hint>) -> Self {
+    pub fn new(story: Story, hint: mpsc::UnboundedSender<Hint>) -> Self {
         Self {
             story,
             hint,
@@ -77,7 +81,6 @@ impl Listener {
                         self.story,
                         "Received Next Job Execution Changed event: None. Waiting for further jobs..."
                     );
-                    self.hint.send_replace(Hint::None);
                 }
                 Event::NextJobExecutionChanged(Some(execution)) => {
                     tell!(
@@ -86,7 +89,7 @@ impl Listener {
                         printable(&execution.job_id),
                         printable(&execution.job_document.to_string())
                     );
-                    self.hint.send_replace(Hint::Next(Which::of(&execution)));
+                    let _ = self.hint.send(Hint::Next(ExecutionId::of(&execution)));
                 }
                 Event::Ended(Err(failure)) => return SampleError::Connection(failure),
                 Event::Ended(Ok(())) => break,
@@ -121,5 +124,42 @@ impl Listener {
                 .warn(format_args!("{cause} Trying again, with growing pauses."));
             self.trouble = Some(cause);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn execution(job_id: &str, queued_at: u64) -> ExecutionId {
+        ExecutionId {
+            job_id: job_id.to_owned(),
+            execution_number: 1,
+            queued_at_second: Some(queued_at),
+        }
+    }
+
+    async fn is_hinted(hints: Vec<Hint>, last: &ExecutionId) -> bool {
+        let (hint, mut receiver) = mpsc::unbounded_channel();
+        hints.into_iter().for_each(|one| hint.send(one).unwrap());
+        let hinted = hinted(&mut receiver, Some(last));
+        tokio::time::timeout(Duration::from_millis(10), hinted)
+            .await
+            .is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_hint_at_the_last_job_hides_none_at_the_next() {
+        let (last, next) = (execution("a", 1), execution("b", 2));
+        assert!(is_hinted(vec![Hint::Next(next), Hint::Next(last.clone())], &last).await);
+        assert!(is_hinted(vec![Hint::AskAgain, Hint::Next(last.clone())], &last).await);
+        assert!(!is_hinted(vec![Hint::Next(last.clone())], &last).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_comes_again_under_its_old_name_is_another_one() {
+        let last = execution("hello", 1);
+        assert!(is_hinted(vec![Hint::Next(execution("hello", 60))], &last).await);
     }
 }

@@ -2,7 +2,7 @@
 //! missed.
 
 use futures_util::{StreamExt, stream};
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 
 use super::listener::Hint;
 use super::{Device, SampleError};
@@ -14,6 +14,7 @@ use crate::text::{cut, printable};
 const DESCRIBED_AT_ONCE: usize = 8;
 /// So many characters of a job document are shown in a description; the whole follows at its start.
 const DOCUMENT_SHOWN: usize = 400;
+
 impl Device {
     /// Lists the pending job executions: those in progress, then those that are queued.
     pub(super) async fn list_pending(&self) -> Result<Vec<JobExecutionSummary>, SampleError> {
@@ -107,7 +108,7 @@ impl Device {
     pub(super) async fn list_again_in_each_new_session(
         &self,
         mut session: u64,
-        hint: &watch::Sender<Hint>,
+        hint: &mpsc::UnboundedSender<Hint>,
     ) -> Result<(), SampleError> {
         session = session.max(1); // the first session had its list
         loop {
@@ -117,7 +118,7 @@ impl Device {
                 .map_err(|_| SampleError::Ended)?;
             session = self.jobs.session();
             let pending = self.list_pending().await?;
-            hint.send_replace(Hint::AskAgain);
+            let _ = hint.send(Hint::AskAgain);
             self.describe(pending).await?;
         }
     }

@@ -45,7 +45,7 @@ pub async fn rows(programs: &[Program], quick: bool) -> Vec<Row> {
     let mut many_cpu = Row::new("CPU a job, 1,000 jobs", Unit::Milliseconds).at_most(0.2);
     let mut many_wakeups = Row::new("wakeups a job, 1,000 jobs", Unit::Count);
     let mut many_peak = Row::new(
-        "peak resident memory, 1,000 jobs (flat: at most 1.2 times that of 10)",
+        "peak resident memory, 1,000 jobs (at most 1.2 times that of 10)",
         Unit::Megabytes,
     );
     let mut wall = Row::new("wall time, 1,000 jobs", Unit::Seconds);
@@ -79,7 +79,7 @@ pub async fn rows(programs: &[Program], quick: bool) -> Vec<Row> {
 /// What it costs on this machine to wake at all, as often as the pacing of publishes does.
 async fn bare_wakeup() -> Row {
     let mut row = Row::new(
-        "for comparison: a thread that wakes every 11 ms and does nothing, CPU each time",
+        "for comparison: CPU of a wakeup without any work, every 11 ms",
         Unit::Milliseconds,
     );
     let cpu = tokio::task::spawn_blocking(process::cpu_of_a_wakeup).await;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use local_iot_core::{Entry, Event};
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::packets::Packets;
 use crate::process::Program;
@@ -20,6 +19,10 @@ pub const ROUND_TRIP: Duration = Duration::from_millis(100);
 /// TCP's own handshake, in round trips.
 pub const TCP: f64 = 1.0;
 
+/// What the asterisk in the rows stands for.
+pub const NOTE: &str = "* wall time / an injected round trip of 100 ms; where a connection is made, \
+     1 is added for TCP's own handshake, which is not delayed";
+
 /// How often each is measured. The one in the middle counts.
 const RUNS: usize = 3;
 
@@ -28,18 +31,11 @@ const JOBS: usize = 6;
 
 /// The rows, and the packets of one job as our program sends them.
 pub async fn rows(programs: &[Program]) -> (Vec<Row>, Packets) {
-    let mut first = Row::new(
-        "round trips (of 100 ms) from process start to the first SUCCEEDED, TCP's one added",
-        Unit::RoundTrips,
-    )
-    .at_most(5.8);
-    let mut further = Row::new("round trips for each further job", Unit::RoundTrips).at_most(2.1);
-    let mut resumed = Row::new(
-        "round trips from reconnecting to the next request accepted, session resumed, TCP's one added",
-        Unit::RoundTrips,
-    )
-    .at_most(3.8);
-    let mut lost = Row::new("the same, session lost", Unit::RoundTrips).at_most(3.8);
+    let row = |what, target| Row::new(what, Unit::RoundTrips).at_most(target);
+    let mut first = row("process start to the first SUCCEEDED *", 5.8);
+    let mut further = row("each further job *", 2.1);
+    let mut resumed = row("reconnecting to the next request accepted *", 3.8);
+    let mut lost = row("the same, session lost *", 3.8);
     let mut packets = Packets::default();
     for (column, program) in programs.iter().enumerate() {
         let mut figures = [const { Vec::new() }; 4];
@@ -116,16 +112,19 @@ async fn to_work_again(program: &Program, session: Session) -> Measured {
     let before = journal.len();
     core.drop_connections();
     let closed = |event: &Event| *event == Event::ConnectionClosed;
-    let _ = timeout(LIMIT, journal.wait_for_entry(before, 1, closed)).await;
+    device
+        .wait_for("end", LIMIT, journal.wait_for_entry(before, 1, closed))
+        .await?;
     if session == Session::Lost {
         core.forget_sessions();
     }
     core.jobs()
         .create_job("while-away", json!({}))
         .map_err(|error| error.to_string())?;
-    let Ok(reply) = timeout(LIMIT, journal.wait_for_entry(before, 1, is_accepted)).await else {
-        return Err(device.why_not("request after the connection was lost", LIMIT));
-    };
+    let accepted = journal.wait_for_entry(before, 1, is_accepted);
+    let reply = device
+        .wait_for("request after the connection was lost", LIMIT, accepted)
+        .await?;
     let connected = last_accept(&world, reply.at).ok_or("it did not connect")?;
     Ok(TCP + round_trips(reply.at - connected))
 }

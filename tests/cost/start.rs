@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use local_iot_core::Event;
-use tokio::time::timeout;
 
 use crate::process::Program;
 use crate::table::{Measured, Row, Unit};
@@ -36,9 +35,8 @@ async fn to_connect(program: &Program, trust: Trust) -> Measured {
         let before = journal.len();
         let mut device = world.start(program, trust)?;
         let connect = |event: &Event| matches!(event, Event::Connect { .. });
-        let Ok(connect) = timeout(LIMIT, journal.wait_for_entry(before, 1, connect)).await else {
-            return Err(device.why_not("CONNECT", LIMIT));
-        };
+        let connect = journal.wait_for_entry(before, 1, connect);
+        let connect = device.wait_for("CONNECT", LIMIT, connect).await?;
         took.push((connect.at - device.started).as_secs_f64() * 1000.0);
     }
     median(took).ok_or_else(|| "not measured".to_owned())

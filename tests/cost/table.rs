@@ -19,7 +19,7 @@ pub enum Unit {
 impl Unit {
     fn show(self, figure: f64) -> String {
         match self {
-            Self::RoundTrips => format!("{figure:.2}"),
+            Self::RoundTrips => format!("{figure:.2} round trips"),
             Self::Milliseconds => format!("{figure:.2} ms"),
             Self::Seconds => format!("{figure:.1} s"),
             Self::Megabytes => format!("{:.2} MB", figure / 1e6),

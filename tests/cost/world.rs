@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,9 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// When nothing happens for so long, a device that has replies has nothing left to do.
 const QUIET: Duration = Duration::from_millis(300);
+
+/// How often to look whether a program that is waited for still runs.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What a device is to trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,18 +128,17 @@ impl World {
             return Ok(());
         }
         let done = self.core.journal().wait_for_count(jobs, is_success);
-        match timeout(limit, done).await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(device.why_not(&format!("{jobs} SUCCEEDED"), limit)),
-        }
+        let what = format!("{jobs} SUCCEEDED");
+        device.wait_for(&what, limit, done).await.map(drop)
     }
 
     /// Waits until the device has asked for jobs and has nothing left to do.
     pub async fn settled(&self, device: &mut Device) -> Result<(), String> {
         let journal = self.core.journal();
-        if timeout(LIMIT, journal.wait_for(is_accepted)).await.is_err() {
-            return Err(device.why_not("a request", LIMIT));
-        }
+        let accepted = journal.wait_for(is_accepted);
+        device
+            .wait_for("request that was accepted", LIMIT, accepted)
+            .await?;
         while timeout(QUIET, journal.wait_for_more(journal.len()))
             .await
             .is_ok()
@@ -183,15 +186,31 @@ impl Device {
         Reading::of(self.child.id())
     }
 
-    /// What went wrong, when something it should have done has not happened in time.
-    pub fn why_not(&mut self, what: &str, limit: Duration) -> String {
-        let told = fs::read_to_string(&self.told).unwrap_or_default();
-        let ended = match self.child.try_wait() {
-            Ok(Some(status)) => format!("; it ended with {status}"),
-            _ => String::new(),
-        };
-        let last = told.lines().last().unwrap_or_default();
-        format!("no {what} in {} s{ended}. {last}", limit.as_secs())
+    /// Waits for something that the device has to do.
+    ///
+    /// # Errors
+    /// In words, if it takes longer than the limit, or the program ends.
+    pub async fn wait_for<T>(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        done: impl Future<Output = T>,
+    ) -> Result<T, String> {
+        let mut done = pin!(done);
+        let begun = Instant::now();
+        loop {
+            if let Ok(done) = timeout(LOOK_EVERY, &mut done).await {
+                return Ok(done);
+            }
+            let told = fs::read_to_string(&self.told).unwrap_or_default();
+            let last = told.lines().last().unwrap_or_default();
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("no {what}: it ended ({status}). {last}"));
+            }
+            if begun.elapsed() >= limit {
+                return Err(format!("no {what} in {} s. {last}", limit.as_secs()));
+            }
+        }
     }
 }
 

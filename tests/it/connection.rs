@@ -444,7 +444,7 @@ async fn a_small_receive_maximum_and_packet_size_and_keep_alive_are_honoured() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_large_for_the_server_costs_one_report_and_not_the_connection() {
+async fn a_reason_that_is_too_large_for_the_server_is_left_out_and_the_job_failed() {
     let limits = Limits {
         maximum_packet_size: 512,
         ..Limits::default()
@@ -454,13 +454,12 @@ async fn a_message_that_is_too_large_for_the_server_costs_one_report_and_not_the
         ..Options::default()
     })
     .await;
-    world.queue(&["wordy"]);
+    world.queue(&["wordy", "next"]);
     let work = std::sync::Arc::new(|_: &_| Err("x".repeat(1000)));
     let running = world.run(world.settings(), work);
-    running
-        .out
-        .wait_for("Request to update job failed: the message has ")
-        .await;
+    within(world.core.jobs().wait_for_status("next", Status::Failed)).await;
+    let wordy = world.core.jobs().execution("wordy").unwrap();
+    assert_eq!(wordy.status_details["reason"], "see the device's own log");
     assert_eq!(connects(&world), 1);
     running.stop().await.unwrap();
 }

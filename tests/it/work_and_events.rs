@@ -163,6 +163,17 @@ async fn work_that_panics_is_reported_as_failed_and_the_next_job_is_done() {
 }
 
 #[tokio::test]
+async fn a_failure_without_a_reason_fails_the_job_all_the_same() {
+    let world = World::with_jobs(&["bad"]).await;
+    let work = Arc::new(|_: &JobExecution| Err(String::new()));
+    let running = world.run(world.settings(), work);
+    within(world.core.jobs().wait_for_status("bad", Status::Failed)).await;
+    let bad = world.core.jobs().execution("bad").unwrap();
+    assert_eq!(bad.status_details["reason"], "no reason was given");
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_long_reason_is_cut_to_what_the_service_takes() {
     let world = World::with_jobs(&["bad"]).await;
     let work = Arc::new(|_: &JobExecution| Err("世".repeat(5_000)));
