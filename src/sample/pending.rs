@@ -117,8 +117,8 @@ impl Device {
                 .await
                 .map_err(|_| SampleError::Ended)?;
             session = self.jobs.session();
+            let _ = hint.send(Hint::AskAgain); // it need not wait for the list
             let pending = self.list_pending().await?;
-            let _ = hint.send(Hint::AskAgain);
             self.describe(pending).await?;
         }
     }
