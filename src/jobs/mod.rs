@@ -5,6 +5,8 @@
 //!
 //! - `client`: asks, and finds the reply that belongs to the request
 //! - `requests`: what can be asked
+//! - `replies`: sorts what comes in
+//! - `timestamp`: points in time, as the service writes them
 //! - `model`: what is answered
 //! - `error`: why a request came to nothing
 //! - `topics`: every topic string
@@ -57,7 +59,9 @@ pub enum Event {
 
 /// Connects to AWS IoT Core as `options` say, for the jobs of the thing `thing_name`.
 ///
-/// The topic filters in `options` are set here. Must be called within a tokio runtime.
+/// The topic filters in `options` are set here. Must be called within a tokio runtime. The events must
+/// be read: while they are not, replies do not come through either, and when the receiver is dropped,
+/// the connection ends.
 pub fn connect(
     mut options: mqtt::Options,
     thing_name: &str,

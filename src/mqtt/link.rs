@@ -36,6 +36,10 @@ pub(super) struct Link {
     connected_at: Option<Instant>,
     /// Whether the server has granted the filters in the session that it keeps for us.
     subscribed: bool,
+    /// How many sessions the server has begun for us.
+    sessions: u64,
+    /// The largest packet that the server takes, in bytes. `None`: any.
+    max_packet_size: Option<u32>,
     /// Since when a SUBACK is awaited.
     subscribing: Option<Instant>,
     /// Since when a PINGRESP is awaited.
@@ -73,6 +77,8 @@ impl Link {
             stop,
             connected_at: None,
             subscribed: false,
+            sessions: 0,
+            max_packet_size: None,
             subscribing: None,
             pinging: None,
             leaving: None,
@@ -247,13 +253,28 @@ impl Link {
                 self.subscribing = Some(Instant::now());
             }
         }
-        self.outbox
-            .open(properties.and_then(|limits| limits.max_packet_size));
-        self.status.send_modify(|status| {
-            status.online = true;
-            status.sessions += u64::from(!session_present || status.sessions == 0);
-        });
+        self.max_packet_size = properties.and_then(|limits| limits.max_packet_size);
+        if !session_present || self.sessions == 0 {
+            self.sessions += 1;
+        }
+        // With so few packet ids in use, rumqttc would give the one of our SUBSCRIBE to a PUBLISH.
+        let few_ids = properties
+            .and_then(|limits| limits.receive_max)
+            .is_some_and(|max| max < 3);
+        if self.subscribing.is_none() || !few_ids {
+            self.open_outbox();
+        }
         self.tell(Event::Connected { session_present }).await
+    }
+
+    /// From here on, publishes leave.
+    fn open_outbox(&mut self) {
+        self.outbox.open(self.max_packet_size);
+        let sessions = self.sessions;
+        self.status.send_replace(Status {
+            online: true,
+            sessions,
+        });
     }
 
     /// SUBACK: one reason code for each filter, in their order.
@@ -261,6 +282,9 @@ impl Link {
         self.subscribing = None;
         let granted = subscription::check(&suback.return_codes, &self.options.filters);
         self.subscribed = granted.is_ok();
+        if self.subscribed {
+            self.open_outbox();
+        }
         granted.err().map(End::Failed)
     }
 

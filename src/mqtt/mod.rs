@@ -10,6 +10,7 @@
 //! - `subscription`: the answer to our SUBSCRIBE
 //! - `failure`: why a connection failed, and whether waiting can help
 //! - `backoff`: how long to wait before the next try
+//! - `reason`: reason codes by number and name
 //! - `pace`: never more publishes a second than AWS IoT Core takes
 
 use std::sync::Arc;
@@ -152,7 +153,8 @@ pub struct Ended;
 /// Starts to connect, and keeps the connection up until [`Client::disconnect`] or a failure that no
 /// waiting mends. What happens is told by the events.
 ///
-/// Must be called within a tokio runtime.
+/// Must be called within a tokio runtime. The events must be read: while they are not, nothing else
+/// is received either, and when the receiver is dropped, the connection ends.
 pub fn connect(options: Options) -> (Client, mpsc::Receiver<Event>) {
     let (events_in, events_out) = mpsc::channel(16);
     let (status_in, status) = watch::channel(Status::default());

@@ -440,6 +440,11 @@ async fn a_small_receive_maximum_and_packet_size_and_keep_alive_are_honoured() {
     )
     .await;
     assert_eq!(connects(&world), 1);
+    // A packet id must not be in use twice (MQTT5, section 2.2.1), and here there is only one.
+    let events = world.core.journal().events();
+    let first = |fits: fn(&Event) -> bool| events.iter().position(fits).unwrap();
+    let published = first(|event| matches!(event, Event::Publish { .. }));
+    assert!(first(|event| matches!(event, Event::Suback { .. })) < published);
     still_works(&world, running).await;
 }
 

@@ -83,6 +83,23 @@ async fn a_request_without_an_answer_is_given_up_at_last_and_said() {
     done_once(&world, "job", running).await;
 }
 
+#[tokio::test]
+async fn a_policy_that_does_not_let_replies_through_is_named_as_what_to_check() {
+    let world = World::with_jobs(&["job"]).await;
+    let policy = include_str!("../../policy.json").replace("iot:Receive", "iot:Nothing");
+    world.core.set_policy(policy).unwrap();
+    let mut settings = world.settings();
+    settings.ci = true;
+    settings.patience.reply_limit = Duration::from_millis(50);
+    let error = world.run(settings, quick_work()).end().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "GetPendingJobExecutions was asked 5 times without success. The last time, no reply came \
+         within 0.05 seconds. If it goes on, check that the policy allows iot:Receive on all of \
+         policy.json, and --thing_name"
+    );
+}
+
 // 2. Requests that the service rejects, for now or for good
 
 #[tokio::test]
