@@ -468,3 +468,34 @@ async fn a_reason_that_is_too_large_for_the_server_is_left_out_and_the_job_faile
     assert_eq!(connects(&world), 1);
     running.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_packet_that_is_too_large_since_the_session_was_resumed_does_not_end_every_connection() {
+    let world = World::new().await;
+    world.queue(&["wordy"]);
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let held = std::sync::Arc::clone(&gate);
+    let work = std::sync::Arc::new(move |_: &_| {
+        let permit = tokio::runtime::Handle::current().block_on(held.acquire());
+        permit.map_err(|error| error.to_string())?.forget();
+        Err("x".repeat(1000))
+    });
+    let running = world.run(world.settings(), work);
+    running.out.wait_for("Job wordy: ").await;
+    running.out.wait_for("Starting local work on job...").await;
+    // The long report is sent, not acknowledged, and would be sent again on the next connection.
+    world.core.faults().add(Fault::NoPuback, Times::Once);
+    world.core.set_limits(Limits {
+        maximum_packet_size: 512,
+        ..Limits::default()
+    });
+    gate.add_permits(2);
+    running
+        .err
+        .wait_for("did not answer a PUBLISH in time")
+        .await;
+    world.queue(&["next"]);
+    within(world.core.jobs().wait_for_status("next", Status::Failed)).await;
+    assert!(connects(&world) <= 4, "{}", running.err.text());
+    running.stop().await.unwrap();
+}
