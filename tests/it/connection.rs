@@ -312,6 +312,7 @@ async fn a_lost_session_is_subscribed_anew_and_the_list_is_looked_at_again() {
     idle(&running).await;
     world.core.stop_listening().await;
     world.core.drop_connections();
+    running.err.wait_for("Trying again").await;
     world.core.forget_sessions();
     world.queue(&["missed"]); // nobody keeps its event
     world.core.resume_listening().await.unwrap();
@@ -322,7 +323,7 @@ async fn a_lost_session_is_subscribed_anew_and_the_list_is_looked_at_again() {
             .wait_for_status("missed", Status::Succeeded),
     )
     .await;
-    running.out.wait_for("  missed @ 20").await;
+    running.out.wait_for("missed @ 20").await;
     assert_eq!(subscribes(&world), 2);
     still_works(&world, running).await;
 }

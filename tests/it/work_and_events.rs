@@ -94,8 +94,11 @@ async fn a_hint_that_leads_to_no_job_is_followed_once() {
     let world = World::new().await;
     let running = world.run(world.settings(), quick_work());
     idle(&running).await;
+    world.core.stop_listening().await;
     world.core.drop_connections();
+    running.err.wait_for("Trying again").await;
     world.core.forget_sessions(); // a new session is a hint as well
+    world.core.resume_listening().await.unwrap();
     running
         .out
         .wait_for_count(2, "there are no jobs to be done")
