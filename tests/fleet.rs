@@ -72,10 +72,6 @@ impl Wait {
     }
 }
 
-/// As in `mqtt::Options::new`.
-const BASE: Duration = Duration::from_secs(1);
-/// As in `mqtt::Options::new`.
-const CAP: Duration = Duration::from_secs(120);
 const CONSTANT: Duration = Duration::from_secs(5);
 /// The histogram has one bar for so many seconds…
 const BAR: usize = 30;
@@ -124,7 +120,7 @@ struct Seen {
 fn simulate(arguments: &Arguments, wait: Wait, limit: Option<u32>) -> Seen {
     let mut seen = Seen::default();
     let mut backoffs: Vec<Backoff> = (0..u64::from(arguments.devices))
-        .map(|device| Backoff::new(BASE, CAP).seeded(arguments.seed << 32 | device))
+        .map(|device| Backoff::default().seeded(arguments.seed << 32 | device))
         .collect();
     let mut next_tries: BinaryHeap<_> = backoffs
         .iter_mut()

@@ -16,7 +16,19 @@ pub struct Backoff {
     random: fastrand::Rng,
 }
 
+impl Default for Backoff {
+    /// Waits of up to 1 second at first, and never of more than 120.
+    fn default() -> Self {
+        Self::new(Self::BASE, Self::CAP)
+    }
+}
+
 impl Backoff {
+    /// The longest first wait between two tries to connect.
+    pub const BASE: Duration = Duration::from_secs(1);
+    /// The longest wait between two tries to connect.
+    pub const CAP: Duration = Duration::from_secs(120);
+
     /// Waits of up to `base` at first, then of up to twice that, and so on, never over `cap`.
     pub fn new(base: Duration, cap: Duration) -> Self {
         Self {
@@ -65,8 +77,8 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    const BASE: Duration = Duration::from_secs(1);
-    const CAP: Duration = Duration::from_secs(120);
+    const BASE: Duration = Backoff::BASE;
+    const CAP: Duration = Backoff::CAP;
 
     #[test]
     fn the_bound_doubles_up_to_the_cap_and_stays_there() {

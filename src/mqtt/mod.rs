@@ -81,7 +81,7 @@ impl Options {
             connect_limit: Duration::from_secs(10),
             ack_limit: Duration::from_secs(10),
             session_expiry: Duration::from_secs(15 * 60),
-            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(120)),
+            backoff: Backoff::default(),
             stable_after: Duration::from_secs(60),
             tries: None,
         }

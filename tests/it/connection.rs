@@ -37,13 +37,7 @@ fn start(world: &World) -> Running {
 /// The job gets done, whatever happened before, and nothing that the client sent broke a rule.
 async fn still_works(world: &World, running: Running) {
     world.queue(&["after-all"]);
-    within(
-        world
-            .core
-            .jobs()
-            .wait_for_status("after-all", Status::Succeeded),
-    )
-    .await;
+    world.succeeds("after-all").await;
     running.stop().await.unwrap();
     assert_eq!(world.core.journal().violations(), [""; 0]);
 }
@@ -280,18 +274,10 @@ async fn a_resumed_session_needs_no_subscribe_and_what_waited_in_it_is_taken() {
     let world = World::new().await;
     let running = start(&world);
     idle(&running).await;
-    world.core.stop_listening().await;
-    world.core.drop_connections();
-    running.err.wait_for("Trying again").await;
+    world.cut_off(&running).await;
     world.queue(&["meanwhile"]); // its event waits in the session
     world.core.resume_listening().await.unwrap();
-    within(
-        world
-            .core
-            .jobs()
-            .wait_for_status("meanwhile", Status::Succeeded),
-    )
-    .await;
+    world.succeeds("meanwhile").await;
     running
         .out
         .wait_for("Received Next Job Execution Changed event. job_id:meanwhile")
@@ -310,19 +296,11 @@ async fn a_lost_session_is_subscribed_anew_and_the_list_is_looked_at_again() {
     let world = World::new().await;
     let running = start(&world);
     idle(&running).await;
-    world.core.stop_listening().await;
-    world.core.drop_connections();
-    running.err.wait_for("Trying again").await;
+    world.cut_off(&running).await;
     world.core.forget_sessions();
     world.queue(&["missed"]); // nobody keeps its event
     world.core.resume_listening().await.unwrap();
-    within(
-        world
-            .core
-            .jobs()
-            .wait_for_status("missed", Status::Succeeded),
-    )
-    .await;
+    world.succeeds("missed").await;
     running.out.wait_for("missed @ 20").await;
     assert_eq!(subscribes(&world), 2);
     still_works(&world, running).await;
@@ -342,7 +320,7 @@ async fn a_request_whose_session_is_lost_is_asked_again() {
             .faults()
             .add(Fault::DropAfterLost(On::Only(operation)), Times::Once);
         let running = start(&world);
-        within(world.core.jobs().wait_for_status("job", Status::Succeeded)).await;
+        world.succeeds("job").await;
         idle(&running).await;
         assert_eq!(
             running.out.count("Starting local work on job..."),

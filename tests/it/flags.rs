@@ -2,7 +2,7 @@
 
 use local_iot_core::{Event, KeyForm, Options, ServerCertificate, Status, TlsVersions};
 
-use crate::support::{ForwardProxy, Program, World, within};
+use crate::support::{ForwardProxy, Program, World};
 
 fn connected(world: &World) -> (Option<String>, String, String) {
     let events = world.core.journal().events();
@@ -308,7 +308,7 @@ async fn each_run_has_a_client_id_of_its_own_that_the_sample_policy_allows() {
 async fn job_time_is_how_long_the_work_lasts() {
     let world = World::with_jobs(&["job"]).await;
     let program = world.start(&["--job_time", "1"]);
-    within(world.core.jobs().wait_for_status("job", Status::Succeeded)).await;
+    world.succeeds("job").await;
     program.kill().await;
     let entries = world.core.journal().entries();
     let at = |status| {

@@ -4,7 +4,7 @@
 use local_iot_core::{Event, Operation, Status};
 use serde_json::json;
 
-use crate::support::{World, within};
+use crate::support::World;
 
 #[tokio::test]
 async fn three_pending_jobs_are_listed_described_started_and_succeeded_in_python_s_words() {
@@ -99,7 +99,7 @@ async fn nothing_pending_is_said_and_a_job_created_later_is_done_when_its_event_
         .jobs()
         .create_job("late", json!({"do": "late"}))
         .unwrap();
-    within(world.core.jobs().wait_for_status("late", Status::Succeeded)).await;
+    world.succeeds("late").await;
     program
         .out
         .wait_for(

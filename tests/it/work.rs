@@ -9,9 +9,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use local_iot_core::{Event, Fault, On, Operation, Status, Times};
+use local_iot_core::{Event, Fault, On, Operation, Times};
 
-use crate::support::{World, done_once, held_work, quick_work, within};
+use crate::support::{World, done_once, held_work, quick_work};
 
 const REQUESTS: [Operation; 4] = [
     Operation::GetPending,
@@ -146,7 +146,7 @@ async fn a_job_that_was_ended_in_the_cloud_while_the_device_worked_is_given_up()
         change(world.core.jobs());
         world.queue(&["next"]);
         gate.add_permits(2);
-        within(world.core.jobs().wait_for_status("next", Status::Succeeded)).await;
+        world.succeeds("next").await;
         let lines = running.out.lines();
         let said = lines
             .iter()
@@ -230,7 +230,7 @@ async fn a_start_or_a_describe_that_is_refused_is_said_and_the_others_go_on() {
         .await;
     running.out.wait_for("Job second: QUEUED").await;
     for job in ["first", "second"] {
-        within(world.core.jobs().wait_for_status(job, Status::Succeeded)).await;
+        world.succeeds(job).await;
     }
     running.stop().await.unwrap();
 }
@@ -262,9 +262,7 @@ async fn work_goes_on_while_offline_and_is_reported_when_the_connection_is_back(
         let (work, gate) = held_work();
         let running = world.run(world.settings(), work);
         running.out.wait_for("Starting local work on job...").await;
-        world.core.stop_listening().await;
-        world.core.drop_connections();
-        running.err.wait_for("Trying again").await;
+        world.cut_off(&running).await;
         gate.add_permits(1);
         running.out.wait_for("Done working on job.").await; // offline
         if session_lost {
@@ -293,7 +291,7 @@ async fn a_program_that_is_killed_at_any_point_leaves_the_job_to_the_next_run() 
         first.out.wait_for(point).await;
         first.kill().await;
         let second = world.start(&[]);
-        within(world.core.jobs().wait_for_status("job", Status::Succeeded)).await;
+        world.succeeds("job").await;
         second.out.wait_for("there are no jobs to be done").await;
         let execution = world.core.jobs().execution("job").unwrap();
         assert_eq!(

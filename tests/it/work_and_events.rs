@@ -49,7 +49,7 @@ async fn jobs_that_are_queued_while_one_is_worked_on_are_done_after_it() {
         .into_iter()
         .chain(burst.iter().map(String::as_str))
     {
-        within(world.core.jobs().wait_for_status(job, Status::Succeeded)).await;
+        world.succeeds(job).await;
     }
     running.stop().await.unwrap();
 }
@@ -64,13 +64,7 @@ async fn a_lost_event_is_made_up_for_after_an_idle_stretch() {
     let running = world.run(settings, quick_work());
     idle(&running).await;
     world.queue(&["unannounced"]);
-    within(
-        world
-            .core
-            .jobs()
-            .wait_for_status("unannounced", Status::Succeeded),
-    )
-    .await;
+    world.succeeds("unannounced").await;
     running.stop().await.unwrap();
 }
 
@@ -94,9 +88,7 @@ async fn a_hint_that_leads_to_no_job_is_followed_once() {
     let world = World::new().await;
     let running = world.run(world.settings(), quick_work());
     idle(&running).await;
-    world.core.stop_listening().await;
-    world.core.drop_connections();
-    running.err.wait_for("Trying again").await;
+    world.cut_off(&running).await;
     world.core.forget_sessions(); // a new session is a hint as well
     world.core.resume_listening().await.unwrap();
     running
@@ -130,7 +122,7 @@ async fn work_that_fails_is_reported_as_failed_with_its_reason_and_the_next_job_
         _ => Ok(()),
     });
     let running = world.run(world.settings(), work);
-    within(world.core.jobs().wait_for_status("good", Status::Succeeded)).await;
+    world.succeeds("good").await;
     let bad = world.core.jobs().execution("bad").unwrap();
     assert_eq!(bad.status, Status::Failed);
     assert_eq!(bad.status_details["reason"], r"the disk\nis full");
@@ -155,7 +147,7 @@ async fn work_that_panics_is_reported_as_failed_and_the_next_job_is_done() {
         Ok(())
     });
     let running = world.run(world.settings(), work);
-    within(world.core.jobs().wait_for_status("good", Status::Succeeded)).await;
+    world.succeeds("good").await;
     let bad = world.core.jobs().execution("bad").unwrap();
     assert_eq!(bad.status, Status::Failed);
     assert_eq!(

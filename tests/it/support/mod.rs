@@ -12,7 +12,7 @@ use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::mqtt::Backoff;
 use jobs_mqtt5::sample::{self, SampleError, Settings, Work};
 use jobs_mqtt5::story::Story;
-use local_iot_core::{Files, LocalIotCore, Options};
+use local_iot_core::{Files, LocalIotCore, Options, Status};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -86,6 +86,19 @@ impl World {
             }
         }
         flags
+    }
+
+    /// Waits until the service has the job down as SUCCEEDED.
+    pub async fn succeeds(&self, job_id: &str) {
+        within(self.core.jobs().wait_for_status(job_id, Status::Succeeded)).await;
+    }
+
+    /// Cuts the sample off: its connection drops, and it has noticed. Until the service listens
+    /// again, no other is taken.
+    pub async fn cut_off(&self, running: &Running) {
+        self.core.stop_listening().await;
+        self.core.drop_connections();
+        running.err.wait_for("Trying again").await;
     }
 
     /// Starts the real program against this world.

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jobs_mqtt5::jobs::JobExecution;
 use jobs_mqtt5::sample::Work;
-use local_iot_core::Status;
 use tokio::sync::Semaphore;
 
-use super::{Running, World, within};
+use super::{Running, World};
 
 /// Work that succeeds at once.
 pub fn quick_work() -> Work {
@@ -45,7 +44,7 @@ pub async fn idle(running: &Running) {
 
 /// The job is done, once, and no rule was broken on the way.
 pub async fn done_once(world: &World, job_id: &str, running: Running) {
-    within(world.core.jobs().wait_for_status(job_id, Status::Succeeded)).await;
+    world.succeeds(job_id).await;
     idle(&running).await;
     let execution = world.core.jobs().execution(job_id).unwrap();
     assert_eq!((execution.starts, execution.succeeded), (1, 1), "{job_id}");
