@@ -1,9 +1,9 @@
 //! The program: parse, set up logging, run, turn the outcome into an exit code.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use jobs_mqtt5::cli::Flags;
+use jobs_mqtt5::jobs::Job;
 use jobs_mqtt5::sample::{self, Settings, work};
 use jobs_mqtt5::story::Story;
 use jobs_mqtt5::{log, stop};
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         let job_time = flags.job_time();
         let settings = Settings::from_flags(&flags, &story)?;
-        let work = Arc::new(move |execution: &_| work(execution, job_time));
+        let work = async move |job: Job| work(&job, job_time).await;
         sample::run(settings, work, &story, stop::signal()?).await
     });
     // Work and name look-ups have threads of their own, which can't be cancelled: don't wait.

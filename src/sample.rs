@@ -4,18 +4,16 @@
 //! that does jobs. The list at the start is in `pending.rs`; what is heard on the side (news of the
 //! connection, events) in `listener.rs`.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::jobs::{
-    self, Event, JobExecution, JobStatus, RequestError, StartNext, StatusDetails, Update,
-};
-use crate::mqtt::Backoff;
+use crate::jobs::{self, Asked, Job, Outcome, RequestError, StartNext, Verdict, WorkResult};
+use crate::mqtt::{self, Backoff, Events};
 use crate::story::{Story, tell};
-use crate::text::{cut, printable};
+use crate::text::printable;
 
 mod listener;
 mod pending;
@@ -23,28 +21,32 @@ mod settings;
 
 pub use settings::{SampleError, Settings};
 
-use listener::{ExecutionId, Hint, Listener};
+use listener::Listener;
 
 /// **Your work goes here.**
 ///
-/// It gets one job execution with its document, and may take as long as it needs: it has a thread
-/// of its own, so nothing it does (and no panic in it) disturbs the connection. Only one runs at a
-/// time. `job_time` is how long the sample pretends to work.
+/// It gets the job in hand: its document, how to report progress, whether it is still wanted, and
+/// whether the program was told to stop. It runs on a thread of its own, so it may block as well as
+/// wait, and no panic in it ends the program. Only one runs at a time. `job_time` is how long the
+/// simulated work lasts.
 ///
 /// # Errors
 /// The reason why the job could not be done. The execution is then FAILED, with this reason in its
 /// status details, and the next one is started.
-pub fn work(_execution: &JobExecution, job_time: Duration) -> Result<(), String> {
-    std::thread::sleep(job_time);
-    Ok(())
+pub async fn work(job: &Job, job_time: Duration) -> WorkResult {
+    tokio::select! {
+        () = sleep(job_time) => Ok(Outcome::succeeded()),
+        why = job.until_unwanted() => Err(why.to_string().into()),
+        () = job.until_stopping() => Ok(Outcome::LeftInProgress),
+    }
 }
 
-/// Minutes (1 to 10,080) that an execution may stay IN_PROGRESS, counted by the service: if this
-/// device dies over it, it becomes TIMED_OUT and frees the way. `None`: as the job itself says.
-const STEP_TIMEOUT_IN_MINUTES: Option<u32> = None;
-
-/// Some work, as [`run`] takes it: from an execution to success or the reason of the failure.
-pub type Work = Arc<dyn Fn(&JobExecution) -> Result<(), String> + Send + Sync>;
+/// How long the work may take to end after the program was told to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+/// How long the end of the connection may take.
+const FAREWELL_LIMIT: Duration = Duration::from_millis(1_500);
+/// The first start is told after the descriptions, unless they take longer than this.
+const DESCRIPTIONS_FIRST: Duration = Duration::from_secs(1);
 
 /// Does jobs until `stop` resolves, to the reason in words.
 ///
@@ -53,40 +55,43 @@ pub type Work = Arc<dyn Fn(&JobExecution) -> Result<(), String> + Send + Sync>;
 /// policy that forbids what is needed, or in CI mode, that there is no job.
 pub async fn run(
     settings: Settings,
-    work: Work,
+    work: impl AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static,
     story: &Story,
     stop: impl Future<Output = &'static str>,
 ) -> Result<(), SampleError> {
     let client_id = printable(&settings.mqtt.client_id).into_owned();
+    let endpoint = &settings.mqtt.endpoint;
     match settings.ci {
         true => tell!(story, "Connecting to endpoint with client ID"), // a public log
         false => tell!(
             story,
-            "Connecting to {} with client ID '{client_id}'...",
-            settings.mqtt.endpoint
+            "Connecting to {endpoint} with client ID '{client_id}'..."
         ),
     }
-    let (hint, hints) = mpsc::unbounded_channel();
-    let (jobs, mut events) = jobs::connect(
-        settings.mqtt,
-        &settings.thing_name,
-        settings.patience.clone(),
-    );
-    let mut listener = Listener::new(story.clone(), hint.clone());
+    let (mqtt, mut events) = mqtt::connect(settings.mqtt);
+    let jobs = jobs::Client::with(&mqtt, &settings.thing_name, settings.jobs.clone());
+    let mut listener = Listener::new(story.clone(), jobs.events());
     let device = Device {
         jobs,
+        mqtt,
         story: story.clone(),
         work,
         ci: settings.ci,
-        idle_limit: settings.idle_limit,
-        working_on: watch::Sender::new(None),
-        backoff: settings.patience.backoff,
+        backoff: settings.jobs.backoff,
+        in_hand: Mutex::new(None),
+        stopping: AtomicBool::new(false),
     };
+    let mut doing = std::pin::pin!(device.do_jobs());
     let mut outcome = tokio::select! {
         biased;
+        ended = &mut doing => ended,
         failed = listener.listen(&mut events) => Err(failed),
-        ended = device.do_jobs(hints, &hint) => ended,
-        why = stop => Ok(Some(device.stopped(why))),
+        why = stop => {
+            if device.tell_to_stop() {
+                let _ = timeout(STOP_LIMIT, doing).await;
+            }
+            Ok(Some(device.stopped(why)))
+        }
     };
     if let Err(SampleError::Ended) = outcome {
         // The reason is still on its way.
@@ -108,132 +113,111 @@ pub async fn run(
 }
 
 /// A device that does jobs: one at a time, in the order in which the service hands them out.
-struct Device {
+struct Device<W> {
     jobs: jobs::Client,
+    mqtt: mqtt::Client,
     story: Story,
-    work: Work,
+    work: W,
     ci: bool,
-    idle_limit: Duration,
-    working_on: watch::Sender<Option<String>>,
     backoff: Backoff,
+    in_hand: Mutex<Option<InHand>>,
+    stopping: AtomicBool,
 }
 
-/// How the work on an execution ended.
-type Outcome = Result<(), String>;
-
-/// A job execution whose work is done, but whose report the service did not take.
-struct Unreported {
-    which: ExecutionId,
-    document: serde_json::Value,
-    outcome: Outcome,
+/// The job under way, for what is said at the end of the program.
+struct InHand {
+    job_id: String,
+    /// Whether its report has left.
+    reporting: bool,
 }
 
-/// So long the end of the connection may take.
-const FAREWELL_LIMIT: Duration = Duration::from_millis(1_500);
-/// `statusDetails` take values of up to so many characters.
-const LONGEST_DETAIL: usize = 1024;
-
-impl Device {
-    /// Everything a device does with its jobs. Ends only in CI mode, or when it can't go on.
-    async fn do_jobs(
-        &self,
-        hints: mpsc::UnboundedReceiver<Hint>,
-        hint: &mpsc::UnboundedSender<Hint>,
-    ) -> Result<Option<String>, SampleError> {
-        let session = self.jobs.session();
+impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
+    /// Everything a device does with its jobs. Ends only in CI mode, when it is told to, or when it
+    /// can't go on.
+    async fn do_jobs(&self) -> Result<Option<String>, SampleError> {
         let pending = self.list_pending().await?;
         if self.ci {
             let none_pending = pending.is_empty();
             self.describe(pending).await?;
             return self.end_ci(none_pending);
         }
-        // None of these waits for another: the descriptions and the first start leave together.
-        tokio::try_join!(
-            self.describe(pending),
-            self.do_one_after_another(hints),
-            self.list_again_in_each_new_session(session, hint),
-        )?;
-        Ok(None)
+        // Neither waits for the other: the descriptions and the first start leave together.
+        let jobs = self.jobs.clone();
+        let first = tokio::spawn(async move { jobs.publish_start_next().await });
+        let mut describing = std::pin::pin!(self.describe(pending));
+        let described = timeout(DESCRIPTIONS_FIRST, &mut describing).await;
+        let is_described = described.is_ok();
+        described.unwrap_or(Ok(()))?;
+        let first = first.await.unwrap_or(Err(mqtt::PublishError::Ended.into()));
+        tokio::select! {
+            biased;
+            ended = self.do_one_after_another(first) => ended,
+            Err(failed) = async {
+                if !is_described {
+                    describing.await?;
+                }
+                self.list_again_in_each_new_session().await
+            } => Err(failed),
+        }
     }
 
-    /// Start the next, work, report; wait when there is none. For ever.
+    /// Start the next, work, report; wait when there is none. The first start has left already.
     async fn do_one_after_another(
         &self,
-        mut hints: mpsc::UnboundedReceiver<Hint>,
-    ) -> Result<(), SampleError> {
-        let mut unreported: Option<Unreported> = None;
-        let mut last = None;
+        first: Result<Asked<StartNext>, RequestError>,
+    ) -> Result<Option<String>, SampleError> {
+        let mut first = Some(first);
         let mut backoff = self.backoff.clone();
-        loop {
-            listener::forget(&mut hints);
+        while !self.stopping.load(Ordering::Relaxed) {
             tell!(self.story, "Trying to start the next job...");
-            let execution = match self.start_next().await {
-                Ok(Some(execution)) => execution,
+            let job = match self.start_next(first.take()).await {
+                Ok(Some(job)) => job,
                 Ok(None) => {
                     backoff.reset();
-                    // Quiet for too long, and an event may have been lost: then ask all the same.
-                    let hinted = listener::hinted(&mut hints, last.as_ref());
-                    let _ = timeout(self.idle_limit, hinted).await;
+                    self.jobs.changed().await?;
                     continue;
                 }
                 Err(error) if error.is_fatal() => return Err(error.into()),
                 Err(error) => {
                     tell!(self.story, "Request to start next job failed: {error}");
-                    sleep(backoff.next_wait()).await;
+                    if self.jobs.reject_unreadable(error).await.is_err() {
+                        sleep(backoff.next_wait()).await;
+                    }
                     continue;
                 }
             };
-            let which = ExecutionId::of(&execution);
-            last = Some(which.clone());
-            // Work is done once. If the service did not take its report and hands the execution out
-            // again, only the report is repeated.
-            let done_before = unreported
-                .take()
-                .filter(|done| done.which == which && done.document == execution.job_document);
-            let outcome = match done_before {
-                Some(done) => {
-                    tell!(self.story, "The work on it is done; reporting once more...");
-                    sleep(backoff.next_wait()).await;
-                    done.outcome
-                }
-                None => self.do_work(&execution).await,
-            };
-            match self.report(&execution, &outcome).await {
-                Ok(()) => backoff.reset(),
-                Err(error) if error.is_fatal() => return Err(error.into()),
-                Err(error) => {
-                    tell!(
-                        self.story,
-                        "Request to update job failed: {error}. Giving job_id:{} up.",
-                        printable(&execution.job_id)
-                    );
-                    let document = execution.job_document;
-                    unreported = Some(Unreported {
-                        which,
-                        document,
-                        outcome,
-                    });
-                }
+            let outcome = self.do_work(&job).await;
+            if outcome == Outcome::LeftInProgress && job.unwanted().is_none() {
+                let job_id = printable(job.id());
+                return Ok(Some(format!(
+                    "job_id:{job_id} is left IN_PROGRESS, and the next run takes it up again"
+                )));
             }
+            self.report(job, outcome).await?;
+            *self.in_hand() = None;
+            backoff.reset();
         }
+        Ok(None)
     }
 
     /// Asks for the first execution in line. `None` when nothing is pending.
-    async fn start_next(&self) -> Result<Option<JobExecution>, RequestError> {
+    async fn start_next(
+        &self,
+        published: Option<Result<Asked<StartNext>, RequestError>>,
+    ) -> Result<Option<Job>, RequestError> {
         tell!(self.story, "Publishing request to start next job...");
-        let story = self.story.clone();
-        let published = move || tell!(story, "Published request to start the next job.");
-        let request = StartNext {
-            step_timeout_in_minutes: STEP_TIMEOUT_IN_MINUTES,
-            ..StartNext::default()
+        let request = match published {
+            Some(published) => published?,
+            None => self.jobs.publish_start_next().await?,
         };
-        let started = self.jobs.start_next(&request, published).await?;
-        match &started.execution {
-            Some(execution) => tell!(
+        tell!(self.story, "Published request to start the next job.");
+        let job = self.jobs.job(request.reply().await?);
+        match &job {
+            Some(job) => tell!(
                 self.story,
                 "Request to start next job was accepted. job_id:{} job_document:{}",
-                printable(&execution.job_id),
-                printable(&execution.job_document.to_string())
+                printable(job.id()),
+                printable(job.execution().job_document.text())
             ),
             None => tell!(
                 self.story,
@@ -241,101 +225,107 @@ impl Device {
                  for further jobs..."
             ),
         }
-        Ok(started.execution)
+        Ok(job)
     }
 
-    /// Does the work on a thread of its own, so that it may block, and even panic.
-    async fn do_work(&self, execution: &JobExecution) -> Outcome {
+    /// Does the work, and tells if the job is not wanted any more meanwhile.
+    async fn do_work(&self, job: &Job) -> Outcome {
         tell!(self.story, "Starting local work on job...");
-        self.working_on.send_replace(Some(execution.job_id.clone()));
-        let (work, own) = (Arc::clone(&self.work), execution.clone());
-        let outcome = match tokio::task::spawn_blocking(move || work(&own)).await {
-            Ok(outcome) => outcome,
-            Err(failed) if failed.is_panic() => Err(panic_reason(failed.into_panic())),
-            Err(cancelled) => Err(cancelled.to_string()),
+        let job_id = printable(job.id());
+        *self.in_hand() = Some(InHand {
+            job_id: job_id.clone().into_owned(),
+            reporting: false,
+        });
+        let mut working = std::pin::pin!(job.run(self.work.clone()));
+        let outcome = tokio::select! {
+            biased;
+            outcome = &mut working => outcome,
+            why = job.until_unwanted() => {
+                tell!(self.story, "job_id:{job_id} is not wanted any more: {why}. Waiting for the work to end...");
+                working.await
+            }
         };
         match &outcome {
-            Ok(()) => tell!(self.story, "Done working on job."),
-            Err(reason) => {
+            Outcome::Failed(reason) => {
                 tell!(self.story, "Work on job failed: {}", printable(reason));
             }
+            Outcome::Rejected(reason) => {
+                tell!(self.story, "Job refused: {}", printable(reason));
+            }
+            _ => tell!(self.story, "Done working on job."),
         }
         outcome
     }
 
-    /// Reports how the work ended: SUCCEEDED, or FAILED with the reason.
-    async fn report(
-        &self,
-        execution: &JobExecution,
-        outcome: &Outcome,
-    ) -> Result<(), RequestError> {
-        let status = match outcome {
-            Ok(()) => JobStatus::Succeeded,
-            Err(_) => JobStatus::Failed,
-        };
+    /// Reports how the work ended: SUCCEEDED, FAILED or REJECTED.
+    async fn report(&self, job: Job, outcome: Outcome) -> Result<(), RequestError> {
+        let job_id = printable(job.id()).into_owned();
+        if let Some(why) = job.unwanted() {
+            tell!(
+                self.story,
+                "{why}, so the end of the work is not reported. Giving job_id:{job_id} up."
+            );
+            return Ok(());
+        }
+        let status = outcome.status();
         tell!(
             self.story,
             "Publishing request to update job status to {status}..."
         );
-        let mut update = Update::of(execution, status);
-        if let Err(reason) = outcome {
-            update.status_details = details(reason);
+        if let Some(in_hand) = &mut *self.in_hand() {
+            in_hand.reporting = true;
         }
-        let story = self.story.clone();
-        let published = move || tell!(story, "Published request to update job.");
-        let mut updated = self.jobs.update(&update, published).await;
-        if outcome.is_err()
-            && updated
-                .as_ref()
-                .is_err_and(RequestError::is_about_the_request)
-        {
-            // The reason is of the reader's making. It must not keep the job from being FAILED.
-            update.status_details = details("see the device's own log");
-            updated = self.jobs.update(&update, || {}).await;
+        let report = job.report(outcome).await?;
+        tell!(self.story, "Published request to update job.");
+        match report.verdict().await? {
+            Verdict::Accepted => tell!(self.story, "Request to update job was accepted."),
+            Verdict::Unwanted(why) => {
+                tell!(
+                    self.story,
+                    "Request to update job failed: {why}. Giving job_id:{job_id} up."
+                );
+            }
         }
-        self.working_on.send_replace(None);
-        updated?;
-        tell!(self.story, "Request to update job was accepted.");
         Ok(())
+    }
+
+    /// Tells the work under way that the program is about to end; whether there is any.
+    fn tell_to_stop(&self) -> bool {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.jobs.stop();
+        self.in_hand().is_some()
     }
 
     /// Why the program ends, and what becomes of the job under way.
     fn stopped(&self, why: &str) -> String {
-        match &*self.working_on.borrow() {
+        match &*self.in_hand() {
             None => why.to_owned(),
-            Some(job_id) => format!(
-                "{why}; job_id:{} stays IN_PROGRESS, and the next run takes it up again",
-                printable(job_id)
+            Some(InHand {
+                job_id,
+                reporting: false,
+            }) => {
+                format!(
+                    "{why}; job_id:{job_id} stays IN_PROGRESS, and the next run takes it up again"
+                )
+            }
+            Some(InHand {
+                job_id,
+                reporting: true,
+            }) => format!(
+                "{why}; the report on job_id:{job_id} may not have arrived, and if so, the next run \
+                 takes it up again"
             ),
         }
     }
 
+    fn in_hand(&self) -> std::sync::MutexGuard<'_, Option<InHand>> {
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Says DISCONNECT, and waits until it is said.
-    async fn disconnect(self, mut events: mpsc::Receiver<Event>) {
-        self.jobs.disconnect();
-        let gone = async { while events.recv().await.is_some() {} };
+    async fn disconnect(&self, mut events: Events<mqtt::Event>) {
+        self.mqtt.disconnect();
+        let gone = async { while events.next().await.is_some() {} };
         let _ = timeout(FAREWELL_LIMIT, gone).await;
     }
-}
-
-/// The reason of a failure, as the service takes it: printable, not empty and not too long.
-fn details(reason: &str) -> StatusDetails {
-    let reason = match reason.trim() {
-        "" => "no reason was given",
-        reason => reason,
-    };
-    let reason = cut(&printable(reason), LONGEST_DETAIL).into_owned();
-    StatusDetails::from([("reason".to_owned(), reason)])
-}
-
-/// What a panic in the reader's work said.
-fn panic_reason(panic: Box<dyn std::any::Any + Send>) -> String {
-    let said = panic
-        .downcast_ref::<&str>()
-        .map(|said| (*said).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    format!(
-        "the work panicked: {}",
-        said.as_deref().unwrap_or("without a word")
-    )
 }

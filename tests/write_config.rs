@@ -1,18 +1,23 @@
 //! Work that does something real: a job document brings a configuration, which becomes a file.
-//! The README's "Make it yours" puts it in place of the pretended work.
+//! The README's "Make it yours" puts it in place of the simulated work.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use jobs_mqtt5::jobs::JobExecution;
+use jobs_mqtt5::jobs::{Job, Outcome, WorkResult};
 use serde::{Deserialize, Serialize};
 
-/// What this device can be asked to do. Whatever else a document asks for is refused.
+/// What every job document for this device says: what is to be done.
 #[derive(Deserialize)]
-#[serde(tag = "operation", rename_all = "kebab-case", deny_unknown_fields)]
-enum Task {
-    WriteConfig { config: Config },
+struct Task {
+    operation: String,
+}
+
+/// A job document for the operation `write-config`.
+#[derive(Deserialize)]
+struct WriteConfig {
+    config: Config,
 }
 
 /// The configuration of this device.
@@ -23,12 +28,17 @@ struct Config {
 }
 
 /// Does the job: writes the configuration to the file at `path`.
-pub fn write_config(execution: &JobExecution, path: &Path) -> Result<(), String> {
-    let Task::WriteConfig { config } = Task::deserialize(&execution.job_document)
-        .map_err(|error| format!("the job document is not as expected: {error}"))?;
-    let text = serde_json::to_string_pretty(&config).map_err(|error| error.to_string())?;
-    replace(path, text.as_bytes())
-        .map_err(|error| format!("{} can't be written: {error}", path.display()))
+pub fn work(job: &Job, path: &Path) -> WorkResult {
+    let Task { operation } = job.document()?;
+    match operation.as_str() {
+        "write-config" => {
+            let WriteConfig { config } = job.document()?;
+            replace(path, serde_json::to_string_pretty(&config)?.as_bytes())?;
+            Ok(Outcome::succeeded())
+        }
+        // No retry would help: this device does not know how.
+        other => Ok(Outcome::Rejected(format!("unknown operation '{other}'"))),
+    }
 }
 
 /// Replaces a file as a whole: whoever reads it finds the old content or the new, also after a

@@ -2,11 +2,12 @@
 
 use super::model::{ErrorCode, Rejection};
 use super::topics::Operation;
-use crate::mqtt::PublishError;
+use crate::mqtt::{PublishError, SubscribeError};
 use crate::text::printable;
 
 /// Why a request came to nothing.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RequestError {
     /// The service rejected it, and would reject it again.
     #[error("{}", rejected(*operation, rejection))]
@@ -15,11 +16,13 @@ pub enum RequestError {
         operation: Operation,
         /// The service's answer.
         rejection: Rejection,
+        /// Whether the request was sent more than once, so that it may have been carried out before.
+        repeated: bool,
     },
     /// It was asked several times, and no useful answer came.
     #[error(
         "{operation} was asked {tries} times without success. The last time, {problem}. If it goes on, \
-         check that the policy allows iot:Receive on all of policy.json, and --thing_name"
+         check that the policy allows iot:Receive on all of policy.json, and the name of the thing"
     )]
     Unanswered {
         /// What was asked.
@@ -29,17 +32,33 @@ pub enum RequestError {
         /// What went wrong last, as half a sentence.
         problem: String,
     },
+    /// The service accepted it, with an execution that can't be read.
+    #[error("{operation} was answered with a job execution that can't be read ({problem})")]
+    Unreadable {
+        /// What was asked.
+        operation: Operation,
+        /// The job, if at least that could be read.
+        job_id: Option<String>,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// It could not be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The server does not let us have the replies.
+    #[error(transparent)]
+    Subscribe(#[from] SubscribeError),
 }
 
 impl RequestError {
-    /// Whether the program can't go on: the policy forbids what it lives on, or the connection has
-    /// ended for good. Everything else concerns one request.
+    /// Whether the program can't go on: the policy forbids what it lives on and always did, or the
+    /// connection has ended for good. Everything else concerns one request.
     pub fn is_fatal(&self) -> bool {
         use PublishError as P;
-        matches!(self, Self::Publish(P::NotAuthorized { .. } | P::Ended))
+        matches!(
+            self,
+            Self::Publish(P::NotAuthorized { .. } | P::Ended) | Self::Subscribe(_)
+        )
     }
 
     /// Whether the request itself is at fault: it is invalid, or too large.
@@ -47,7 +66,7 @@ impl RequestError {
         match self {
             Self::Rejected { rejection, .. } => rejection.code == ErrorCode::InvalidRequest,
             Self::Publish(error) => matches!(error, PublishError::TooLarge { .. }),
-            Self::Unanswered { .. } => false,
+            _ => false,
         }
     }
 

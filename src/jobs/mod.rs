@@ -1,77 +1,76 @@
-//! The service client: AWS IoT Jobs as typed requests, replies and events.
+//! AWS IoT Jobs: typed requests, replies and events, and the job in hand.
 //!
-//! [`connect`] gives a [`Client`] that asks, and the stream of [`Event`]s that come unasked. Take this
-//! folder, and `mqtt` which it stands on, into a program of your own.
+//! A [`Client`] stands on a connection that it shares with whatever else the device does:
 //!
-//! - `client`: asks, and finds the reply that belongs to the request
-//! - `requests`: what can be asked
-//! - `replies`: sorts what comes in
-//! - `timestamp`: points in time, as the service writes them
-//! - `model`: what is answered
+//! ```no_run
+//! # use jobs_mqtt5::{jobs, mqtt};
+//! # async fn work(_: &jobs::Job) -> jobs::WorkResult { Ok(jobs::Outcome::succeeded()) }
+//! # async fn device(mqtt: mqtt::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! let jobs = jobs::Client::new(&mqtt, "my-thing");
+//! loop {
+//!     let Some(job) = jobs.start_next().await? else { jobs.changed().await?; continue };
+//!     let outcome = work(&job).await;
+//!     job.finish(outcome).await?;
+//! }
+//! # }
+//! ```
+//!
+//! Take this folder, and `mqtt` which it stands on, into a program of your own.
+//!
+//! - `client`: asks for jobs, and tells what comes unasked
+//! - `job`: the job in hand, and how the work on it ends
+//! - `report`: an update that is repeated until the service has a verdict
+//! - `keeper`: what goes on beside the work: progress, and whether the job is still wanted
+//! - `exchange`: one request and the reply that belongs to it
+//! - `inbox`: sorts what comes in
+//! - `requests`, `model`, `details`, `timestamp`: what can be asked, and what is answered
 //! - `error`: why a request came to nothing
 //! - `topics`: every topic string
 
-use tokio::sync::mpsc;
-
-use crate::mqtt;
+use std::sync::Arc;
 
 mod client;
+mod details;
 mod error;
+mod exchange;
+mod inbox;
+mod job;
+mod keeper;
 mod model;
-mod replies;
+mod report;
 mod requests;
 mod timestamp;
 mod topics;
 
-pub use client::{Client, Patience};
+pub use client::{Client, Options};
+pub use details::{DetailError, StatusDetails};
 pub use error::RequestError;
+pub use exchange::Asked;
+pub use job::{Job, Outcome, ReportError, Unwanted, WorkResult};
 pub use model::{
-    DescribedExecution, ErrorCode, ExecutionState, JobExecution, JobExecutionSummary, JobStatus,
-    NextExecution, PendingJobExecutions, Rejection, StatusDetails, UpdatedExecution,
+    DescribedExecution, ErrorCode, ExecutionState, JobDocument, JobExecution, JobExecutionSummary,
+    JobStatus, NextExecution, PendingJobExecutions, Rejection, UpdatedExecution,
 };
+pub use report::{Report, Verdict};
 pub use requests::{Describe, GetPending, Request, StartNext, Update};
 pub use timestamp::Timestamp;
 pub use topics::{Incoming, Operation, Topics};
 
-use std::time::Duration;
-
 /// What happens without having been asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Event {
-    /// There is a connection.
-    Connected {
-        /// Whether the session of the last connection goes on. If not, events may have been missed.
-        session_present: bool,
-    },
-    /// A connection, or the try to make one, has failed. The next try follows.
-    Interrupted {
-        /// Why.
-        failure: mqtt::Failure,
-        /// How long until then.
-        wait: Duration,
-    },
     /// `NextJobExecutionChanged`: another execution is the first in line now, or (`None`) none is.
-    NextJobExecutionChanged(Option<Box<JobExecution>>),
-    /// It is over: as asked by [`Client::disconnect`], or because of a failure that no waiting
-    /// mends. Nothing comes after this.
-    Ended(Result<(), mqtt::Failure>),
-}
-
-/// Connects to AWS IoT Core as `options` say, for the jobs of the thing `thing_name`.
-///
-/// The topic filters in `options` are set here. Must be called within a tokio runtime. The events must
-/// be read: while they are not, replies do not come through either, and when the receiver is dropped,
-/// the connection ends.
-pub fn connect(
-    mut options: mqtt::Options,
-    thing_name: &str,
-    patience: Patience,
-) -> (Client, mpsc::Receiver<Event>) {
-    let topics = Topics::of_thing(thing_name);
-    options.filters = topics.filters();
-    let (mqtt, from_mqtt) = mqtt::connect(options);
-    let (to_user, events) = mpsc::channel(16);
-    let client = Client::new(mqtt, topics.clone(), thing_name, patience);
-    tokio::spawn(replies::sort(from_mqtt, topics, client.replies(), to_user));
-    (client, events)
+    NextJobExecutionChanged(Option<Arc<JobExecution>>),
+    /// A request was not answered, or in vain, and is sent again: one sentence.
+    Trouble(String),
+    /// The policy does not allow any more what it has allowed before; it is tried again, after long
+    /// waits. One sentence, with the statement that is missing.
+    Denied(String),
+    /// Somebody else has changed the job execution that this device works on: most likely a second
+    /// program does the jobs of this thing as well.
+    AnotherWorks {
+        /// The job.
+        job_id: String,
+    },
 }

@@ -4,13 +4,13 @@
 //! taken as they come) and strict where the program relies on a value.
 //! See <https://docs.aws.amazon.com/iot/latest/developerguide/jobs-mqtt-https-api.html>.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::details::{self, StatusDetails};
 use super::timestamp::{self, Timestamp};
 
 /// Where a job execution stands.
@@ -21,6 +21,7 @@ use super::timestamp::{self, Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[allow(missing_docs)] // the names say it
+#[non_exhaustive]
 pub enum JobStatus {
     Queued,
     InProgress,
@@ -51,9 +52,48 @@ impl fmt::Display for JobStatus {
     }
 }
 
-/// Notes on an execution that the device and the cloud share: names of up to 128 characters, values
-/// of up to 1,024.
-pub type StatusDetails = BTreeMap<String, String>;
+impl JobStatus {
+    /// Whether nothing more happens to an execution that stands here.
+    pub fn is_terminal(&self) -> bool {
+        !matches!(self, Self::Queued | Self::InProgress | Self::Other(_))
+    }
+}
+
+/// A job document: what to do, as whoever made the job wrote it. JSON of up to 32 KiB.
+///
+/// It is kept as the text it came as, because not every JSON text can be read as values (a lone
+/// surrogate, a number beyond a double, a thousand levels of brackets), and no document may stop the
+/// queue. Whoever wants values of it asks for them, and gets an error where there are none.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct JobDocument(Option<Box<RawValue>>);
+
+impl JobDocument {
+    /// The document as it came; `null` if the reply had none.
+    pub fn text(&self) -> &str {
+        self.0.as_ref().map_or("null", |document| document.get())
+    }
+
+    /// The document as a type of yours.
+    ///
+    /// # Errors
+    /// If it does not have the form of that type, or can't be read at all.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.text())
+    }
+}
+
+impl PartialEq for JobDocument {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl fmt::Display for JobDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
 
 /// One line of the list of pending job executions.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -81,14 +121,13 @@ pub struct JobExecution {
     /// The thing it is for. The client drops a reply that names another thing.
     #[serde(default)]
     pub thing_name: Option<String>,
-    /// What to do, as whoever made the job wrote it: any JSON, up to 32 KiB. `null` where the
-    /// request asked to leave it out.
+    /// What to do. `null` where the request asked to leave it out.
     #[serde(default)]
-    pub job_document: Value,
+    pub job_document: JobDocument,
     /// Where the execution stands.
     pub status: JobStatus,
     /// Notes shared with the cloud.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "details::lenient")]
     pub status_details: StatusDetails,
     /// When the job was queued for this thing.
     #[serde(default, deserialize_with = "timestamp::lenient")]
@@ -106,6 +145,25 @@ pub struct JobExecution {
     /// Seconds until the service gives it up as `TIMED_OUT`, if a timeout is set for it.
     #[serde(default)]
     pub approximate_seconds_before_timed_out: Option<i64>,
+}
+
+/// One execution among all: a job can be tried several times on one thing, and a job that was deleted
+/// can come again under its old name. Never its document, which can differ from copy to copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ExecutionId {
+    job_id: String,
+    execution_number: i64,
+    queued_at_second: Option<u64>,
+}
+
+impl JobExecution {
+    pub(super) fn id(&self) -> ExecutionId {
+        ExecutionId {
+            job_id: self.job_id.clone(),
+            execution_number: self.execution_number,
+            queued_at_second: self.queued_at.map(Timestamp::seconds),
+        }
+    }
 }
 
 /// The reply to `GetPendingJobExecutions`.
@@ -153,7 +211,7 @@ pub struct ExecutionState {
     /// Where it stands.
     pub status: JobStatus,
     /// Notes shared with the cloud.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "details::lenient")]
     pub status_details: StatusDetails,
     /// Its version now.
     #[serde(default)]
@@ -179,6 +237,7 @@ pub struct Rejection {
 /// See <https://docs.aws.amazon.com/iot/latest/developerguide/jobs-api.html#jobs-mqtt-error-response>.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)] // the service's own names
+#[non_exhaustive]
 pub enum ErrorCode {
     InvalidTopic,
     InvalidJson,
@@ -230,10 +289,14 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    match Value::deserialize(deserializer)? {
-        Value::Null => Ok(None),
-        Value::Object(fields) if fields.is_empty() => Ok(None),
-        value => serde_json::from_value(value)
+    // As text, and not as a `Value`: what is in it need not be readable as values.
+    let Some(raw) = Option::<Box<RawValue>>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let fields = raw.get().trim_start_matches('{').trim_end_matches('}');
+    match fields.trim() {
+        "" => Ok(None),
+        _ => serde_json::from_str(raw.get())
             .map(Some)
             .map_err(D::Error::custom),
     }

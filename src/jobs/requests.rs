@@ -5,16 +5,17 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::details::StatusDetails;
 use super::model::{
     DescribedExecution, JobExecution, JobStatus, NextExecution, PendingJobExecutions,
-    StatusDetails, UpdatedExecution,
+    UpdatedExecution,
 };
 use super::topics::Operation;
 
 /// A request, and the type of its reply.
-pub trait Request: Serialize {
+pub trait Request: Serialize + Send + Sync {
     /// What the service sends when it accepts.
-    type Reply: DeserializeOwned;
+    type Reply: DeserializeOwned + Send;
     /// The operation asked for.
     const OPERATION: Operation;
 
@@ -31,6 +32,7 @@ pub trait Request: Serialize {
 
 /// `GetPendingJobExecutions`: which executions of this thing have not ended.
 #[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
 pub struct GetPending {}
 
 impl Request for GetPending {
@@ -44,8 +46,9 @@ impl Request for GetPending {
 /// to repeat, and is how a device that was restarted finds the work it left.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct StartNext {
-    /// Notes to set on the execution.
+    /// Notes to set on the execution, in place of all that it has.
     #[serde(skip_serializing_if = "StatusDetails::is_empty")]
     pub status_details: StatusDetails,
     /// Minutes (1 to 10,080) in which the device must report again; after that the service gives the
@@ -66,6 +69,7 @@ impl Request for StartNext {
 /// `DescribeJobExecution`: all about one execution.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Describe {
     /// The job; `$next` for the first in line.
     #[serde(skip)]
@@ -75,6 +79,17 @@ pub struct Describe {
     pub execution_number: Option<i64>,
     /// Whether to send the job document as well.
     pub include_job_document: bool,
+}
+
+impl Describe {
+    /// The latest execution of a job, with its document. `$next`: the first in line.
+    pub fn job(job_id: &str) -> Self {
+        Self {
+            job_id: job_id.to_owned(),
+            execution_number: None,
+            include_job_document: true,
+        }
+    }
 }
 
 impl Request for Describe {
@@ -93,31 +108,51 @@ impl Request for Describe {
 /// `UpdateJobExecution`: how an execution goes, or how it ended.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Update {
     /// The job.
     #[serde(skip)]
     pub job_id: String,
     /// The state to move it to: IN_PROGRESS, SUCCEEDED, FAILED or REJECTED.
     pub status: JobStatus,
-    /// Notes to set on the execution; they replace those of the same name.
+    /// Notes to set on the execution, in place of all that it has. Empty: it keeps those it has.
     #[serde(skip_serializing_if = "StatusDetails::is_empty")]
     pub status_details: StatusDetails,
     /// The version that the execution has as far as the device knows. If it has another one,
     /// somebody else changed it, and the service refuses the update (VersionMismatch).
-    pub expected_version: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
     /// Which execution of the job it is.
-    pub execution_number: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_number: Option<i64>,
+    /// Restarts the step timer, with this many minutes (1 to 10,080).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_timeout_in_minutes: Option<u32>,
+    /// Whether the reply is to have the execution's state after the update.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub include_job_execution_state: bool,
 }
 
 impl Update {
     /// An update of this execution, as it is now, to this state.
     pub fn of(execution: &JobExecution, status: JobStatus) -> Self {
         Self {
-            job_id: execution.job_id.clone(),
+            expected_version: Some(execution.version_number),
+            execution_number: Some(execution.execution_number),
+            ..Self::unseen(&execution.job_id, status)
+        }
+    }
+
+    /// An update of the latest execution of a job, whatever its version.
+    pub fn unseen(job_id: &str, status: JobStatus) -> Self {
+        Self {
+            job_id: job_id.to_owned(),
             status,
-            status_details: StatusDetails::new(),
-            expected_version: execution.version_number,
-            execution_number: execution.execution_number,
+            status_details: StatusDetails::default(),
+            expected_version: None,
+            execution_number: None,
+            step_timeout_in_minutes: None,
+            include_job_execution_state: false,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A point in time, in milliseconds since 1970-01-01 00:00 UTC.
 ///
@@ -34,9 +34,7 @@ impl Timestamp {
                 milliseconds: milliseconds.round() as u64,
             })
     }
-}
 
-impl Timestamp {
     /// Whole seconds since 1970-01-01 00:00 UTC.
     pub fn seconds(self) -> u64 {
         self.milliseconds / 1000
@@ -55,9 +53,9 @@ impl fmt::Display for Timestamp {
 /// A time that can't be read must not cost the reply it came with, so anything that is no number in
 /// range is taken for "not told" by [`Timestamp`]s inside an `Option`.
 pub(super) fn lenient<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
-    Ok(Value::deserialize(from)?
-        .as_f64()
-        .and_then(Timestamp::from_number))
+    let text = Box::<RawValue>::deserialize(from)?;
+    let number = text.get().parse().ok(); // JSON's numbers are a part of Rust's
+    Ok(number.and_then(Timestamp::from_number))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::fmt;
 
 /// The four operations that a device can ask of the Jobs service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Operation {
     /// `GetPendingJobExecutions`: what is waiting for this thing.
     GetPending,
@@ -17,6 +18,16 @@ pub enum Operation {
     Describe,
     /// `UpdateJobExecution`: report how one of them goes.
     Update,
+}
+
+impl Operation {
+    /// All of them, in the order of their declaration.
+    pub(super) const ALL: [Self; 4] = [
+        Self::GetPending,
+        Self::StartNext,
+        Self::Describe,
+        Self::Update,
+    ];
 }
 
 impl fmt::Display for Operation {
@@ -33,6 +44,7 @@ impl fmt::Display for Operation {
 
 /// What a message is, by its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Incoming<'a> {
     /// A reply to a request.
     Reply {

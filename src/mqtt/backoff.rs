@@ -8,12 +8,25 @@
 use std::time::Duration;
 
 /// The schedule of waits, and how far down it we are.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Backoff {
     base: Duration,
     cap: Duration,
     failures: u32,
     random: fastrand::Rng,
+    seed: Option<u64>,
+}
+
+impl Clone for Backoff {
+    /// The same schedule, with waits of its own: clones that drew the same waits would come back in
+    /// step, which is what jitter is there to prevent. (Only those of a seed for tests do.)
+    fn clone(&self) -> Self {
+        let random = match self.seed {
+            Some(_) => self.random.clone(),
+            None => fastrand::Rng::new(),
+        };
+        Self { random, ..*self }
+    }
 }
 
 impl Default for Backoff {
@@ -36,6 +49,7 @@ impl Backoff {
             cap,
             failures: 0,
             random: fastrand::Rng::new(),
+            seed: None,
         }
     }
 
@@ -43,6 +57,7 @@ impl Backoff {
     pub fn seeded(self, seed: u64) -> Self {
         Self {
             random: fastrand::Rng::with_seed(seed),
+            seed: Some(seed),
             ..self
         }
     }
@@ -52,6 +67,12 @@ impl Backoff {
         let bound = self.bound();
         self.failures = self.failures.saturating_add(1);
         bound.mul_f64(self.random.f64())
+    }
+
+    /// How long to wait after a failure that somebody has to fix: as if there had been many before.
+    pub fn long_wait(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        self.cap.mul_f64(self.random.f64())
     }
 
     /// The longest that the next wait can be: `base × 2^failures`, at most `cap`.
@@ -137,6 +158,22 @@ mod tests {
                 "{growth} after {failures} failures"
             );
         }
+    }
+
+    #[test]
+    fn clones_draw_waits_of_their_own_and_those_of_a_seed_the_same() {
+        let waits = |mut backoff: Backoff| [0; 5].map(|_| backoff.next_wait());
+        let backoff = Backoff::new(BASE, CAP);
+        assert_ne!(waits(backoff.clone()), waits(backoff.clone()));
+        let seeded = backoff.seeded(7);
+        assert_eq!(waits(seeded.clone()), waits(seeded.clone()));
+    }
+
+    #[test]
+    fn a_long_wait_is_drawn_from_zero_to_the_cap_from_the_first_on() {
+        let waits = (0..100).map(|seed| Backoff::new(BASE, CAP).seeded(seed).long_wait());
+        assert!(waits.clone().all(|wait| wait <= CAP));
+        assert!(waits.into_iter().any(|wait| wait > CAP / 2));
     }
 
     #[test]

@@ -66,6 +66,16 @@ impl Failure {
         }
     }
 
+    /// Whether somebody has to fix it, so that trying again soon is of no use.
+    pub(super) fn wants_long_waits(&self) -> bool {
+        self.kind == Kind::Mistake
+    }
+
+    /// The same, as the end of it after this many tries.
+    pub(super) fn after(self, tries: u32) -> Self {
+        Self::lasting(format!("{self} Given up after {tries} tries."))
+    }
+
     /// Understands an error of rumqttc's event loop. `online`: whether a CONNACK had come.
     pub(super) fn of(error: &ConnectionError, options: &Options, online: bool) -> Self {
         use ConnectionError as E;

@@ -1,13 +1,13 @@
-//! One MQTT5 connection, kept up.
+//! One MQTT5 connection for all that a device does, kept up.
 //!
-//! [`connect`] starts a task that owns rumqttc's event loop: it connects, subscribes, and connects
-//! again when the connection is lost. The [`Client`] publishes through it, and what happens comes
-//! back as [`Event`]s. Nothing here has heard of jobs.
+//! [`connect`] starts a task that connects, and connects again when the connection is lost. The
+//! [`Client`] publishes and subscribes through it; what happens to the connection is told by the
+//! [`Events`]. Nothing here has heard of jobs.
 //!
 //! - `link`: the task, from one connection to the next
-//! - `outbox`: what was published and is not acknowledged yet
+//! - `outbox`: what was handed to rumqttc and is not acknowledged yet
+//! - `subscriptions`: who wants which messages
 //! - `setup`: rumqttc's settings for AWS IoT Core
-//! - `subscription`: the answer to our SUBSCRIBE
 //! - `failure`: why a connection failed, and whether waiting can help
 //! - `backoff`: how long to wait before the next try
 //! - `reason`: reason codes by number and name
@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
+use tracing::warn;
 
 mod backoff;
 mod failure;
@@ -26,30 +27,37 @@ mod outbox;
 mod pace;
 mod reason;
 mod setup;
-mod subscription;
+mod subscriptions;
 
 pub use backoff::Backoff;
 pub use failure::Failure;
 pub use outbox::PublishError;
+pub use subscriptions::{Message, SubscribeError};
 
 use outbox::Outbox;
 use pace::Pace;
+use subscriptions::Verdict;
+
+/// A subscriber may be this many messages behind before it misses one.
+const INBOX: usize = 64;
+/// A listener may be this many events behind before it misses one.
+const EVENTS_KEPT: usize = 16;
 
 /// What to connect to, as whom, and how patiently.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Options {
     /// The server's host name. It is also what the server's certificate must be for.
     pub endpoint: String,
     /// The server's port.
     pub port: u16,
-    /// The client id: one per device. Who connects with an id that is in use takes its session over.
+    /// The client id: one per device, its thing's name. Who connects with an id that is in use takes
+    /// the session over.
     pub client_id: String,
     /// Certificates, keys and trust.
     pub tls: Arc<rustls::ClientConfig>,
-    /// Host and port of an HTTP proxy to go through.
+    /// Host and port of an HTTP proxy to connect via.
     pub proxy: Option<(String, u16)>,
-    /// What to subscribe to in each new session, in one SUBSCRIBE, at QoS 1. At most 8.
-    pub filters: Vec<String>,
     /// How often a PINGREQ leaves; the server hangs up after one and a half times this. AWS IoT
     /// Core takes 30 to 1,200 seconds. Its own wish (Server Keep Alive) goes before this one.
     pub keep_alive: Duration,
@@ -63,12 +71,13 @@ pub struct Options {
     pub backoff: Backoff,
     /// A connection that lasted this long has proved stable: the waits begin at their base again.
     pub stable_after: Duration,
-    /// Give up after so many tries in a row. `None`: never.
+    /// Give up after this many tries in a row. `None`: never.
     pub tries: Option<u32>,
 }
 
 impl Options {
-    /// What suits AWS IoT Core, for a client and a server that are still to be told.
+    /// What suits AWS IoT Core: 30 seconds of keep alive, a session of 15 minutes, 10 seconds for
+    /// each answer, and tries without end.
     pub fn new(endpoint: &str, port: u16, client_id: &str, tls: Arc<rustls::ClientConfig>) -> Self {
         Self {
             endpoint: endpoint.to_owned(),
@@ -76,7 +85,6 @@ impl Options {
             client_id: client_id.to_owned(),
             tls,
             proxy: None,
-            filters: Vec::new(),
             keep_alive: Duration::from_secs(30),
             connect_limit: Duration::from_secs(10),
             ack_limit: Duration::from_secs(10),
@@ -95,19 +103,20 @@ impl Options {
     /// The address, and the proxy on the way to it.
     fn way(&self) -> String {
         match &self.proxy {
-            Some((host, port)) => format!("{} by the proxy {host}:{port}", self.address()),
+            Some((host, port)) => format!("{} via the proxy {host}:{port}", self.address()),
             None => self.address(),
         }
     }
 }
 
 /// What happens to the connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Event {
     /// The server has accepted the connection.
     Connected {
         /// Whether it still had our session: if not, what was under way is lost and must be asked
-        /// again, and events may have been missed.
+        /// again, and messages may have been missed.
         session_present: bool,
     },
     /// A connection, or the try to make one, has failed. The next try follows.
@@ -117,16 +126,32 @@ pub enum Event {
         /// The next try is after this wait.
         wait: Duration,
     },
-    /// A message on one of the subscribed topics, or a reply to one of our requests.
-    Message {
-        /// The topic it was published to.
-        topic: String,
-        /// Whatever was published.
-        payload: Bytes,
-    },
-    /// It is over: [`Client::disconnect`] was called, or there is a failure that no waiting mends.
-    /// Nothing comes after this.
+    /// It is over: as asked, or because of a failure that no waiting fixes. Nothing comes after this.
     Ended(Result<(), Failure>),
+}
+
+/// Tells what happens. Need not be listened to.
+pub struct Events<E>(broadcast::Receiver<E>);
+
+impl<E: Clone> Events<E> {
+    /// What is sent from now on.
+    pub(crate) fn of(events: &broadcast::Sender<E>) -> Self {
+        Self(events.subscribe())
+    }
+
+    /// The next event; `None` after the last. Safe to cancel. Whoever is slow to listen misses the
+    /// oldest events, never the last.
+    pub async fn next(&mut self) -> Option<E> {
+        loop {
+            match self.0.recv().await {
+                Ok(event) => return Some(event),
+                Err(broadcast::error::RecvError::Lagged(missed)) => {
+                    warn!("{missed} events were missed by a slow listener");
+                }
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
 }
 
 /// Whether there is a connection, and how many sessions there have been.
@@ -136,7 +161,8 @@ struct Status {
     sessions: u64,
 }
 
-/// A handle on the connection: publishes, and tells when the session is a new one. Cheap to clone.
+/// A handle on the connection: publishes and subscribes. Cheap to clone; every part of a device has
+/// its own.
 #[derive(Clone)]
 pub struct Client {
     outbox: Arc<Outbox>,
@@ -150,27 +176,26 @@ pub struct Client {
 #[error("the connection has ended")]
 pub struct Ended;
 
-/// Starts to connect, and keeps the connection up until [`Client::disconnect`] or a failure that no
-/// waiting mends. What happens is told by the events.
+/// Starts to connect, and keeps the connection up.
 ///
-/// Must be called within a tokio runtime. The events must be read: while they are not, nothing else
-/// is received either, and when the receiver is dropped, the connection ends.
-pub fn connect(options: Options) -> (Client, mpsc::Receiver<Event>) {
-    let (events_in, events_out) = mpsc::channel(16);
+/// It ends when somebody calls [`Client::disconnect`], with a failure that no waiting fixes, or when
+/// the last [`Client`] and the last [`Subscription`] are gone: dropping one of several ends nothing.
+///
+/// Must be called within a tokio runtime.
+pub fn connect(options: Options) -> (Client, Events<Event>) {
+    let (events, listener) = broadcast::channel(EVENTS_KEPT);
     let (status_in, status) = watch::channel(Status::default());
     let (stop_in, stop) = watch::channel(false);
     let pace = Arc::new(Pace::new());
-    let (link, outbox) = link::Link::new(options, events_in, status_in, stop, Arc::clone(&pace));
+    let (link, outbox) = link::Link::new(options, events, status_in, stop, Arc::clone(&pace));
     tokio::spawn(link.run());
-    (
-        Client {
-            outbox,
-            status,
-            stop: Arc::new(stop_in),
-            pace,
-        },
-        events_out,
-    )
+    let client = Client {
+        outbox,
+        status,
+        stop: Arc::new(stop_in),
+        pace,
+    };
+    (client, Events(listener))
 }
 
 impl Client {
@@ -183,16 +208,21 @@ impl Client {
     /// # Errors
     /// [`PublishError::SessionLost`] if the server forgot the session before it acknowledged: whether
     /// the message arrived can't be known. The other errors say that it did not.
-    pub async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), PublishError> {
-        let mut place = self.outbox.place().await;
+    pub async fn publish(
+        &self,
+        topic: &str,
+        payload: impl Into<Bytes>,
+    ) -> Result<(), PublishError> {
+        let payload = payload.into();
         let mut status = self.status.clone();
         let acknowledged = loop {
-            status
-                .wait_for(|now| now.online)
-                .await
-                .map_err(|_| PublishError::Ended)?;
+            let online = status.wait_for(|now| now.online).await;
+            online.map_err(|_| PublishError::Ended)?;
+            let Some(place) = self.outbox.place().await else {
+                continue; // that place was in a session that is over
+            };
             self.pace.turn().await; // not before there is a connection: turns can't be saved up
-            if let Some(acknowledged) = self.outbox.send(topic, &payload, &mut place)? {
+            if let Some(acknowledged) = self.outbox.publish(topic, &payload, place)? {
                 break acknowledged;
             }
             status.changed().await.map_err(|_| PublishError::Ended)?;
@@ -200,23 +230,109 @@ impl Client {
         acknowledged.await.unwrap_or(Err(PublishError::SessionLost))
     }
 
+    /// Subscribes to topic filters at QoS 1, for as long as the [`Subscription`] lives. Never waits.
+    ///
+    /// What is subscribed to before there is a connection leaves together, at most 8 filters to a
+    /// SUBSCRIBE; each new session is subscribed anew.
+    pub fn subscribe<F: Into<String>>(&self, filters: impl IntoIterator<Item = F>) -> Subscription {
+        let filters = filters.into_iter().map(Into::into).collect();
+        let (to, messages) = mpsc::channel(INBOX);
+        let (verdict_in, verdict) = watch::channel(None);
+        let number = self
+            .outbox
+            .subscriptions(|all| all.add(filters, to, verdict_in));
+        Subscription {
+            messages,
+            granted: Granted(verdict),
+            number,
+            client: self.clone(),
+        }
+    }
+
     /// The number of the session that is under way: one more with each that the server begins anew.
+    /// 0 before the first.
     pub fn session(&self) -> u64 {
         self.status.borrow().sessions
     }
 
     /// Returns once the session with this number is over and a new one has begun.
+    ///
+    /// # Errors
+    /// If the connection has ended for good.
     pub async fn session_after(&self, session: u64) -> Result<(), Ended> {
         let mut status = self.status.clone();
-        status
-            .wait_for(|now| now.sessions > session)
-            .await
-            .map(drop)
-            .map_err(|_| Ended)
+        let newer = status.wait_for(|now| now.sessions > session).await;
+        newer.map(drop).map_err(|_| Ended)
     }
 
-    /// Says DISCONNECT and closes the connection. [`Event::Ended`] follows, within a second.
+    /// Returns when the connection has ended for good. Safe to cancel.
+    pub async fn ended(&self) -> Ended {
+        let mut status = self.status.clone();
+        while status.changed().await.is_ok() {}
+        Ended
+    }
+
+    /// Says DISCONNECT and closes the connection, for everybody. [`Event::Ended`] follows, within a
+    /// second.
     pub fn disconnect(&self) {
         self.stop.send_replace(true);
+    }
+}
+
+/// Receives the messages of some topic filters. When it is dropped, it is unsubscribed from those
+/// that nobody else has.
+pub struct Subscription {
+    messages: mpsc::Receiver<Message>,
+    granted: Granted,
+    number: u64,
+    client: Client,
+}
+
+impl Subscription {
+    /// The next message; `None` when the connection has ended for good. Safe to cancel.
+    ///
+    /// Up to 64 messages wait for a subscriber that is slow to call this; it misses those above, and
+    /// the log says so.
+    pub async fn next(&mut self) -> Option<Message> {
+        self.messages.recv().await
+    }
+
+    /// What the server says to the filters.
+    pub fn granted(&self) -> Granted {
+        self.granted.clone()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.client.outbox.unsubscribe(self.number);
+    }
+}
+
+/// What the server said to the filters of a [`Subscription`], the last time that it was asked.
+#[derive(Clone)]
+pub struct Granted(watch::Receiver<Verdict>);
+
+impl Granted {
+    /// Waits until the server has answered (SUBACK). Safe to cancel.
+    ///
+    /// # Errors
+    /// The first filter that it refused, and why. It is asked again, after the longest of waits; who
+    /// does not want that drops the [`Subscription`].
+    pub async fn wait(&mut self) -> Result<(), SubscribeError> {
+        loop {
+            if let Some(verdict) = &*self.0.borrow_and_update() {
+                return verdict.clone();
+            }
+            self.changed().await;
+        }
+    }
+
+    /// Returns when the server has answered once more; never once the connection has ended for good.
+    /// Safe to cancel.
+    pub async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
     }
 }

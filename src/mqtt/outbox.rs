@@ -1,23 +1,27 @@
-//! What was published and is not acknowledged yet.
+//! What was handed to rumqttc and is not acknowledged yet.
 //!
-//! rumqttc numbers the packets itself, in the order in which it takes them, and tells the numbers as
-//! events. The outbox keeps the same order, and so knows which PUBACK is whose.
+//! rumqttc numbers packets itself, in the order in which it takes them, and tells the numbers as
+//! events. The outbox keeps the same order, and so knows which acknowledgement is whose.
+//!
+//! It is a window: a place in it is free again when everything older is acknowledged as well. So a
+//! packet id never comes round while it is still in use, whatever the order of acknowledgements.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use rumqttc::v5::AsyncClient;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::PubAckReason;
+use rumqttc::v5::mqttbytes::v5::{Filter, PubAckReason, SubAck};
+use rumqttc::v5::mqttbytes::{QoS, valid_topic};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use super::reason;
+use super::subscriptions::{Message, SubscribeError, Subscriptions};
 use crate::text::printable;
 
-/// So many publishes may be under way at once: enough for 100 a second at a round trip of 200 ms.
-pub(super) const PLACES: usize = 20;
+/// At most this many packets are under way: enough for 100 a second at a round trip of 200 ms.
+pub(super) const PLACES: u16 = 20;
 
 /// The bytes that a PUBLISH has besides topic and payload: fixed header, lengths, packet id, no
 /// properties (MQTT5, section 3.3), generously.
@@ -25,6 +29,7 @@ const PUBLISH_OVERHEAD: usize = 16;
 
 /// Why a message was not published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PublishError {
     /// The server began a new session before it acknowledged the message: it may have arrived.
     #[error("the session was lost before the message was acknowledged")]
@@ -60,7 +65,7 @@ pub enum PublishError {
         /// Bytes, from CONNACK's Maximum Packet Size.
         limit: usize,
     },
-    /// It is no topic to publish to: it has a wildcard (`#` or `+`) in it.
+    /// It is no topic to publish to: it is empty, or has a wildcard (`#` or `+`) in it.
     #[error("'{}' is no topic to publish to", printable(topic))]
     BadTopic {
         /// Where it was to be published to.
@@ -74,154 +79,179 @@ pub enum PublishError {
 /// How a publish ended.
 type Outcome = Result<(), PublishError>;
 
-/// A publish that waits for its PUBACK.
-struct Waiting {
-    topic: String,
-    done: oneshot::Sender<Outcome>,
-    /// When it was sent on this connection. `None`: not yet.
-    since: Option<Instant>,
-    _place: Option<OwnedSemaphorePermit>,
+/// What was handed to rumqttc.
+enum Packet {
+    Publish {
+        topic: String,
+        done: oneshot::Sender<Outcome>,
+    },
+    Subscribe(Vec<String>),
+    Unsubscribe,
 }
 
-/// The publishes under way. Shared by the clients, who add to it, and the link, who settles them.
-pub(super) struct Outbox {
-    places: Arc<Semaphore>,
-    inner: Mutex<Inner>,
+impl Packet {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Publish { .. } => "PUBLISH",
+            Self::Subscribe(_) => "SUBSCRIBE",
+            Self::Unsubscribe => "UNSUBSCRIBE",
+        }
+    }
 }
+
+/// A place in the window.
+struct Place {
+    /// `None` once it is acknowledged: the place then waits for the older ones.
+    packet: Option<Packet>,
+    /// The packet id, once rumqttc has given it one.
+    id: Option<u16>,
+    /// When it was sent on this connection. `None`: not yet.
+    since: Option<Instant>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The packets under way and the subscriptions. Shared by the clients, who add to them, and the link,
+/// who settles them.
+pub(super) struct Outbox(Mutex<Inner>);
 
 struct Inner {
     requests: AsyncClient,
+    /// Whether there is a connection that takes packets.
     open: bool,
     max_packet_size: usize,
-    /// Handed to rumqttc, which has not numbered them yet. In its order.
-    queued: VecDeque<Waiting>,
-    /// Numbered, and on their way.
-    sent: HashMap<u16, Waiting>,
-    /// The one that rumqttc holds back, because its number is still taken by an older publish.
-    held: Option<Waiting>,
+    places: Arc<Semaphore>,
+    under_way: VecDeque<Place>,
+    subscriptions: Subscriptions,
 }
 
 impl Outbox {
     /// An empty one, closed until there is a connection.
     pub fn new(requests: AsyncClient) -> Self {
-        let inner = Inner {
+        Self(Mutex::new(Inner {
             requests,
             open: false,
             max_packet_size: usize::MAX,
-            queued: VecDeque::new(),
-            sent: HashMap::new(),
-            held: None,
-        };
-        Self {
-            places: Arc::new(Semaphore::new(PLACES)),
-            inner: Mutex::new(inner),
-        }
+            places: Arc::new(Semaphore::new(PLACES.into())),
+            under_way: VecDeque::new(),
+            subscriptions: Subscriptions::default(),
+        }))
     }
 
-    /// A place for one more publish, when there is one.
+    /// A place for one more publish, when there is one. `None` if the session is lost meanwhile.
     pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).acquire_owned().await.ok()
+        let places = Arc::clone(&self.lock().places);
+        places.acquire_owned().await.ok()
     }
 
-    /// Hands a message to rumqttc, if there is a connection, and takes the place for it. What is
-    /// returned tells how it ended; dropped by the other side without a word, the session was lost.
-    pub fn send(
+    /// Hands a message to rumqttc. What is returned tells how it ended; if the other side drops it
+    /// without a word, the session was lost. `None` if there is no connection.
+    pub fn publish(
         &self,
         topic: &str,
         payload: &Bytes,
-        place: &mut Option<OwnedSemaphorePermit>,
+        permit: OwnedSemaphorePermit,
     ) -> Result<Option<oneshot::Receiver<Outcome>>, PublishError> {
         let mut inner = self.lock();
         if !inner.open {
             return Ok(None);
         }
-        let size = topic.len() + payload.len() + PUBLISH_OVERHEAD;
-        if size > inner.max_packet_size {
-            return Err(PublishError::TooLarge {
-                size,
-                limit: inner.max_packet_size,
-            });
+        let (size, limit) = (
+            topic.len() + payload.len() + PUBLISH_OVERHEAD,
+            inner.max_packet_size,
+        );
+        if size > limit {
+            return Err(PublishError::TooLarge { size, limit });
         }
-        if topic.contains(['#', '+']) {
-            let topic = topic.to_owned();
+        let topic = topic.to_owned();
+        if topic.is_empty() || topic.len() > u16::MAX.into() || !valid_topic(&topic) {
             return Err(PublishError::BadTopic { topic });
         }
         // There is room in rumqttc's queue for as many as there are places.
-        inner
-            .requests
-            .try_publish(topic, QoS::AtLeastOnce, false, payload.clone())
+        let requests = &inner.requests;
+        requests
+            .try_publish(&topic, QoS::AtLeastOnce, false, payload.clone())
             .map_err(|_| PublishError::Ended)?;
         let (done, outcome) = oneshot::channel();
-        let waiting = Waiting {
-            topic: topic.to_owned(),
-            done,
-            since: None,
-            _place: place.take(),
-        };
-        inner.queued.push_back(waiting);
+        inner.push(Packet::Publish { topic, done }, permit);
         Ok(Some(outcome))
     }
 
-    /// There is a connection, and it takes packets of up to so many bytes.
+    /// Reads or changes the subscriptions; filters that are new leave at once, or in the next
+    /// connection's first SUBSCRIBE.
+    pub fn subscriptions<T>(&self, change: impl FnOnce(&mut Subscriptions) -> T) -> T {
+        let mut inner = self.lock();
+        let result = change(&mut inner.subscriptions);
+        inner.subscribe();
+        result
+    }
+
+    /// Ends a subscription; UNSUBSCRIBE leaves for the filters that nobody else has.
+    pub fn unsubscribe(&self, subscriber: u64) {
+        let mut inner = self.lock();
+        for filter in inner.subscriptions.remove(subscriber) {
+            let Ok(permit) = Arc::clone(&inner.places).try_acquire_owned() else {
+                return; // what is still sent to this filter is ignored
+            };
+            if inner.open && inner.requests.try_unsubscribe(filter).is_ok() {
+                inner.push(Packet::Unsubscribe, permit);
+            }
+        }
+    }
+
+    /// There is a connection, and it takes packets of up to `max_packet_size` bytes.
     pub fn open(&self, max_packet_size: Option<u32>) {
         let mut inner = self.lock();
         inner.max_packet_size = max_packet_size.map_or(usize::MAX, |size| size as usize);
         inner.open = true;
+        inner.subscribe();
     }
 
-    /// There is no connection, and on the next one, everything is still to be sent.
+    /// There is no connection. On the next one, every publish is still to be sent, and every SUBSCRIBE
+    /// is made anew.
     pub fn close(&self) {
-        let mut inner = self.lock();
+        let mut guard = self.lock();
+        let inner = &mut *guard;
         inner.open = false;
-        inner
-            .sent
-            .values_mut()
-            .for_each(|waiting| waiting.since = None);
+        for place in &mut inner.under_way {
+            place.since = None;
+            if let Some(Packet::Subscribe(filters)) = &place.packet {
+                inner.subscriptions.unanswered(filters);
+            }
+            place
+                .packet
+                .take_if(|packet| !matches!(packet, Packet::Publish { .. }));
+        }
+        inner.move_window();
     }
 
-    /// The session is gone, and all that was under way in it: whoever waits is told.
-    pub fn forget(&self, requests: AsyncClient) {
+    /// The session is gone, and all that was under way in it: whoever waits is told. In the next one,
+    /// at most `receive_maximum` packets may be under way.
+    pub fn forget(&self, requests: AsyncClient, receive_maximum: Option<u16>) {
         let mut inner = self.lock();
+        let places = receive_maximum.map_or(PLACES, |most| most.clamp(1, PLACES));
+        inner.places.close();
+        inner.places = Arc::new(Semaphore::new(places.into()));
         inner.requests = requests;
-        inner.queued.clear();
-        inner.sent.clear();
-        inner.held = None;
+        inner.under_way.clear();
+        inner.subscriptions.forget();
     }
 
-    /// rumqttc has sent a PUBLISH with this number.
-    pub fn sent(&self, packet_id: u16) {
+    /// rumqttc has sent a PUBLISH, SUBSCRIBE or UNSUBSCRIBE with this id.
+    pub fn sent(&self, id: u16) {
         let mut inner = self.lock();
-        if let Some(again) = inner.sent.get_mut(&packet_id) {
-            again.since = Some(Instant::now()); // an old one, sent again in the resumed session
-            return;
-        }
-        let next = inner.held.take().or_else(|| inner.queued.pop_front());
-        if let Some(mut waiting) = next {
-            waiting.since = Some(Instant::now());
-            inner.sent.insert(packet_id, waiting);
+        // An old one, sent again in the resumed session; or else the first that had no id so far.
+        let again = inner.position(Some(id));
+        if let Some(nth) = again.or_else(|| inner.position(None)) {
+            let place = &mut inner.under_way[nth];
+            (place.id, place.since) = (Some(id), Some(Instant::now()));
         }
     }
 
-    /// rumqttc holds the next PUBLISH back until its number is free.
-    pub fn held_back(&self) {
-        let mut inner = self.lock();
-        inner.held = inner.queued.pop_front();
-    }
-
-    /// The publish that rumqttc held back is in its queue again, in front.
-    pub fn unhold(&self) {
-        let mut inner = self.lock();
-        if let Some(waiting) = inner.held.take() {
-            inner.queued.push_front(waiting);
-        }
-    }
-
-    /// The PUBACK for this number has come.
-    pub fn acknowledged(&self, packet_id: u16, reason: PubAckReason) {
-        let Some(waiting) = self.lock().sent.remove(&packet_id) else {
+    /// The PUBACK with this id has come.
+    pub fn published(&self, id: u16, reason: PubAckReason) {
+        let Some(Packet::Publish { topic, done }) = self.lock().acknowledged(id) else {
             return;
         };
-        let topic = waiting.topic;
         let outcome = match reason {
             PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Ok(()),
             PubAckReason::NotAuthorized => Err(PublishError::NotAuthorized { topic }),
@@ -231,24 +261,103 @@ impl Outbox {
             }),
         };
         // Whoever asked may have got its reply already, and wait no longer.
-        let _ = waiting.done.send(outcome);
+        let _ = done.send(outcome);
     }
 
-    /// Since when the oldest PUBLISH on its way has waited for its PUBACK.
-    pub fn oldest(&self) -> Option<Instant> {
+    /// A SUBACK has come. Returns what it refused, if anything; the policy's refusals first.
+    pub fn subscribed(&self, suback: &SubAck) -> Option<SubscribeError> {
+        let mut inner = self.lock();
+        match inner.acknowledged(suback.pkid) {
+            Some(Packet::Subscribe(filters)) => {
+                inner.subscriptions.answered(&filters, &suback.return_codes)
+            }
+            _ => None,
+        }
+    }
+
+    /// The UNSUBACK with this id has come.
+    pub fn unsubscribed(&self, id: u16) {
+        self.lock().acknowledged(id);
+    }
+
+    /// Whether everybody who wants messages of this topic has room for one.
+    pub fn have_room(&self, topic: &str) -> bool {
+        self.lock().subscriptions.have_room(topic)
+    }
+
+    /// Gives a message to everybody who wants it.
+    pub fn deliver(&self, message: &Message) {
+        self.lock().subscriptions.deliver(message);
+    }
+
+    /// The oldest packet on its way that is not acknowledged: since when, and its name.
+    pub fn oldest(&self) -> Option<(Instant, &'static str)> {
         let inner = self.lock();
-        inner
-            .sent
-            .values()
-            .filter_map(|waiting| waiting.since)
-            .min()
+        let on_their_way = inner.under_way.iter().filter_map(|place| {
+            let packet = place.packet.as_ref()?;
+            Some((place.since?, packet.name()))
+        });
+        on_their_way.min_by_key(|(since, _)| *since)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // No code that holds this lock can panic; should it be poisoned all the same, what it
         // guards is still whole.
-        self.inner
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn push(&mut self, packet: Packet, permit: OwnedSemaphorePermit) {
+        self.under_way.push_back(Place {
+            packet: Some(packet),
+            id: None,
+            since: None,
+            _permit: permit,
+        });
+    }
+
+    /// Asks for the filters that are not asked for yet, as far as there is a connection and room.
+    fn subscribe(&mut self) {
+        while self.open && self.subscriptions.has_wanted() {
+            let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+                return; // until a place is free again
+            };
+            let filters = self.subscriptions.next_to_ask();
+            let paths = filters
+                .iter()
+                .map(|path| Filter::new(path, QoS::AtLeastOnce));
+            if self.requests.try_subscribe_many(paths).is_err() {
+                self.subscriptions.unanswered(&filters);
+                return;
+            }
+            self.push(Packet::Subscribe(filters), permit);
+        }
+    }
+
+    /// The first place with this id whose packet is not acknowledged.
+    fn position(&self, id: Option<u16>) -> Option<usize> {
+        let mut places = self.under_way.iter();
+        places.position(|place| place.packet.is_some() && place.id == id)
+    }
+
+    /// Takes the packet with this id out of its place.
+    fn acknowledged(&mut self, id: u16) -> Option<Packet> {
+        let nth = self.position(Some(id))?;
+        let packet = self.under_way[nth].packet.take();
+        self.move_window();
+        self.subscribe();
+        packet
+    }
+
+    /// Frees the places up to the oldest packet that is not acknowledged.
+    fn move_window(&mut self) {
+        while self
+            .under_way
+            .front()
+            .is_some_and(|place| place.packet.is_none())
+        {
+            self.under_way.pop_front();
+        }
     }
 }

@@ -40,8 +40,8 @@ pub(super) fn new_session(options: &Options) -> (AsyncClient, EventLoop) {
             port: *port,
         });
     }
-    // Room for every place in the outbox, a SUBSCRIBE and a DISCONNECT.
-    let (requests, mut event_loop) = AsyncClient::new(mqtt, PLACES + 2);
+    // Room for every place in the outbox, and a DISCONNECT.
+    let (requests, mut event_loop) = AsyncClient::new(mqtt, usize::from(PLACES) + 2);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true); // small packets are not to wait for acknowledgements
     event_loop.options.set_network_options(network);

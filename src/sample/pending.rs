@@ -1,21 +1,23 @@
 //! What is pending: listed and described at the start, and again whenever events may have been
 //! missed.
 
-use futures_util::{StreamExt, stream};
-use tokio::sync::mpsc;
+use std::convert::Infallible;
 
-use super::listener::Hint;
+use futures_util::{StreamExt, stream};
+
 use super::{Device, SampleError};
 use crate::jobs::{JobExecution, JobExecutionSummary, Timestamp};
 use crate::story::tell;
 use crate::text::{cut, printable};
 
-/// So many descriptions are asked for at once.
-const DESCRIBED_AT_ONCE: usize = 8;
-/// So many characters of a job document are shown in a description; the whole follows at its start.
+/// AWS lists at most this many pending job executions. (15 where scheduling is configured.)
+const LISTED: usize = 10;
+/// At most this many descriptions are asked for at once: all that are listed.
+const DESCRIBED_AT_ONCE: usize = 15;
+/// This many characters of a job document are shown in a description; the whole follows at its start.
 const DOCUMENT_SHOWN: usize = 400;
 
-impl Device {
+impl<W> Device<W> {
     /// Lists the pending job executions: those in progress, then those that are queued.
     pub(super) async fn list_pending(&self) -> Result<Vec<JobExecutionSummary>, SampleError> {
         let pending = match self.jobs.get_pending().await {
@@ -44,7 +46,14 @@ impl Device {
                 );
             }
         }
-        Ok([pending.in_progress_jobs, pending.queued_jobs].concat())
+        let pending = [pending.in_progress_jobs, pending.queued_jobs].concat();
+        if pending.len() >= LISTED {
+            tell!(
+                self.story,
+                "  (AWS lists at most {LISTED}; more may follow.)"
+            );
+        }
+        Ok(pending)
     }
 
     /// Describes each of them, in the order of the list.
@@ -75,7 +84,7 @@ impl Device {
 
     fn tell_description(&self, execution: &JobExecution) {
         let status = execution.status.to_string();
-        let document = execution.job_document.to_string();
+        let document = execution.job_document.text();
         tell!(
             self.story,
             "Job {}: {}, queued {}, updated {}, version {}, job_document:{}",
@@ -84,7 +93,7 @@ impl Device {
             or_unknown(execution.queued_at),
             or_unknown(execution.last_updated_at),
             execution.version_number,
-            printable(&cut(&document, DOCUMENT_SHOWN))
+            printable(&cut(document, DOCUMENT_SHOWN))
         );
     }
 
@@ -105,19 +114,12 @@ impl Device {
     }
 
     /// A new session means that events may have been missed: looks at the list again.
-    pub(super) async fn list_again_in_each_new_session(
-        &self,
-        mut session: u64,
-        hint: &mpsc::UnboundedSender<Hint>,
-    ) -> Result<(), SampleError> {
-        session = session.max(1); // the first session had its list
+    pub(super) async fn list_again_in_each_new_session(&self) -> Result<Infallible, SampleError> {
+        let mut session = 1; // the first session had its list
         loop {
-            self.jobs
-                .session_after(session)
-                .await
-                .map_err(|_| SampleError::Ended)?;
-            session = self.jobs.session();
-            let _ = hint.send(Hint::AskAgain); // it need not wait for the list
+            let begun = self.mqtt.session_after(session).await;
+            begun.map_err(|_| SampleError::Ended)?;
+            session = self.mqtt.session();
             let pending = self.list_pending().await?;
             self.describe(pending).await?;
         }

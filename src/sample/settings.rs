@@ -1,36 +1,31 @@
 //! What the sample needs to know before it starts, and how it can fail.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::cli::Flags;
-use crate::jobs::{Patience, RequestError};
+use crate::jobs::{self, RequestError};
 use crate::mqtt::{self, PublishError};
 use crate::story::Story;
 use crate::tls::{self, Files, TlsError};
 
-/// In CI mode, a connection that can't be made is given up after so many tries.
+/// In CI mode, a connection that can't be made is given up after this many tries.
 const TRIES_IN_CI: u32 = 5;
 
 /// What the sample needs to know before it starts.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Settings {
     /// What to connect to, and as whom.
     pub mqtt: mqtt::Options,
     /// The thing whose jobs are to be done.
     pub thing_name: String,
-    /// How long to wait for replies.
-    pub patience: Patience,
+    /// How patient to be, and how to do jobs.
+    pub jobs: jobs::Options,
     /// Whether to end after the list.
     pub ci: bool,
-    /// After so long a time without a job, the service is asked again: an event may have been lost.
-    pub idle_limit: Duration,
 }
 
 impl Settings {
-    /// Idle for 15 minutes, and the service is asked again.
-    pub const IDLE_LIMIT: Duration = Duration::from_secs(15 * 60);
-
     /// As the flags say. Reads the certificate files, and warns of a key that others can read.
     ///
     /// # Errors
@@ -52,15 +47,15 @@ impl Settings {
         Ok(Self {
             mqtt,
             thing_name: flags.thing_name.clone(),
-            patience: Patience::default(),
+            jobs: jobs::Options::default(),
             ci,
-            idle_limit: Self::IDLE_LIMIT,
         })
     }
 }
 
 /// Why the sample ended otherwise than asked.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SampleError {
     /// A file can't be used.
     #[error(transparent)]
@@ -69,7 +64,7 @@ pub enum SampleError {
     #[error(transparent)]
     Connection(mqtt::Failure),
     /// A request without which there is no going on came to nothing.
-    #[error("{0}")]
+    #[error("{0}{hint}", hint = hint(.0))]
     Request(RequestError),
     /// CI mode wants at least one pending job.
     #[error(
@@ -83,6 +78,17 @@ pub enum SampleError {
     /// The operating system does not let the program listen for signals.
     #[error("Signals can't be listened for: {0}.")]
     Signals(#[from] std::io::Error),
+}
+
+/// The flag to check, where it may be at fault.
+fn hint(error: &RequestError) -> &'static str {
+    match error {
+        RequestError::Unanswered { .. } => " (--thing_name)",
+        RequestError::Publish(PublishError::NotAuthorized { .. }) | RequestError::Subscribe(_) => {
+            " First of all, check that --thing_name is the name of this certificate's thing."
+        }
+        _ => "",
+    }
 }
 
 impl From<RequestError> for SampleError {

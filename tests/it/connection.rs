@@ -439,7 +439,7 @@ async fn a_reason_that_is_too_large_for_the_server_is_left_out_and_the_job_faile
     })
     .await;
     world.queue(&["wordy", "next"]);
-    let work = std::sync::Arc::new(|_: &_| Err("x".repeat(1000)));
+    let work = async |_| Err("x".repeat(1000).into());
     let running = world.run(world.settings(), work);
     within(world.core.jobs().wait_for_status("next", Status::Failed)).await;
     let wordy = world.core.jobs().execution("wordy").unwrap();
@@ -454,11 +454,10 @@ async fn a_packet_that_is_too_large_since_the_session_was_resumed_does_not_end_e
     world.queue(&["wordy"]);
     let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
     let held = std::sync::Arc::clone(&gate);
-    let work = std::sync::Arc::new(move |_: &_| {
-        let permit = tokio::runtime::Handle::current().block_on(held.acquire());
-        permit.map_err(|error| error.to_string())?.forget();
-        Err("x".repeat(1000))
-    });
+    let work = async move |_| {
+        held.acquire().await?.forget();
+        Err("x".repeat(1000).into())
+    };
     let running = world.run(world.settings(), work);
     running.out.wait_for("Job wordy: ").await;
     running.out.wait_for("Starting local work on job...").await;

@@ -5,19 +5,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-
-use jobs_mqtt5::jobs::JobExecution;
-use local_iot_core::Status;
 
 use crate::support::World;
 
 mod commands;
 mod reading;
-#[path = "../write_config.rs"]
-mod write_config;
 use reading::*;
-use write_config::write_config;
 
 // What it quotes.
 
@@ -141,69 +134,6 @@ async fn the_transcript_is_what_the_program_tells() {
         );
     }
     assert!(story.len() > 20);
-}
-
-/// The worked example of "Make it yours", with the job documents that are shown there.
-#[tokio::test]
-async fn the_worked_example_writes_a_file_or_says_why_not() {
-    let world = World::new().await;
-    for line in marked("documents").lines() {
-        let (job_id, document) = line
-            .strip_prefix("create-job ")
-            .unwrap()
-            .split_once(' ')
-            .unwrap();
-        let document = serde_json::from_str(document).unwrap();
-        world.core.jobs().create_job(job_id, document).unwrap();
-    }
-    let file = world.folder.path().join("config.json");
-    let path = file.clone();
-    let work = Arc::new(move |execution: &JobExecution| write_config(execution, &path));
-    let running = world.run(world.settings(), work);
-    running.out.wait_for("there are no jobs to be done").await;
-    running.stop().await.unwrap();
-
-    let good = world.core.jobs().execution("good").unwrap();
-    assert_eq!(good.status, Status::Succeeded);
-    assert_eq!(json_in(&file), good.document["config"]);
-    let bad = world.core.jobs().execution("bad").unwrap();
-    assert_eq!(bad.status, Status::Failed);
-    assert_eq!(bad.status_details["reason"], marked("reason").trim_end());
-}
-
-#[test]
-fn the_worked_example_replaces_the_file_as_a_whole_or_not_at_all() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("config.json");
-    let old = "the old content, which is a good deal longer than the new";
-    std::fs::write(&file, old).unwrap();
-    for document in [
-        r#"{"operation": "reboot"}"#,
-        r#"{"operation": "write-config"}"#,
-        r#"{"operation": "write-config", "config": {"report_every_seconds": -1}}"#,
-        r#"{"operation": "write-config", "config": {"report_every_seconds": 1, "more": 2}}"#,
-        r#"["write-config"]"#,
-        "null",
-    ] {
-        let reason = write_config(&execution(document), &file).unwrap_err();
-        assert!(
-            reason.starts_with("the job document is not as expected: "),
-            "{reason}"
-        );
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), old);
-    }
-    let good = execution(r#"{"operation": "write-config", "config": {"report_every_seconds": 1}}"#);
-    for _ in 0..2 {
-        write_config(&good, &file).unwrap(); // a second time: work may be repeated
-        assert_eq!(json_in(&file), good.job_document["config"]);
-        assert_eq!(
-            std::fs::read_dir(&folder).unwrap().count(),
-            1,
-            "something is left behind"
-        );
-    }
-    let reason = write_config(&good, &folder.path().join("no/such/folder")).unwrap_err();
-    assert!(reason.contains("can't be written: "), "{reason}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use jobs_mqtt5::jobs::JobExecution;
+use jobs_mqtt5::jobs::{Job, Outcome};
 use local_iot_core::{Books, Fault, Status, Times};
 
 use crate::support::World;
@@ -61,14 +61,14 @@ async fn soak_every_job_succeeds_exactly_once_whatever_strikes() {
     world.queue(&jobs.iter().map(String::as_str).collect::<Vec<_>>());
     let worked: Arc<Mutex<HashMap<String, u32>>> = Arc::default();
     let counted = Arc::clone(&worked);
-    let work = Arc::new(move |execution: &JobExecution| {
+    let work = async move |job: Job| {
         *counted
             .lock()
             .unwrap()
-            .entry(execution.job_id.clone())
+            .entry(job.id().to_owned())
             .or_default() += 1;
-        Ok(())
-    });
+        Ok(Outcome::succeeded())
+    };
     let running = world.run(world.settings(), work);
 
     let start = Instant::now();

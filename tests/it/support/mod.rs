@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jobs_mqtt5::cli::Flags;
-use jobs_mqtt5::mqtt::Backoff;
-use jobs_mqtt5::sample::{self, SampleError, Settings, Work};
+use jobs_mqtt5::jobs::{self, Job, WorkResult};
+use jobs_mqtt5::mqtt::{self, Backoff};
+use jobs_mqtt5::sample::{self, SampleError, Settings};
 use jobs_mqtt5::story::Story;
 use local_iot_core::{Files, LocalIotCore, Options, Status};
 use serde_json::json;
@@ -117,13 +118,24 @@ impl World {
         settings.mqtt.backoff = short.clone();
         settings.mqtt.connect_limit = Duration::from_secs(2);
         settings.mqtt.ack_limit = Duration::from_millis(700);
-        settings.patience.reply_limit = Duration::from_millis(700);
-        settings.patience.backoff = short;
+        settings.jobs.reply_limit = Duration::from_millis(700);
+        settings.jobs.backoff = short;
         settings
     }
 
+    /// A client of the Jobs service, on a connection of its own to this world.
+    pub fn jobs_client(&self) -> (jobs::Client, mqtt::Client) {
+        let settings = self.settings();
+        let (mqtt, _) = mqtt::connect(settings.mqtt);
+        (jobs::Client::with(&mqtt, THING, settings.jobs), mqtt)
+    }
+
     /// Runs the library in this process.
-    pub fn run(&self, settings: Settings, work: Work) -> Running {
+    pub fn run(
+        &self,
+        settings: Settings,
+        work: impl AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static,
+    ) -> Running {
         let (story, told) = captured_story();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {

@@ -3,38 +3,42 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use jobs_mqtt5::jobs::JobExecution;
-use jobs_mqtt5::sample::Work;
+use jobs_mqtt5::jobs::{Job, Outcome, WorkResult};
 use tokio::sync::Semaphore;
 
 use super::{Running, World};
 
 /// Work that succeeds at once.
-pub fn quick_work() -> Work {
-    Arc::new(|_| Ok(()))
+pub fn quick_work() -> impl AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static {
+    async |_| Ok(Outcome::succeeded())
 }
 
 /// Work that counts how often it is done.
-pub fn counted_work() -> (Work, Arc<AtomicUsize>) {
+pub fn counted_work() -> (
+    impl AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static,
+    Arc<AtomicUsize>,
+) {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
-    let work = move |_: &JobExecution| {
+    let work = async move |_| {
         counted.fetch_add(1, Ordering::SeqCst);
-        Ok(())
+        Ok(Outcome::succeeded())
     };
-    (Arc::new(work), count)
+    (work, count)
 }
 
-/// Work that waits until it is let go, and says how often it has begun.
-pub fn held_work() -> (Work, Arc<Semaphore>) {
+/// Work that waits until it is let go, whatever happens meanwhile.
+pub fn held_work() -> (
+    impl AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static,
+    Arc<Semaphore>,
+) {
     let gate = Arc::new(Semaphore::new(0));
     let held = Arc::clone(&gate);
-    let work = move |_: &JobExecution| {
-        let permit = tokio::runtime::Handle::current().block_on(held.acquire());
-        permit.map_err(|error| error.to_string())?.forget();
-        Ok(())
+    let work = async move |_| {
+        held.acquire().await?.forget();
+        Ok(Outcome::succeeded())
     };
-    (Arc::new(work), gate)
+    (work, gate)
 }
 
 /// Waits until nothing is left to be done.

@@ -1,0 +1,299 @@
+//! The job in hand: what the work on a job holds, and how it ends.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+use tokio::task::{AbortHandle, JoinError, spawn_blocking};
+
+use super::client::Client;
+use super::details::StatusDetails;
+use super::error::RequestError;
+use super::keeper;
+use super::model::{JobExecution, JobStatus};
+use super::report::{Known, Report, Verdict};
+
+/// How the work on a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// SUCCEEDED, with these status details. None: those of the last progress stay.
+    Succeeded(StatusDetails),
+    /// FAILED, for this reason. The service may try it again, if the job is set up so.
+    Failed(String),
+    /// REJECTED, for this reason: trying again would not help.
+    Rejected(String),
+    /// Left IN_PROGRESS on purpose, for instance because the device is about to restart: the next run
+    /// of the program takes it up again.
+    LeftInProgress,
+}
+
+/// What work returns. `?` on any error, and on a `String`, becomes FAILED with that reason.
+pub type WorkResult = Result<Outcome, Box<dyn Error + Send + Sync>>;
+
+/// Why the service does not want a job done any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unwanted {
+    /// It has this status now: CANCELED, TIMED_OUT, REMOVED…
+    Ended(JobStatus),
+    /// It was deleted; a job that was created anew under its name is another one.
+    Deleted,
+}
+
+/// A report on a job that the service did not take.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// The service does not want the job done any more.
+    #[error("{0}")]
+    Unwanted(Unwanted),
+    /// There is no reporting at all.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+}
+
+/// A job execution that this device has started and not ended. Cheap to clone.
+///
+/// It keeps the execution's version number to itself. While it lives, it reports progress and listens
+/// whether the job is still wanted.
+#[derive(Clone)]
+pub struct Job(Arc<InHand>);
+
+struct InHand {
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+    keeper: AbortHandle,
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+/// What a job shares with its keeper.
+pub(super) struct Shared {
+    pub client: Client,
+    pub execution: JobExecution,
+    /// The progress that was reported last by the work.
+    pub progress: watch::Sender<StatusDetails>,
+    pub unwanted: watch::Sender<Option<Unwanted>>,
+    /// What the service has. Whoever holds it may send an update: one at a time.
+    known: Arc<Mutex<Known>>,
+}
+
+impl Shared {
+    /// The right to send an update.
+    pub async fn known(&self) -> OwnedMutexGuard<Known> {
+        Arc::clone(&self.known).lock_owned().await
+    }
+
+    /// The service does not want the job any more.
+    pub fn no_longer_wanted(&self, why: &Unwanted) {
+        self.unwanted.send_if_modified(|so_far| {
+            let first = so_far.is_none();
+            *so_far = so_far.take().or_else(|| Some(why.clone()));
+            first
+        });
+    }
+}
+
+impl Job {
+    pub(super) fn new(client: &Client, execution: JobExecution) -> Self {
+        let shared = Arc::new(Shared {
+            client: client.clone(),
+            progress: watch::Sender::new(StatusDetails::default()),
+            unwanted: watch::Sender::new(None),
+            known: Arc::new(Mutex::new(Known::from(&execution))),
+            execution,
+        });
+        let keeper = tokio::spawn(keeper::keep(
+            Arc::clone(&shared),
+            shared.progress.subscribe(),
+        ));
+        Self(Arc::new(InHand {
+            stopping: client.stopping(),
+            keeper: keeper.abort_handle(),
+            shared,
+        }))
+    }
+
+    /// The job's name.
+    pub fn id(&self) -> &str {
+        &self.0.shared.execution.job_id
+    }
+
+    /// The execution as it was when it was started or taken up. Its `status_details` are what an
+    /// earlier run left there.
+    pub fn execution(&self) -> &JobExecution {
+        &self.0.shared.execution
+    }
+
+    /// The status details that an earlier run left, by [`Self::progress`] or [`Self::checkpoint`].
+    pub fn status_details(&self) -> &StatusDetails {
+        &self.0.shared.execution.status_details
+    }
+
+    /// The job document as a type of yours. As text: `execution().job_document.text()`.
+    ///
+    /// # Errors
+    /// If it does not have the form of that type, or can't be read at all.
+    pub fn document<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        self.0.shared.execution.job_document.read()
+    }
+
+    /// Reports how far the job is, in place of the status details so far. Never waits: one update is
+    /// under way at a time, at most one in [`Options::progress_interval`](super::Options), and the
+    /// latest wins. Renews the step timer, where one is set.
+    pub fn progress(&self, details: StatusDetails) {
+        self.0.shared.progress.send_replace(details);
+    }
+
+    /// Sets the status details, and returns when the service has them: for what the next run must
+    /// know, before a restart for instance. Waits for as long as it takes.
+    ///
+    /// # Errors
+    /// If the job is not wanted any more, or the connection has ended for good.
+    pub async fn checkpoint(&self, details: StatusDetails) -> Result<(), ReportError> {
+        let shared = &self.0.shared;
+        let known = shared.known().await;
+        let report = Report::publish(shared, known, JobStatus::InProgress, details, None).await?;
+        match report.verdict().await? {
+            Verdict::Accepted => Ok(()),
+            Verdict::Unwanted(why) => Err(ReportError::Unwanted(why)),
+        }
+    }
+
+    /// Why the service does not want the job done any more; `None` while it does.
+    pub fn unwanted(&self) -> Option<Unwanted> {
+        self.0.shared.unwanted.borrow().clone()
+    }
+
+    /// Waits until the service does not want the job done any more. Safe to cancel.
+    pub async fn until_unwanted(&self) -> Unwanted {
+        let mut news = self.0.shared.unwanted.subscribe();
+        loop {
+            match self.unwanted() {
+                Some(why) => return why,
+                None => drop(news.changed().await), // never an error while the sender lives
+            }
+        }
+    }
+
+    /// Whether the program was told to stop. It waits about a second for the work; a job that has not
+    /// ended then stays IN_PROGRESS, and the next run takes it up again.
+    pub fn is_stopping(&self) -> bool {
+        *self.0.stopping.borrow()
+    }
+
+    /// Waits until the program is told to stop. Safe to cancel.
+    pub async fn until_stopping(&self) {
+        if self
+            .0
+            .stopping
+            .clone()
+            .wait_for(|stop| *stop)
+            .await
+            .is_err()
+        {
+            std::future::pending().await
+        }
+    }
+
+    /// Does some work on this job, on a thread of its own: it may block as well as wait, and panic.
+    pub async fn run<W>(&self, work: W) -> Outcome
+    where
+        W: AsyncFnOnce(Self) -> WorkResult + Send + 'static,
+    {
+        let (job, runtime) = (self.clone(), Handle::current());
+        spawn_blocking(move || runtime.block_on(work(job)))
+            .await
+            .into()
+    }
+
+    /// Reports how the work ended, and returns when the service has taken that, or does not want to
+    /// hear it any more: throttling, lost replies, lost sessions and outages are waited out. A job
+    /// that is [left IN_PROGRESS](Outcome::LeftInProgress), or is not wanted any more, is not reported.
+    ///
+    /// # Errors
+    /// If there is no reporting at all: the policy has never allowed it, or the connection has ended
+    /// for good.
+    pub async fn finish(self, outcome: impl Into<Outcome>) -> Result<Verdict, RequestError> {
+        let (outcome, unwanted) = (outcome.into(), self.unwanted());
+        match (outcome, unwanted) {
+            (Outcome::LeftInProgress, _) => Ok(Verdict::Accepted),
+            (_, Some(why)) => Ok(Verdict::Unwanted(why)),
+            (outcome, None) => self.report(outcome).await?.verdict().await,
+        }
+    }
+
+    /// The first half of [`Self::finish`]: returns when the report is on its way.
+    ///
+    /// # Errors
+    /// See [`Self::finish`].
+    pub async fn report(self, outcome: Outcome) -> Result<Report, RequestError> {
+        self.0.keeper.abort(); // from here on, what is first in line is no news
+        let status = outcome.status();
+        let details = match &outcome {
+            Outcome::Succeeded(details) => details.clone(),
+            Outcome::Failed(reason) | Outcome::Rejected(reason) => StatusDetails::reason(reason),
+            Outcome::LeftInProgress => StatusDetails::default(),
+        };
+        let shared = &self.0.shared;
+        Report::publish(shared, shared.known().await, status, details, None).await
+    }
+}
+
+impl Outcome {
+    /// SUCCEEDED, and nothing more to say.
+    pub fn succeeded() -> Self {
+        Self::Succeeded(StatusDetails::default())
+    }
+
+    /// The status that the job execution gets.
+    pub fn status(&self) -> JobStatus {
+        match self {
+            Self::Succeeded(_) => JobStatus::Succeeded,
+            Self::Failed(_) => JobStatus::Failed,
+            Self::Rejected(_) => JobStatus::Rejected,
+            Self::LeftInProgress => JobStatus::InProgress,
+        }
+    }
+}
+
+impl From<WorkResult> for Outcome {
+    fn from(result: WorkResult) -> Self {
+        result.unwrap_or_else(|error| Self::Failed(error.to_string()))
+    }
+}
+
+impl From<Result<WorkResult, JoinError>> for Outcome {
+    /// For work that ran as a task: a panic is FAILED, with its message.
+    fn from(ended: Result<WorkResult, JoinError>) -> Self {
+        match ended.map_err(JoinError::try_into_panic) {
+            Ok(result) => result.into(),
+            Err(Ok(panic)) => {
+                let text = panic.downcast_ref::<&str>().copied();
+                let said = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+                Self::Failed(format!(
+                    "the work panicked: {}",
+                    said.unwrap_or("without a word")
+                ))
+            }
+            Err(Err(canceled)) => Self::Failed(canceled.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Unwanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(status) => write!(f, "the job execution is {status} now"),
+            Self::Deleted => f.write_str("the job execution was deleted"),
+        }
+    }
+}

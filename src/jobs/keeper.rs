@@ -1,0 +1,90 @@
+//! What goes on beside the work on a job: reporting progress, and listening whether it is still wanted.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+
+use super::details::StatusDetails;
+use super::job::{Shared, Unwanted};
+use super::model::JobStatus;
+use super::report::Report;
+use super::requests::Describe;
+
+/// Keeps a job in hand, until it is aborted.
+pub(super) async fn keep(job: Arc<Shared>, progress: watch::Receiver<StatusDetails>) {
+    tokio::join!(report_progress(&job, progress), listen(&job));
+}
+
+/// Reports the latest progress, one update at a time and not too often.
+async fn report_progress(job: &Arc<Shared>, mut progress: watch::Receiver<StatusDetails>) {
+    let options = job.client.options();
+    while progress.changed().await.is_ok() {
+        let known = job.known().await;
+        let details = progress.borrow_and_update().clone();
+        let next = Instant::now() + options.progress_interval;
+        let (status, tries) = (JobStatus::InProgress, Some(options.tries));
+        let told = match Report::publish(job, known, status, details, tries).await {
+            Ok(report) => report.verdict().await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            debug!("a progress was not reported: {error}"); // a later one takes its place
+        }
+        sleep_until(next).await;
+    }
+}
+
+/// Listens for signs that the job is not wanted any more, and asks the service about each.
+///
+/// While a job is IN_PROGRESS it is the first in line. So when the service names another one, or
+/// none, it has ended or is gone; and in a lost session, that may have gone unheard.
+async fn listen(job: &Shared) {
+    let id = job.execution.id();
+    let mut first_in_line = job.client.inbox().first_in_line.subscribe();
+    let mut session = job.client.mqtt().session();
+    loop {
+        let is_first = match &*first_in_line.borrow_and_update() {
+            Some(first) => first.as_ref() == Some(&id),
+            None => true, // nobody has said otherwise
+        };
+        if !is_first {
+            ask(job).await;
+        }
+        tokio::select! {
+            named = first_in_line.changed() => if named.is_err() {
+                return;
+            },
+            begun = job.client.mqtt().session_after(session) => {
+                if begun.is_err() {
+                    return;
+                }
+                session = job.client.mqtt().session();
+                ask(job).await;
+            }
+        }
+    }
+}
+
+/// Asks the service whether the job is still to be done. (What it said last may be older than the
+/// start of this job.)
+async fn ask(job: &Shared) {
+    let mut describe = Describe::job(&job.execution.job_id);
+    describe.execution_number = Some(job.execution.execution_number);
+    describe.include_job_document = false;
+    let why = match job
+        .client
+        .ask(describe)
+        .await
+        .map(|answer| answer.execution)
+    {
+        Ok(Some(execution)) if execution.id() != job.execution.id() => Unwanted::Deleted,
+        Ok(Some(execution)) if execution.status == JobStatus::InProgress => return,
+        Ok(Some(execution)) => Unwanted::Ended(execution.status),
+        Ok(None) => Unwanted::Deleted,
+        Err(error) if error.says_it_is_gone() => Unwanted::Deleted,
+        Err(error) => return debug!("whether the job is still wanted is not known: {error}"),
+    };
+    job.no_longer_wanted(&why);
+}

@@ -1,0 +1,238 @@
+//! A report on a job: an update that is repeated until the service has taken it, or does not want it.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::sleep;
+use tracing::warn;
+
+use super::Event;
+use super::details::StatusDetails;
+use super::error::RequestError;
+use super::exchange::Asked;
+use super::job::{Shared, Unwanted};
+use super::model::{ExecutionState, JobExecution, JobStatus};
+use super::requests::{Describe, Update};
+use crate::mqtt::Backoff;
+
+/// What the service says to a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It has taken it.
+    Accepted,
+    /// It does not want the job done any more, and did not take it.
+    Unwanted(Unwanted),
+}
+
+/// What the service has of an execution, as far as we know.
+pub(super) struct Known {
+    version: i64,
+    details: StatusDetails,
+    /// Details that were sent since, of which it is not known whether they arrived.
+    in_doubt: Vec<StatusDetails>,
+    /// Whether it was said that somebody else works on the job.
+    said_another: bool,
+}
+
+impl From<&JobExecution> for Known {
+    fn from(execution: &JobExecution) -> Self {
+        Self {
+            version: execution.version_number,
+            details: execution.status_details.clone(),
+            in_doubt: Vec::new(),
+            said_another: false,
+        }
+    }
+}
+
+/// A report that is on its way.
+pub struct Report {
+    job: Arc<Shared>,
+    known: OwnedMutexGuard<Known>,
+    status: JobStatus,
+    details: StatusDetails,
+    /// `None`: until there is a verdict.
+    most_tries: Option<u32>,
+    backoff: Backoff,
+    asked: Result<Asked<Update>, RequestError>,
+}
+
+impl Report {
+    /// Publishes an update of the execution to this state.
+    pub(super) async fn publish(
+        job: &Arc<Shared>,
+        mut known: OwnedMutexGuard<Known>,
+        status: JobStatus,
+        details: StatusDetails,
+        most_tries: Option<u32>,
+    ) -> Result<Self, RequestError> {
+        let asked = ask(job, &mut known, &status, &details, most_tries).await;
+        if let Err(error) = &asked
+            && error.is_fatal()
+        {
+            return Err(error.clone());
+        }
+        Ok(Self {
+            job: Arc::clone(job),
+            backoff: job.client.options().backoff.clone(),
+            known,
+            status,
+            details,
+            most_tries,
+            asked,
+        })
+    }
+
+    /// Waits until the service has taken the report, or says that the job is not ours any more.
+    ///
+    /// # Errors
+    /// If there is no reporting at all, see [`Job::finish`](super::Job::finish).
+    pub async fn verdict(mut self) -> Result<Verdict, RequestError> {
+        loop {
+            let error = match self.asked {
+                Ok(asked) => match asked.reply().await {
+                    Ok(_) => return Ok(self.known.taken(self.details, None)),
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            self.asked = Err(error.clone());
+            if let Some(verdict) = self.judge(error).await? {
+                if let Verdict::Unwanted(why) = &verdict {
+                    self.job.no_longer_wanted(why);
+                }
+                return Ok(verdict);
+            }
+            let (job, known) = (&self.job, &mut self.known);
+            self.asked = ask(job, known, &self.status, &self.details, self.most_tries).await;
+        }
+    }
+
+    /// What a refusal means; `None` if the report is to be sent once more.
+    async fn judge(&mut self, error: RequestError) -> Result<Option<Verdict>, RequestError> {
+        let RequestError::Rejected {
+            rejection,
+            repeated,
+            ..
+        } = &error
+        else {
+            return self.once_more(error).await;
+        };
+        let state = match &rejection.execution_state {
+            Some(state) => state.clone(),
+            None if error.says_it_is_gone() => {
+                return Ok(Some(Verdict::Unwanted(Unwanted::Deleted)));
+            }
+            None if error.is_about_the_request() => return self.once_more(error).await,
+            None => match self.look().await? {
+                Some(state) => state,
+                None => return Ok(Some(Verdict::Unwanted(Unwanted::Deleted))),
+            },
+        };
+        if state.status.is_terminal() {
+            if state.status != self.status {
+                return Ok(Some(Verdict::Unwanted(Unwanted::Ended(state.status))));
+            }
+            if !repeated {
+                self.say_another(); // we said it once only, and it was there before
+            }
+            return Ok(Some(Verdict::Accepted));
+        }
+        let Some(version) = state
+            .version_number
+            .filter(|now| *now != self.known.version)
+        else {
+            return self.once_more(error).await;
+        };
+        let is_ours = self.known.in_doubt.contains(&state.status_details);
+        if is_ours && self.status == JobStatus::InProgress && state.status_details == self.details {
+            return Ok(Some(self.known.taken(state.status_details, Some(version))));
+        }
+        if !is_ours {
+            self.say_another();
+        }
+        self.known.taken(state.status_details, Some(version));
+        Ok(None)
+    }
+
+    /// The report is sent once more, after a pause; without the details, if they are at fault.
+    async fn once_more(&mut self, error: RequestError) -> Result<Option<Verdict>, RequestError> {
+        if error.is_fatal() || self.most_tries.is_some() {
+            return Err(error);
+        }
+        let plain = StatusDetails::reason("see the device's own log");
+        if error.is_about_the_request() && self.details != plain {
+            self.details = plain; // the work's details must not keep the job from being ended
+            return Ok(None);
+        }
+        let wait = self.backoff.long_wait();
+        warn!(?wait, "reporting again: {error}");
+        self.job
+            .client
+            .inbox()
+            .tell(Event::Trouble(format!("{error}. It is asked again.")));
+        sleep(wait).await;
+        Ok(None)
+    }
+
+    /// Where the execution stands, where the rejection does not say it. `None`: it is gone.
+    async fn look(&self) -> Result<Option<ExecutionState>, RequestError> {
+        let execution = &self.job.execution;
+        let mut describe = Describe::job(&execution.job_id);
+        describe.execution_number = Some(execution.execution_number);
+        let found = match self.job.client.ask(describe).await {
+            Ok(described) => described.execution,
+            Err(error) if error.says_it_is_gone() => None,
+            Err(error) => return Err(error),
+        };
+        let ours = found.filter(|found| found.id() == execution.id());
+        Ok(ours.map(|found| ExecutionState {
+            status: found.status,
+            status_details: found.status_details,
+            version_number: Some(found.version_number),
+        }))
+    }
+
+    /// Somebody else has changed the execution that we work on.
+    fn say_another(&mut self) {
+        if !std::mem::replace(&mut self.known.said_another, true) {
+            let job_id = self.job.execution.job_id.clone();
+            self.job.client.inbox().tell(Event::AnotherWorks { job_id });
+        }
+    }
+}
+
+impl Known {
+    /// The service has these details now, and this version, or else the next one.
+    fn taken(&mut self, details: StatusDetails, version: Option<i64>) -> Verdict {
+        self.version = version.unwrap_or(self.version + 1);
+        if !details.is_empty() {
+            self.details = details; // an update without details leaves those that there are
+        }
+        self.in_doubt.clear();
+        Verdict::Accepted
+    }
+}
+
+/// Publishes an update of the version that we know.
+async fn ask(
+    job: &Shared,
+    known: &mut Known,
+    status: &JobStatus,
+    details: &StatusDetails,
+    most_tries: Option<u32>,
+) -> Result<Asked<Update>, RequestError> {
+    let mut update = Update::of(&job.execution, status.clone());
+    update.expected_version = Some(known.version);
+    update.status_details = details.clone();
+    if *status == JobStatus::InProgress {
+        update.step_timeout_in_minutes = job.client.options().step_timeout_in_minutes;
+        let then = if details.is_empty() {
+            &known.details
+        } else {
+            details
+        };
+        known.in_doubt.push(then.clone());
+    }
+    Asked::publish(&job.client, update, most_tries).await
+}
