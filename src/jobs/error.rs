@@ -1,5 +1,6 @@
 //! Why a request came to nothing.
 
+use super::job::Unwanted;
 use super::model::{ErrorCode, Rejection};
 use super::topics::Operation;
 use crate::mqtt::{PublishError, SubscribeError};
@@ -71,10 +72,15 @@ impl RequestError {
     }
 
     /// Whether the service says that the execution has ended, or was deleted.
-    pub fn says_it_is_gone(&self) -> bool {
-        use ErrorCode as E;
-        matches!(self, Self::Rejected { rejection, .. }
-            if matches!(rejection.code, E::TerminalStateReached | E::ResourceNotFound))
+    pub fn says_it_is_gone(&self) -> Option<Unwanted> {
+        let Self::Rejected { rejection, .. } = self else {
+            return None;
+        };
+        match rejection.code {
+            ErrorCode::TerminalStateReached => Some(Unwanted::Ended(None)),
+            ErrorCode::ResourceNotFound => Some(Unwanted::Deleted),
+            _ => None,
+        }
     }
 }
 

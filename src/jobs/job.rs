@@ -38,8 +38,8 @@ pub type WorkResult = Result<Outcome, Box<dyn Error + Send + Sync>>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unwanted {
-    /// It has this status now: CANCELED, TIMED_OUT, REMOVED…
-    Ended(JobStatus),
+    /// It has this status now: CANCELED, TIMED_OUT, REMOVED… `None`: the service did not say which.
+    Ended(Option<JobStatus>),
     /// It was deleted; a job that was created anew under its name is another one.
     Deleted,
 }
@@ -292,7 +292,8 @@ impl From<Result<WorkResult, JoinError>> for Outcome {
 impl fmt::Display for Unwanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ended(status) => write!(f, "the job execution is {status} now"),
+            Self::Ended(Some(status)) => write!(f, "the job execution is {status} now"),
+            Self::Ended(None) => f.write_str("the job execution was ended in the cloud"),
             Self::Deleted => f.write_str("the job execution was deleted"),
         }
     }

@@ -81,10 +81,12 @@ async fn ask(job: &Shared) {
     {
         Ok(Some(execution)) if execution.id() != job.execution.id() => Unwanted::Deleted,
         Ok(Some(execution)) if execution.status == JobStatus::InProgress => return,
-        Ok(Some(execution)) => Unwanted::Ended(execution.status),
+        Ok(Some(execution)) => Unwanted::Ended(Some(execution.status)),
         Ok(None) => Unwanted::Deleted,
-        Err(error) if error.says_it_is_gone() => Unwanted::Deleted,
-        Err(error) => return debug!("whether the job is still wanted is not known: {error}"),
+        Err(error) => match error.says_it_is_gone() {
+            Some(why) => why,
+            None => return debug!("whether the job is still wanted is not known: {error}"),
+        },
     };
     job.no_longer_wanted(&why);
 }

@@ -118,20 +118,19 @@ impl Report {
         else {
             return self.once_more(error).await;
         };
-        let state = match &rejection.execution_state {
-            Some(state) => state.clone(),
-            None if error.says_it_is_gone() => {
-                return Ok(Some(Verdict::Unwanted(Unwanted::Deleted)));
-            }
-            None if error.is_about_the_request() => return self.once_more(error).await,
-            None => match self.look().await? {
-                Some(state) => state,
-                None => return Ok(Some(Verdict::Unwanted(Unwanted::Deleted))),
+        let state = match (&rejection.execution_state, error.says_it_is_gone()) {
+            (Some(state), _) => state.clone(),
+            (None, Some(why)) => return Ok(Some(Verdict::Unwanted(why))),
+            (None, None) if error.is_about_the_request() => return self.once_more(error).await,
+            (None, None) => match self.look().await {
+                Ok(Some(state)) => state,
+                Ok(None) => return Ok(Some(Verdict::Unwanted(Unwanted::Deleted))),
+                Err(error) => return self.once_more(error).await,
             },
         };
         if state.status.is_terminal() {
             if state.status != self.status {
-                return Ok(Some(Verdict::Unwanted(Unwanted::Ended(state.status))));
+                return Ok(Some(Verdict::Unwanted(Unwanted::Ended(Some(state.status)))));
             }
             if !repeated {
                 self.say_another(); // we said it once only, and it was there before
@@ -182,7 +181,7 @@ impl Report {
         describe.execution_number = Some(execution.execution_number);
         let found = match self.job.client.ask(describe).await {
             Ok(described) => described.execution,
-            Err(error) if error.says_it_is_gone() => None,
+            Err(error) if error.says_it_is_gone().is_some() => None,
             Err(error) => return Err(error),
         };
         let ours = found.filter(|found| found.id() == execution.id());

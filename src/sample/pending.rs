@@ -73,7 +73,7 @@ impl<W> Device<W> {
                 Ok(Some(execution)) => self.tell_description(&execution),
                 Ok(None) => tell!(self.story, "Job {job_id}: not pending any more"),
                 Err(error) if error.is_fatal() => return Err(error.into()),
-                Err(error) if error.says_it_is_gone() => {
+                Err(error) if error.says_it_is_gone().is_some() => {
                     tell!(self.story, "Job {job_id}: not pending any more");
                 }
                 Err(error) => tell!(self.story, "Job {job_id}: {error}"),

@@ -27,13 +27,30 @@ pub fn counted_work() -> (
     (work, count)
 }
 
+/// Lets held work go.
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// Lets the work on this many jobs go.
+    pub fn add_permits(&self, jobs: usize) {
+        self.0.add_permits(jobs);
+    }
+}
+
+impl Drop for Gate {
+    /// A test that has failed must not wait for work that waits for it.
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// Work that waits until it is let go, whatever happens meanwhile.
 pub fn held_work() -> (
     impl AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static,
-    Arc<Semaphore>,
+    Gate,
 ) {
-    let gate = Arc::new(Semaphore::new(0));
-    let held = Arc::clone(&gate);
+    let gate = Gate(Arc::new(Semaphore::new(0)));
+    let held = Arc::clone(&gate.0);
     let work = async move |_| {
         held.acquire().await?.forget();
         Ok(Outcome::succeeded())
