@@ -165,7 +165,8 @@ async fn the_worked_example_writes_a_file_or_says_why_not() {
 
     let good = world.core.jobs().execution("good").unwrap();
     assert_eq!(good.status, Status::Succeeded);
-    assert_eq!(json_in(&file), good.document["config"]);
+    let document: serde_json::Value = serde_json::from_str(&good.document).unwrap();
+    assert_eq!(json_in(&file), document["config"]);
     let bad = world.core.jobs().execution("bad").unwrap();
     assert_eq!(bad.status, Status::Failed);
     assert_eq!(bad.status_details["reason"], marked("reason").trim_end());

@@ -13,7 +13,12 @@ fn jobs() -> Jobs {
         Guard::new(policy, journal.clone()),
         faults.clone(),
     ));
-    Jobs::new("my-thing", Dialect::default(), sessions, faults, journal)
+    let settings = Settings {
+        dialect: Dialect::default(),
+        minute: Duration::from_secs(60),
+        listed_executions: 10,
+    };
+    Jobs::new("my-thing", settings, sessions, faults, journal)
 }
 
 fn update(jobs: &Jobs, job_id: &str, body: Value) {
@@ -104,7 +109,7 @@ async fn a_retry_is_a_new_execution_at_the_end_of_the_line() {
     assert_eq!((again.execution_number, again.version_number), (2, 1));
     assert_eq!(
         (again.status, again.document),
-        (Status::Queued, json!({"n": 1}))
+        (Status::Queued, json!({"n": 1}).to_string())
     );
     update(
         &jobs,
