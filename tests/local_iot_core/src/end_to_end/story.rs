@@ -13,7 +13,7 @@ const FILTERS: [&str; 5] = [
     "+/update/+",
 ];
 
-async fn subscribed(core: &LocalIotCore) -> Client {
+pub async fn subscribed(core: &LocalIotCore) -> Client {
     let mut client = Client::connected(core, "test-1").await;
     let filters = FILTERS.map(jobs_topic);
     let filters: Vec<&str> = filters.iter().map(String::as_str).collect();

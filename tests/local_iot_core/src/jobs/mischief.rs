@@ -181,9 +181,15 @@ fn spoil(mut reply: Reply, fault: Option<Fault>) -> Sending {
 }
 
 /// Leaves a field of an execution out if it is written as `-FIELD`, otherwise spoils its type.
+/// Without a name, it is the version number.
 fn break_field(body: &mut Body, field: &str) {
     let Some(Value::Object(execution)) = body.fields.get_mut("execution") else {
         return;
+    };
+    let field = if field.is_empty() {
+        "versionNumber"
+    } else {
+        field
     };
     match field.strip_prefix('-') {
         Some("jobDocument") => body.document = None,
