@@ -264,14 +264,16 @@ impl Connection {
         self.send(publish.build()?)
     }
 
-    /// A PUBLISH whose topic is not UTF-8. Nobody acknowledges it, so it stays in the session.
+    /// A PUBLISH with a property that does not exist. Nobody acknowledges it, so it stays in
+    /// the session.
     fn send_unreadable(&mut self, message: &Message, packet_id: u16, dup: bool) {
-        const TOPIC: &[u8] = b"\xff\xfe";
+        const TOPIC: &[u8; 10] = b"unreadable";
+        const PROPERTIES: [u8; 2] = [1, 0xff]; // their length, and the one that does not exist
         let first_byte = 0b0011_0010 | u8::from(dup) << 3;
-        self.output.extend([first_byte, 7, 0, 2]);
+        self.output.extend([first_byte, 16, 0, 10]); // the lengths of packet and topic
         self.output.extend(TOPIC);
         self.output.extend(packet_id.to_be_bytes());
-        self.output.push(0); // no properties
+        self.output.extend(PROPERTIES);
         self.record(Event::Deliver {
             topic: message.topic.clone(),
             packet_id: Some(packet_id),
