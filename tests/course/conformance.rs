@@ -25,6 +25,7 @@ mod scenarios;
 #[path = "conformance/services.rs"]
 mod services;
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -81,6 +82,7 @@ async fn compare(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     for outcome in futures_util::future::join_all(runs).await {
         steps.extend(outcome?);
     }
+    account.close().await?;
     if arguments.verbose {
         steps.iter().for_each(|step| println!("{step}"));
     }
@@ -113,11 +115,19 @@ async fn run(
     let core = core.map_err(explained("local_iot_core"))?;
     let ministack = ministack.map_err(explained("ministack"))?;
     let pairs = scenario.steps.iter().zip(core.into_iter().zip(ministack));
-    Ok(pairs
-        .map(|(step, (core, ministack))| Step {
-            name: format!("{}: {step}", scenario.name),
+    let mut times: HashMap<String, u32> = HashMap::new();
+    let named = |(step, (core, ministack)): (&scenarios::Step, _)| {
+        let mut name = format!("{}: {step}", scenario.name);
+        let times = times.entry(name.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            name += &format!(" ({times})");
+        }
+        Step {
+            name,
             core,
             ministack,
-        })
-        .collect())
+        }
+    };
+    Ok(pairs.map(named).collect())
 }

@@ -54,8 +54,12 @@ impl Differences {
     /// The list: blocks with the name of a step, then, indented, the reason behind a `#`, and what
     /// each of them says.
     pub fn listed() -> Result<Differences, Box<dyn Error>> {
+        Differences::parse(LISTED)
+    }
+
+    fn parse(text: &str) -> Result<Differences, Box<dyn Error>> {
         let mut listed: Vec<Difference> = Vec::new();
-        for line in LISTED.lines().filter(|line| !line.is_empty()) {
+        for line in text.lines().filter(|line| !line.is_empty()) {
             let Some(indented) = line.strip_prefix("    ") else {
                 if !line.starts_with('#') {
                     listed.push(Difference {
@@ -128,5 +132,53 @@ impl fmt::Display for Verdict<'_> {
             self.known,
             self.unknown.len()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "\
+# What differs.
+
+a: get {}
+    # They count in another way.
+    core       one
+    ministack  nothing
+";
+
+    fn step(name: &str, core: &[&str], ministack: &[&str]) -> Step {
+        let owned = |said: &[&str]| said.iter().map(|line| (*line).to_owned()).collect();
+        Step {
+            name: name.to_owned(),
+            core: owned(core),
+            ministack: owned(ministack),
+        }
+    }
+
+    #[test]
+    fn a_difference_is_met_as_it_is_listed_or_the_run_fails() {
+        let listed = Differences::parse(LIST).unwrap();
+        let same = step("b: get {}", &["two"], &["two"]);
+        let known = step("a: get {}", &["one"], &[]);
+        assert!(listed.judge(&[same, known]).is_good());
+
+        let changed = step("a: get {}", &["one"], &["two"]);
+        assert!(!listed.judge(&[changed]).is_good());
+        let known = step("a: get {}", &["one"], &[]);
+        let unknown = step("b: get {}", &["two"], &["three"]);
+        let verdict = [known, unknown];
+        let verdict = listed.judge(&verdict);
+        assert_eq!((verdict.known, verdict.unknown.len()), (1, 1));
+        assert!(!verdict.is_good());
+        let gone = step("a: get {}", &["one"], &["one"]);
+        assert!(!listed.judge(&[gone]).is_good());
+    }
+
+    #[test]
+    fn each_difference_has_a_reason() {
+        assert!(Differences::parse("a: get {}\n    core  one\n").is_err());
+        assert!(!Differences::listed().unwrap().0.is_empty());
     }
 }

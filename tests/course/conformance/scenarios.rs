@@ -15,7 +15,7 @@ pub enum Step {
     CancelByForce(&'static str),
     Delete(&'static str),
     /// Publishes a payload to a topic of the thing's jobs.
-    Ask(&'static str, String),
+    Ask(String, String),
     Wait(Duration),
 }
 
@@ -68,7 +68,7 @@ impl Scenario {
                 Step::Ask(topic, payload) => {
                     let topic = match topic.split_once('/') {
                         Some((job, rest)) if job != "$next" => format!("{}/{rest}", id(job)),
-                        _ => (*topic).to_owned(),
+                        _ => topic.clone(),
                     };
                     device.publish(&topic, payload).await?;
                     None
@@ -88,12 +88,20 @@ impl Scenario {
             }
             all.push(said);
         }
+        drop(device);
+        for step in &self.steps {
+            if let Step::Create(job, ..) = step {
+                // Twice means that it is gone already.
+                service.delete(&format!("{prefix}{job}")).await?;
+            }
+        }
+        service.close().await?;
         Ok(all)
     }
 }
 
-fn ask(topic: &'static str, payload: &str) -> Step {
-    Step::Ask(topic, payload.to_owned())
+fn ask(topic: &str, payload: &str) -> Step {
+    Step::Ask(topic.to_owned(), payload.to_owned())
 }
 
 fn create(job: &'static str) -> Step {
@@ -133,6 +141,10 @@ pub fn all() -> Vec<Scenario> {
         Scenario {
             name: "eleven jobs",
             steps: eleven_jobs(),
+        },
+        Scenario {
+            name: "step timeouts",
+            steps: step_timeouts(),
         },
         Scenario {
             name: "timeouts",
@@ -221,12 +233,6 @@ fn errors() -> Vec<Step> {
         ask("a/get", r#"{"executionNumber":2}"#),
         ask("a/update", r#"{"status":"FAILED","executionNumber":2}"#),
         ask("a/nonsense", "{}"),
-        ask("start-next", r#"{"stepTimeoutInMinutes":0}"#),
-        ask("start-next", r#"{"stepTimeoutInMinutes":10081}"#),
-        ask(
-            "a/update",
-            r#"{"status":"IN_PROGRESS","stepTimeoutInMinutes":0}"#,
-        ),
         ask("a/update", r#"{"status":"SUCCEEDED"}"#),
         ask("a/update", r#"{"status":"SUCCEEDED"}"#),
         ask("a/update", r#"{"status":"IN_PROGRESS","clientToken":"t"}"#),
@@ -235,26 +241,28 @@ fn errors() -> Vec<Step> {
 }
 
 fn status_details() -> Vec<Step> {
-    let update = |details: &str| format!(r#"{{"status":"IN_PROGRESS","statusDetails":{details}}}"#);
-    let ask = |details: &str| Step::Ask("a/update", update(details));
+    let details = |details: &str| {
+        let payload = format!(r#"{{"status":"IN_PROGRESS","statusDetails":{details}}}"#);
+        ask("a/update", &payload)
+    };
     vec![
         create("a"),
-        ask(r#"{"k":"v","l":"w"}"#),
-        ask(r#"{"m":"x"}"#),
-        Step::Ask("a/get", "{}".to_owned()),
-        ask("{}"),
-        Step::Ask("a/get", "{}".to_owned()),
-        ask(r#"{"k":""}"#),
-        ask(r#"{"":"v"}"#),
-        ask(r#"{"k":7}"#),
-        ask(r#"["k"]"#),
-        ask(r#"{"a key":"v"}"#),
-        ask(r#"{"k":"two\nlines"}"#),
-        ask(&format!(r#"{{"k":"{}"}}"#, "x".repeat(1024))),
-        ask(&format!(r#"{{"k":"{}"}}"#, "x".repeat(1025))),
-        Step::Ask(
+        details(r#"{"k":"v","l":"w"}"#),
+        details(r#"{"m":"x"}"#),
+        ask("a/get", "{}"),
+        details("{}"),
+        ask("a/get", "{}"),
+        details(r#"{"k":""}"#),
+        details(r#"{"":"v"}"#),
+        details(r#"{"k":7}"#),
+        details(r#"["k"]"#),
+        details(r#"{"a key":"v"}"#),
+        details(r#"{"k":"two\nlines"}"#),
+        details(&format!(r#"{{"k":"{}"}}"#, "x".repeat(1024))),
+        details(&format!(r#"{{"more":"{}"}}"#, "x".repeat(1025))),
+        ask(
             "start-next",
-            r#"{"statusDetails":{"k":""},"clientToken":"t"}"#.to_owned(),
+            r#"{"statusDetails":{"k":""},"clientToken":"t"}"#,
         ),
     ]
 }
@@ -330,7 +338,11 @@ fn documents() -> Vec<Step> {
         .flat_map(|(job, document)| {
             [
                 Step::Create(job, document, None),
-                ask("start-next", "{}"),
+                ask(&format!("{job}/get"), "{}"),
+                ask(
+                    &format!("{job}/update"),
+                    r#"{"status":"IN_PROGRESS","includeJobDocument":true}"#,
+                ),
                 Step::CancelByForce(job),
             ]
         })
@@ -342,6 +354,19 @@ fn eleven_jobs() -> Vec<Step> {
     let mut steps: Vec<Step> = jobs.into_iter().map(create).collect();
     steps.push(ask("get", "{}"));
     steps
+}
+
+/// Limits for a step that are none.
+fn step_timeouts() -> Vec<Step> {
+    vec![
+        create("a"),
+        ask("start-next", r#"{"stepTimeoutInMinutes":0}"#),
+        ask("start-next", r#"{"stepTimeoutInMinutes":10081}"#),
+        ask(
+            "a/update",
+            r#"{"status":"IN_PROGRESS","stepTimeoutInMinutes":0}"#,
+        ),
+    ]
 }
 
 /// Real ones: a minute is the shortest.

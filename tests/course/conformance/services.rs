@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use local_iot_core::{LocalIotCore, NewJob, Options};
+use local_iot_core::{Dialect, LocalIotCore, NewJob, Options};
 use serde_json::{Value, json};
 
 use super::device::{Device, Identity};
@@ -16,6 +16,7 @@ pub struct Account {
     host: String,
     mqtt_port: u16,
     identity: Identity,
+    certificate_id: String,
 }
 
 impl Account {
@@ -35,7 +36,19 @@ impl Account {
                 certificate: text(&made["certificatePem"]),
                 key: text(&made["keyPair"]["PrivateKey"]),
             },
+            certificate_id: text(&made["certificateId"]),
         })
+    }
+
+    /// Deletes the certificate.
+    pub async fn close(self) -> Result<(), Box<dyn Error>> {
+        let path = format!("/certificates/{}", self.certificate_id);
+        let inactive = format!("{path}?newStatus=INACTIVE");
+        http::request(&self.host, "PUT", &inactive, "").await?;
+        match http::request(&self.host, "DELETE", &path, "").await? {
+            (200..=299, _) => Ok(()),
+            (status, body) => Err(format!("DELETE {path}: {status} {body}").into()),
+        }
     }
 }
 
@@ -54,6 +67,10 @@ impl Core {
         let options = Options {
             policy: POLICY.to_owned(),
             thing_name: thing_name.to_owned(),
+            dialect: Dialect {
+                rewrites_documents: true,
+                ..Dialect::default()
+            },
             ..Options::default()
         };
         let core = LocalIotCore::start(options).await?;
@@ -149,6 +166,20 @@ impl Service<'_> {
                 let thing = &one.thing_name;
                 let path = format!("/things/{thing}/jobs/{job_id}/cancel?force={force}");
                 one.ask("PUT", &path, &json!({})).await
+            }
+        }
+    }
+
+    /// Leaves nothing of the thing behind. Its jobs are deleted before.
+    pub async fn close(&self) -> Result<(), Box<dyn Error>> {
+        match self {
+            Service::Core(_) => Ok(()),
+            Service::Ministack(one) => {
+                let path = format!("/things/{}", one.thing_name);
+                match one.ask("DELETE", &path, &json!({})).await? {
+                    true => Ok(()),
+                    false => Err(format!("{} can't be deleted", one.thing_name).into()),
+                }
             }
         }
     }

@@ -212,6 +212,7 @@ async fn dialects() {
         times: TimeFormat::Milliseconds,
         empty_execution: true,
         thing_name: true,
+        rewrites_documents: true,
         describes_terminal: true,
         version_first: true,
     };
@@ -225,8 +226,11 @@ async fn dialects() {
     let (_, idle) = client.ask(1, "start-next", json!({})).await;
     assert_eq!(idle["execution"], json!({}));
     assert!(idle["timestamp"].as_u64() > Some(1_000_000_000_000));
-    core.jobs().create_job("a", json!({})).unwrap();
-    assert_eq!(client.message().await.1["execution"]["jobId"], "a");
+    let document = json!({"do": "this", "not": null});
+    core.jobs().create_job("a", document).unwrap();
+    let event = client.message().await.1;
+    assert_eq!(event["execution"]["jobId"], "a");
+    assert_eq!(event["execution"]["jobDocument"], json!({"do": "this"}));
     core.jobs().cancel_job("a").unwrap();
     assert_eq!(client.message().await.1["execution"], json!({}));
     let (topic, described) = client.ask(2, "a/get", json!({})).await;

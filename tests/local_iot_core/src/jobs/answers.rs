@@ -10,6 +10,7 @@ use super::{
     mischief::Recipient,
     replies::{Body, Rejection, Reply, execution_state},
     requests::{Occasion, Payload, UpdateRequest},
+    rewrite::rewritten,
 };
 use crate::{faults::Fault, journal::Event, options::LARGEST_PAYLOAD};
 
@@ -142,16 +143,20 @@ impl Jobs {
             .dialect
             .execution(&self.thing_name, execution, settings.minute);
         Body {
-            document: Some(self.document(execution)),
+            document: Some(self.document(execution, false)),
             ..Body::of("execution", written)
         }
     }
 
-    /// The document as it is sent this time.
-    fn document(&self, execution: &JobExecution) -> String {
-        presigned(&execution.document, || {
+    /// The document as it is sent this time. AWS escapes more of it in the reply to an update.
+    fn document(&self, execution: &JobExecution, is_update: bool) -> String {
+        let document = presigned(&execution.document, || {
             1 + self.signatures.fetch_add(1, Ordering::Relaxed)
-        })
+        });
+        match self.settings.dialect.rewrites_documents {
+            true => rewritten(&document, is_update),
+            false => document,
+        }
     }
 
     fn updated(&self, execution: &JobExecution, request: &UpdateRequest) -> Body {
@@ -160,7 +165,7 @@ impl Jobs {
             body.set("executionState", execution_state(execution));
         }
         if request.include_job_document {
-            body.document = Some(self.document(execution));
+            body.document = Some(self.document(execution, true));
         }
         body
     }

@@ -18,6 +18,9 @@ pub struct Dialect {
     /// Whether an execution says which thing it belongs to. Over MQTT it does not: its topic
     /// says so.
     pub thing_name: bool,
+    /// Whether a job document is written anew, as AWS does, rather than handed on byte for byte:
+    /// without white space and without members that are null, each string in one way.
+    pub rewrites_documents: bool,
     /// Whether an execution in a terminal state can be described. The documentation says
     /// that it can't: such a request is rejected with TerminalStateReached.
     pub describes_terminal: bool,
@@ -33,6 +36,7 @@ impl Default for Dialect {
             times: TimeFormat::Seconds,
             empty_execution: false,
             thing_name: false,
+            rewrites_documents: false,
             describes_terminal: false,
             version_first: false,
         }

@@ -9,6 +9,7 @@ mod execution;
 mod mischief;
 mod replies;
 mod requests;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 mod timers;
