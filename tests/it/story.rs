@@ -1,7 +1,7 @@
 //! The story on stdout: in the words and the order of the Python sample.
 #![cfg(unix)] // it ends by Ctrl-C
 
-use local_iot_core::{Event, Operation, Status};
+use local_iot_core::{Event, Operation, Options, Status};
 use serde_json::json;
 
 use crate::support::World;
@@ -150,7 +150,11 @@ async fn one_subscribe_with_five_filters_and_requests_that_leave_together() {
 
 #[tokio::test]
 async fn two_hundred_pending_jobs_are_listed_and_described_in_order_while_the_first_is_started() {
-    let world = World::new().await;
+    let world = World::with(Options {
+        listed_executions: 200, // AWS lists ten
+        ..Options::default()
+    })
+    .await;
     let jobs: Vec<String> = (0..200).map(|n| format!("job-{n:03}")).collect();
     world.queue(&jobs.iter().map(String::as_str).collect::<Vec<_>>());
     let program = world.start(&["--job_time", "3600"]);

@@ -120,7 +120,7 @@ async fn a_job_that_was_ended_in_the_cloud_while_the_device_worked_is_given_up()
     type Change = fn(&local_iot_core::Jobs);
     let changes: [(Change, &str); 3] = [
         (
-            |jobs| jobs.cancel_job("job").unwrap(),
+            |jobs| jobs.cancel_job_by_force("job").unwrap(),
             "the job execution was ended in the cloud",
         ),
         (

@@ -55,8 +55,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-pub use faults::{Fault, Faults, On, Times, names as fault_names};
-pub use jobs::{Books, Dialect, JobExecution, Jobs, Moment, Operation, Status, TimeFormat};
+pub use faults::{Fault, Faults, On, Times, names as fault_names, operations as fault_operations};
+pub use jobs::{Books, Dialect, JobExecution, Jobs, Moment, NewJob, Operation, Status, TimeFormat};
 pub use journal::{Entry, Event, Journal};
 pub use options::{ACCOUNT, Limits, Options, REGION, ServerCertificate, TlsVersions, fill_policy};
 pub use pki::{Files, Identity, KeyForm, Pki};
@@ -64,13 +64,13 @@ pub use policy::{Action, Policy};
 
 use gateway::Gateway;
 use guard::Guard;
-use session::{Order, Sessions};
+use jobs::Settings;
+use session::{Message, Order, Sessions};
 
 /// The service, up and running until it is dropped.
 pub struct LocalIotCore {
     gateway: Arc<Gateway>,
     pki: Pki,
-    thing_name: String,
     port: u16,
     listener: Mutex<Option<JoinHandle<()>>>,
     /// Keeps the port while nobody listens on it: other programs look for free ports as well.
@@ -83,20 +83,25 @@ impl LocalIotCore {
     /// # Errors
     /// If the policy can't be read, or the port is taken.
     pub async fn start(options: Options) -> io::Result<LocalIotCore> {
-        let policy = Policy::parse(&fill_policy(&options.policy, &options.thing_name))?;
+        let mut things = vec![options.thing_name];
+        things.extend(options.more_things);
+        let policy = policy_for(&options.policy, &things)?;
         let pki = Pki::new()?;
         let tls = tls::server_config(&pki, options.server_certificate, options.tls_versions)?;
         let journal = Journal::new();
         let faults = Faults::new(journal.clone());
         let guard = Guard::new(policy, journal.clone());
         let sessions = Arc::new(Sessions::new(guard.clone(), faults.clone()));
-        let jobs = Jobs::new(
-            &options.thing_name,
-            options.dialect,
-            Arc::clone(&sessions),
-            faults.clone(),
-            journal.clone(),
-        );
+        let settings = Settings {
+            dialect: options.dialect,
+            minute: options.minute,
+            listed_executions: options.listed_executions,
+        };
+        let jobs = things.iter().map(|thing_name| {
+            let (faults, journal) = (faults.clone(), journal.clone());
+            Jobs::new(thing_name, settings, Arc::clone(&sessions), faults, journal)
+        });
+        let jobs = jobs.collect();
         let gateway = Arc::new(Gateway {
             tls: TlsAcceptor::from(Arc::new(tls)),
             latency: options.latency,
@@ -114,7 +119,6 @@ impl LocalIotCore {
         Ok(LocalIotCore {
             gateway,
             pki,
-            thing_name: options.thing_name,
             port,
             listener: Mutex::new(Some(listener)),
             port_keeper: Mutex::default(),
@@ -131,9 +135,9 @@ impl LocalIotCore {
         "localhost"
     }
 
-    /// The one thing of the account.
+    /// The thing whose jobs [`jobs`](Self::jobs) gives.
     pub fn thing_name(&self) -> &str {
-        &self.thing_name
+        self.jobs().thing_name()
     }
 
     /// Makes certificates that this service knows.
@@ -141,9 +145,34 @@ impl LocalIotCore {
         &self.pki
     }
 
-    /// The Jobs service.
+    /// The Jobs service of the first thing.
     pub fn jobs(&self) -> &Jobs {
-        &self.gateway.jobs
+        &self.gateway.jobs[0]
+    }
+
+    /// The Jobs service of one of several things.
+    pub fn jobs_of(&self, thing_name: &str) -> Option<&Jobs> {
+        let mut all = self.gateway.jobs.iter();
+        all.find(|jobs| jobs.thing_name() == thing_name)
+    }
+
+    /// Publishes a message at QoS 1 to every client that subscribed to its topic.
+    ///
+    /// # Errors
+    /// If the topic is not valid, or reserved.
+    pub fn publish(&self, topic: &str, payload: impl AsRef<[u8]>) -> io::Result<()> {
+        if !topic::is_valid_name(topic) || topic.starts_with('$') {
+            let why = format!("'{topic}' is no topic to publish to");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let message = Message {
+            topic: topic.to_owned(),
+            payload: payload.as_ref().into(),
+            qos: 1,
+            unreadable: false,
+        };
+        self.gateway.sessions.publish(&message, false);
+        Ok(())
     }
 
     /// What is to go wrong.
@@ -224,7 +253,8 @@ impl LocalIotCore {
     /// # Errors
     /// If the policy can't be read. The one before stays in force.
     pub fn set_policy(&self, policy: impl AsRef<str>) -> io::Result<()> {
-        let policy = Policy::parse(&fill_policy(policy.as_ref(), &self.thing_name))?;
+        let things = self.gateway.jobs.iter().map(Jobs::thing_name);
+        let policy = policy_for(policy.as_ref(), things)?;
         self.gateway.guard.set_policy(policy);
         Ok(())
     }
@@ -237,6 +267,14 @@ impl LocalIotCore {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = limits;
     }
+}
+
+/// A policy, filled in for each of these things.
+fn policy_for(text: &str, things: impl IntoIterator<Item = impl AsRef<str>>) -> io::Result<Policy> {
+    let filled = things
+        .into_iter()
+        .map(|thing_name| Policy::parse(&fill_policy(text, thing_name.as_ref())));
+    Ok(Policy::all_of(filled.collect::<io::Result<Vec<_>>>()?))
 }
 
 impl Drop for LocalIotCore {

@@ -22,8 +22,11 @@ pub struct Options {
     /// The text of a policy document. Placeholders still in it are filled in by
     /// [`fill_policy`]. The default is the sample's `policy.json`.
     pub policy: String,
-    /// The one thing of the account, whose jobs the service keeps.
+    /// The thing whose jobs the service keeps.
     pub thing_name: String,
+    /// More things of the account, each with jobs of its own. The policy is filled in for each
+    /// of them, and one connection has all of these permissions, as a gateway has.
+    pub more_things: Vec<String>,
     /// How long every byte travels, in each direction. It is applied below TLS, so a TLS
     /// handshake takes as many round trips as it does on a long line. Only TCP's own
     /// handshake is not delayed.
@@ -36,6 +39,10 @@ pub struct Options {
     pub limits: Limits,
     /// How the Jobs service writes what its documentation leaves open.
     pub dialect: Dialect,
+    /// How long a minute of a job's timeout or a step's lasts. A test need not wait that long.
+    pub minute: Duration,
+    /// The most executions in the list of what is pending: IN_PROGRESS first, then QUEUED.
+    pub listed_executions: usize,
     /// The TCP port to listen on, on 127.0.0.1. With 0 the system picks a free one.
     pub port: u16,
 }
@@ -45,11 +52,14 @@ impl Default for Options {
         Options {
             policy: SAMPLE_POLICY.to_owned(),
             thing_name: "my-thing".to_owned(),
+            more_things: Vec::new(),
             latency: Duration::ZERO,
             server_certificate: ServerCertificate::Good,
             tls_versions: TlsVersions::Both,
             limits: Limits::default(),
             dialect: Dialect::default(),
+            minute: Duration::from_secs(60),
+            listed_executions: 10,
             port: 0,
         }
     }

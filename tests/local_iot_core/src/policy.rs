@@ -98,6 +98,17 @@ impl Policy {
             .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("not a policy: {e}")))
     }
 
+    /// What all of these say together.
+    pub(crate) fn all_of(policies: impl IntoIterator<Item = Policy>) -> Policy {
+        let statements = policies.into_iter().flat_map(|one| match one.statement {
+            OneOrMany::One(statement) => vec![statement],
+            OneOrMany::Many(statements) => statements,
+        });
+        Policy {
+            statement: OneOrMany::Many(statements.collect()),
+        }
+    }
+
     /// Is `action` on `resource` allowed? A denial beats every permission, and what
     /// no statement mentions is denied.
     pub fn allows(&self, action: Action, resource: &str) -> bool {

@@ -143,6 +143,15 @@ impl Client {
         }
     }
 
+    /// The bytes of the next packet, whether it can be read or not. It comes alone.
+    pub async fn packet_bytes(&mut self) -> Vec<u8> {
+        if self.input.is_empty() {
+            let read = self.stream.read_buf(&mut self.input);
+            assert_ne!(timeout(PATIENCE, read).await.unwrap().unwrap(), 0);
+        }
+        std::mem::take(&mut self.input)
+    }
+
     pub async fn next(&mut self) -> Packet {
         self.try_next().await.unwrap()
     }

@@ -2,26 +2,26 @@
 
 use std::time::{Duration, Instant};
 
-use mqtt_protocol_core::mqtt::packet::{Packet, v5_0::Pingreq};
+use mqtt_protocol_core::mqtt::packet::v5_0::Pingreq;
 use serde_json::json;
 
-use super::client::{Client, connect, get, jobs_topic, publish, subscribe, tls_config};
+use super::client::{Client, connect, get, jobs_topic, subscribe, tls_config};
 use crate::{Event, LocalIotCore, Options, Status, Times};
 
-async fn told_to(fault: &str) -> LocalIotCore {
+pub async fn told_to(fault: &str) -> LocalIotCore {
     let core = LocalIotCore::start(Options::default()).await.unwrap();
     core.faults().add(fault.parse().unwrap(), Times::Once);
     core
 }
 
 /// The fault has struck and is used up, and the client was not blamed for it.
-fn struck(core: &LocalIotCore) {
+pub fn struck(core: &LocalIotCore) {
     assert!(core.faults().armed().is_empty());
     assert_eq!(core.journal().count(|e| matches!(e, Event::Fault(_))), 1);
     assert_eq!(core.journal().violations(), [""; 0]);
 }
 
-async fn is_silent(client: &mut Client) -> bool {
+pub async fn is_silent(client: &mut Client) -> bool {
     tokio::time::timeout(Duration::from_millis(100), client.try_next())
         .await
         .is_err()
@@ -195,49 +195,45 @@ async fn replies() {
 }
 
 #[tokio::test]
-async fn broken_off() {
-    for (fault, present, status, delivered) in [
-        ("drop-before start-next", true, Status::Queued, false),
-        ("drop-after start-next", true, Status::InProgress, true),
-        (
-            "drop-after-lost start-next",
-            false,
-            Status::InProgress,
-            false,
-        ),
-    ] {
-        let core = told_to(fault).await;
-        core.jobs().create_job("a", json!({})).unwrap();
-        let (mut client, _) = Client::resumed(&core, "test-1").await;
-        client
-            .send(publish(1, &jobs_topic("start-next"), &json!({})))
-            .await;
-        assert!(client.is_closed().await);
-        assert_eq!(core.jobs().execution("a").unwrap().status, status);
-        core.journal()
-            .wait_for(|e| *e == Event::ConnectionClosed)
-            .await;
-
-        let (mut client, found) = Client::resumed(&core, "test-1").await;
-        assert_eq!(found, present, "{fault}");
-        if delivered {
-            assert_eq!(client.message().await.0, "start-next/accepted");
-        }
-        let again = publish(1, &jobs_topic("start-next"), &json!({})).set_dup(present);
-        client.send(again).await;
-        assert!(matches!(client.next().await, Packet::V5_0Puback(_)));
-        assert_eq!(client.message().await.1["execution"]["jobId"], "a");
-        assert_eq!(core.jobs().execution("a").unwrap().starts, 1);
-        struck(&core);
-    }
+async fn pubacks_out_of_order() {
+    let core = told_to("pubacks-out-of-order").await;
+    let mut client = Client::connected(&core, "test-1").await;
+    client.acknowledges = false;
+    client.send_all(vec![get(1).into(), get(2).into()]).await;
+    assert_eq!(client.puback_code(2).await, 0);
+    assert_eq!(client.puback_code(1).await, 0);
+    struck(&core);
+    // Without another PUBLISH, it leaves half a second later.
+    let core = told_to("pubacks-out-of-order").await;
+    let mut client = Client::connected(&core, "test-1").await;
+    client.send(get(1)).await;
+    assert_eq!(client.message().await.0, "get/accepted");
+    assert_eq!(client.puback_code(1).await, 0);
+    struck(&core);
 }
 
 #[tokio::test]
-async fn events_can_be_spoiled_too() {
-    let core = told_to("lose-reply notify-next").await;
-    let mut client = Client::connected(&core, "test-1").await;
+async fn an_unreadable_delivery_comes_again_until_the_session_is_gone() {
+    let core = told_to("unreadable-delivery notify-next").await;
+    let (mut client, _) = Client::resumed(&core, "test-1").await;
     client.subscribe(&[&jobs_topic("notify-next")]).await;
     core.jobs().create_job("a", json!({})).unwrap();
+    let first = client.packet_bytes().await;
+    assert_eq!(first[0] & 0b1111_1000, 0b0011_0000, "PUBLISH, not DUP");
+    assert_eq!(first.len(), 18);
+    assert_eq!(first[16..], [1, 0xff], "a property that does not exist");
+    drop(client);
+    for closed in 1..=2 {
+        core.journal()
+            .wait_for_count(closed, |event| *event == Event::ConnectionClosed)
+            .await;
+        let (mut client, present) = Client::resumed(&core, "test-1").await;
+        assert!(present);
+        let again = client.packet_bytes().await;
+        assert_eq!(again[0] & 0b0000_1000, 0b1000, "DUP");
+        assert_eq!(again[1..], first[1..]);
+    }
+    let mut client = Client::connected(&core, "test-1").await; // clean start
     assert!(is_silent(&mut client).await);
     struck(&core);
 }

@@ -1,8 +1,11 @@
 //! The whole service, tested over TLS and MQTT.
 
+mod answers;
 mod client;
 mod faults;
+mod jobs_faults;
 mod sessions;
 mod story;
 mod strict;
+mod things;
 mod tls;

@@ -13,7 +13,7 @@ const FILTERS: [&str; 5] = [
     "+/update/+",
 ];
 
-async fn subscribed(core: &LocalIotCore) -> Client {
+pub async fn subscribed(core: &LocalIotCore) -> Client {
     let mut client = Client::connected(core, "test-1").await;
     let filters = FILTERS.map(jobs_topic);
     let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
@@ -45,7 +45,7 @@ async fn from_the_first_list_to_the_last_job() {
     assert_eq!(topic, "b/get/accepted");
     assert_eq!(described["execution"]["jobDocument"], json!({"do": "that"}));
     assert_eq!(described["execution"]["status"], "QUEUED");
-    assert_eq!(described["execution"]["thingName"], "my-thing");
+    assert_eq!(described["execution"].get("thingName"), None);
 
     let (topic, started) = client
         .ask(3, "start-next", json!({"stepTimeoutInMinutes": 5}))
@@ -120,8 +120,13 @@ async fn what_is_rejected() {
         ("nothing/get", json!({}), "ResourceNotFound"),
         ("a/get", json!({"executionNumber": 7}), "ResourceNotFound"),
         ("a/update", json!({}), "InvalidRequest"),
-        ("a/update", json!({"status": "REMOVED"}), "InvalidRequest"),
-        ("a/update", json!("text"), "InvalidRequest"),
+        ("a/update", json!({"status": "DONE"}), "InvalidRequest"),
+        (
+            "a/update",
+            json!({"status": "REMOVED"}),
+            "InvalidStateTransition",
+        ),
+        ("a/update", json!("text"), "InvalidJson"),
         (
             "a/update",
             json!({"status": "FAILED", "expectedVersion": 9}),
@@ -206,7 +211,10 @@ async fn dialects() {
     let dialect = Dialect {
         times: TimeFormat::Milliseconds,
         empty_execution: true,
+        thing_name: true,
+        rewrites_documents: true,
         describes_terminal: true,
+        version_first: true,
     };
     let core = LocalIotCore::start(Options {
         dialect,
@@ -218,10 +226,18 @@ async fn dialects() {
     let (_, idle) = client.ask(1, "start-next", json!({})).await;
     assert_eq!(idle["execution"], json!({}));
     assert!(idle["timestamp"].as_u64() > Some(1_000_000_000_000));
-    core.jobs().create_job("a", json!({})).unwrap();
-    assert_eq!(client.message().await.1["execution"]["jobId"], "a");
+    let document = json!({"do": "this", "not": null});
+    core.jobs().create_job("a", document).unwrap();
+    let event = client.message().await.1;
+    assert_eq!(event["execution"]["jobId"], "a");
+    assert_eq!(event["execution"]["jobDocument"], json!({"do": "this"}));
     core.jobs().cancel_job("a").unwrap();
     assert_eq!(client.message().await.1["execution"], json!({}));
-    let (topic, _) = client.ask(2, "a/get", json!({})).await;
+    let (topic, described) = client.ask(2, "a/get", json!({})).await;
     assert_eq!(topic, "a/get/accepted");
+    assert_eq!(described["execution"]["thingName"], "my-thing");
+    let stale = json!({"status": "SUCCEEDED", "expectedVersion": 1});
+    let (_, refused) = client.ask(3, "a/update", stale).await;
+    assert_eq!(refused["code"], "VersionMismatch");
+    assert_eq!(refused["executionState"]["status"], "CANCELED");
 }

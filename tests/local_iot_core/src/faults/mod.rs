@@ -5,7 +5,7 @@ mod parse;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use names::{Fault, On, Times, names};
+pub use names::{Fault, On, Times, names, operations};
 
 use crate::journal::{Event, Journal};
 

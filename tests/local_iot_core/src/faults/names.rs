@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use crate::jobs::Operation;
+use crate::jobs::{Occasion, Operation};
 
 /// How often a fault strikes before it is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,13 +20,23 @@ pub enum Times {
 pub enum On {
     /// Those of one operation.
     Only(Operation),
+    /// Those of updates to IN_PROGRESS.
+    Progress,
+    /// Those of updates to a terminal state.
+    Outcome,
     /// All of them.
     Any,
 }
 
 impl On {
-    pub(crate) fn covers(self, operation: Operation) -> bool {
-        self == On::Any || self == On::Only(operation)
+    pub(crate) fn covers(self, occasion: Occasion) -> bool {
+        let is_update = occasion.operation == Operation::Update;
+        match self {
+            On::Any => true,
+            On::Only(operation) => operation == occasion.operation,
+            On::Progress => is_update && occasion.is_progress,
+            On::Outcome => is_update && !occasion.is_progress,
+        }
     }
 }
 
@@ -51,7 +61,10 @@ pub enum Fault {
     Puback(u8, String),
     Disconnect(u8),
     DropOnPublish,
+    PubacksOutOfOrder,
     DoubleDeliveries,
+    /// A part of the topic that it is for.
+    UnreadableDelivery(String),
     LoseReply(On),
     LateReply(On, Duration),
     DoubleReply(On),
@@ -61,6 +74,9 @@ pub enum Fault {
     NotJsonReply(On),
     WrongShapeReply(On),
     HugeReply(On),
+    OvertakenReply(On),
+    /// The job, and the field that is broken.
+    BrokenExecution(String, String),
     /// The error code.
     Reject(On, String),
     DropBefore(On),
@@ -68,9 +84,25 @@ pub enum Fault {
     DropAfterLost(On),
 }
 
-/// Every fault as it is written, with a line that explains it. `OP` is one of get-pending,
-/// start-next, describe, update, notify-next and any; `CODE` is a reason code such as 0x87;
-/// what stands in brackets can be left out.
+/// What `OP` can stand for in the name of a fault, with a line that explains it.
+pub fn operations() -> &'static [(&'static str, &'static str)] {
+    &[
+        ("get-pending", "GetPendingJobExecutions"),
+        ("start-next", "StartNextPendingJobExecution"),
+        ("describe", "DescribeJobExecution"),
+        ("update", "UpdateJobExecution"),
+        ("progress", "an update to IN_PROGRESS"),
+        ("outcome", "an update to SUCCEEDED, FAILED or REJECTED"),
+        (
+            "notify-next",
+            "the event; only for faults that concern a message of the service",
+        ),
+        ("any", "any of them"),
+    ]
+}
+
+/// Every fault as it is written, with a line that explains it. `OP` is one of [`operations`];
+/// `CODE` is a reason code such as 0x87; what stands in brackets can be left out.
 pub fn names() -> &'static [(&'static str, &'static str)] {
     &[
         (
@@ -116,8 +148,16 @@ pub fn names() -> &'static [(&'static str, &'static str)] {
             "the next PUBLISH is ignored and the connection dropped",
         ),
         (
+            "pubacks-out-of-order",
+            "a PUBACK leaves after that of the next PUBLISH, or half a second late",
+        ),
+        (
             "double-deliveries",
             "a QoS 1 message comes twice, with different packet ids and no DUP",
+        ),
+        (
+            "unreadable-delivery [TOPIC-PART]",
+            "a QoS 1 message is a packet that can't be read, in each connection of the session",
         ),
         ("lose-reply OP", "the reply is never sent"),
         ("late-reply OP MILLIS", "the reply comes late"),
@@ -137,6 +177,14 @@ pub fn names() -> &'static [(&'static str, &'static str)] {
             "the reply is JSON, but its fields are of the wrong types",
         ),
         ("huge-reply OP", "the reply has an unknown field of 100 KiB"),
+        (
+            "overtaken-reply OP",
+            "the notify and notify-next that a request causes come before its reply",
+        ),
+        (
+            "broken-execution JOB [FIELD]",
+            "this field of the execution has the wrong type, or with -FIELD is missing",
+        ),
         (
             "reject OP ERROR",
             "the request is rejected with this error code, such as RequestThrottled",
@@ -174,7 +222,9 @@ impl fmt::Display for Fault {
             Fault::Puback(code, part) => write_with_part(f, "puback", *code, part),
             Fault::Disconnect(code) => write!(f, "disconnect 0x{code:02x}"),
             Fault::DropOnPublish => write!(f, "drop-on-publish"),
+            Fault::PubacksOutOfOrder => write!(f, "pubacks-out-of-order"),
             Fault::DoubleDeliveries => write!(f, "double-deliveries"),
+            Fault::UnreadableDelivery(part) => write_optional(f, "unreadable-delivery", part),
             Fault::LoseReply(on) => write!(f, "lose-reply {on}"),
             Fault::LateReply(on, delay) => write!(f, "late-reply {on} {}", delay.as_millis()),
             Fault::DoubleReply(on) => write!(f, "double-reply {on}"),
@@ -184,6 +234,10 @@ impl fmt::Display for Fault {
             Fault::NotJsonReply(on) => write!(f, "not-json-reply {on}"),
             Fault::WrongShapeReply(on) => write!(f, "wrong-shape-reply {on}"),
             Fault::HugeReply(on) => write!(f, "huge-reply {on}"),
+            Fault::OvertakenReply(on) => write!(f, "overtaken-reply {on}"),
+            Fault::BrokenExecution(job, field) => {
+                write_optional(f, &format!("broken-execution {job}"), field)
+            }
             Fault::Reject(on, code) => write!(f, "reject {on} {code}"),
             Fault::DropBefore(on) => write!(f, "drop-before {on}"),
             Fault::DropAfter(on) => write!(f, "drop-after {on}"),
@@ -193,14 +247,20 @@ impl fmt::Display for Fault {
 }
 
 fn write_with_part(f: &mut fmt::Formatter<'_>, name: &str, code: u8, part: &str) -> fmt::Result {
+    write_optional(f, &format!("{name} 0x{code:02x}"), part)
+}
+
+fn write_optional(f: &mut fmt::Formatter<'_>, name: &str, part: &str) -> fmt::Result {
     let space = if part.is_empty() { "" } else { " " };
-    write!(f, "{name} 0x{code:02x}{space}{part}")
+    write!(f, "{name}{space}{part}")
 }
 
 impl fmt::Display for On {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             On::Only(operation) => operation.fmt(f),
+            On::Progress => write!(f, "progress"),
+            On::Outcome => write!(f, "outcome"),
             On::Any => write!(f, "any"),
         }
     }
@@ -211,6 +271,8 @@ impl FromStr for On {
 
     fn from_str(text: &str) -> Result<On, String> {
         match text {
+            "progress" => Ok(On::Progress),
+            "outcome" => Ok(On::Outcome),
             "any" => Ok(On::Any),
             _ => text.parse().map(On::Only),
         }

@@ -34,6 +34,8 @@ impl FromStr for Fault {
             "puback" => Fault::Puback(words.code(is_code::<PubackReasonCode>)?, words.part()),
             "disconnect" => Fault::Disconnect(words.code(is_code::<DisconnectReasonCode>)?),
             "drop-on-publish" => Fault::DropOnPublish,
+            "pubacks-out-of-order" => Fault::PubacksOutOfOrder,
+            "unreadable-delivery" => Fault::UnreadableDelivery(words.part()),
             "double-deliveries" => Fault::DoubleDeliveries,
             "lose-reply" => Fault::LoseReply(words.on()?),
             "late-reply" => Fault::LateReply(words.on()?, words.millis()?),
@@ -44,6 +46,10 @@ impl FromStr for Fault {
             "not-json-reply" => Fault::NotJsonReply(words.on()?),
             "wrong-shape-reply" => Fault::WrongShapeReply(words.on()?),
             "huge-reply" => Fault::HugeReply(words.on()?),
+            "overtaken-reply" => Fault::OvertakenReply(words.on_request(name)?),
+            "broken-execution" => {
+                Fault::BrokenExecution(words.next("a job id")?.to_owned(), words.part())
+            }
             "reject" => Fault::Reject(
                 words.on_request(name)?,
                 words.next("an error code")?.to_owned(),
@@ -121,11 +127,12 @@ mod tests {
     #[test]
     fn every_name_is_read_and_written_alike() {
         for (name, _) in names() {
-            for op in ["start-next", "update", "any"] {
+            for op in ["start-next", "update", "progress", "outcome", "any"] {
                 let full = name
                     .replace("CODE", "0x87")
                     .replace("MILLIS", "250")
-                    .replace("OP", op)
+                    .replace("JOB", "job-1")
+                    .replace(" OP", &format!(" {op}"))
                     .replace("ERROR", "RequestThrottled");
                 let without_part = full.split(" [").next().unwrap();
                 let with_part = full.replace(['[', ']'], "");

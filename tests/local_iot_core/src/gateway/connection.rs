@@ -6,7 +6,7 @@ use mqtt_protocol_core::mqtt::{
     self, Version,
     common::Cursor,
     connection::{Event as MqttEvent, TimerKind},
-    packet::{GenericPacketTrait, Packet, Property, ReasonString, v5_0},
+    packet::{GenericPacketTrait, Packet, Property, ReasonString, v5_0, v5_0::Puback},
     result_code::{DisconnectReasonCode, MqttError},
     role,
 };
@@ -25,7 +25,7 @@ use crate::{
     journal::Event,
     latency::Transport,
     options::Limits,
-    session::{Delivery, Link, Order},
+    session::{Delivery, Link, Message, Order},
 };
 
 /// How a connection is to end.
@@ -49,6 +49,8 @@ pub(super) struct Connection {
     pub(super) link: Link,
     pub(super) in_flight: InFlight,
     pub(super) rate: Rate,
+    /// PUBACKs that are to leave behind a later one, or when their time has come.
+    pub(super) held: Vec<(Puback, Instant)>,
     /// Packet ids that the client has to use again only with the DUP flag.
     pub(super) unfinished: HashSet<u16>,
     pub(super) session_present: bool,
@@ -81,6 +83,7 @@ impl Connection {
             link,
             in_flight: InFlight::new(gateway.latency),
             rate: Rate::default(),
+            held: Vec::new(),
             unfinished: HashSet::new(),
             session_present: false,
             connack_left: None,
@@ -130,6 +133,7 @@ impl Connection {
                 return Ok(());
             }
             let silent_too_long = self.silent_too_long;
+            let held_until = self.held.first().map(|(_, until)| *until);
             tokio::select! {
                 read = stream.read(&mut input) => match read? {
                     0 => return Ok(()),
@@ -138,6 +142,7 @@ impl Connection {
                 () = wake.notified() => {}
                 Some(order) = orders.recv() => self.obey(order),
                 () = sleep_until(silent_too_long) => self.keep_alive_is_over(),
+                () = sleep_until(held_until) => self.release_pubacks(),
             }
         }
     }
@@ -239,6 +244,10 @@ impl Connection {
             packet_id,
             dup,
         } = delivery;
+        if message.unreadable {
+            self.send_unreadable(&message, packet_id.unwrap_or_default(), dup);
+            return Ok(());
+        }
         let publish = v5_0::Publish::builder()
             .topic_name(&message.topic)?
             .payload(message.payload);
@@ -253,6 +262,24 @@ impl Connection {
             None => publish.qos(mqtt::packet::Qos::AtMostOnce),
         };
         self.send(publish.build()?)
+    }
+
+    /// A PUBLISH with a property that does not exist. Nobody acknowledges it, so it stays in
+    /// the session.
+    fn send_unreadable(&mut self, message: &Message, packet_id: u16, dup: bool) {
+        const TOPIC: &[u8; 10] = b"unreadable";
+        const PROPERTIES: [u8; 2] = [1, 0xff]; // their length, and the one that does not exist
+        let first_byte = 0b0011_0010 | u8::from(dup) << 3;
+        self.output.extend([first_byte, 16, 0, 10]); // the lengths of packet and topic
+        self.output.extend(TOPIC);
+        self.output.extend(packet_id.to_be_bytes());
+        self.output.extend(PROPERTIES);
+        self.record(Event::Deliver {
+            topic: message.topic.clone(),
+            packet_id: Some(packet_id),
+            dup,
+            payload: Arc::default(),
+        });
     }
 
     /// Could the client have seen CONNACK when it sent what arrives now?

@@ -45,10 +45,19 @@ pub(crate) struct Gateway {
     pub(crate) limits: RwLock<Limits>,
     pub(crate) guard: Guard,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) jobs: Jobs,
+    /// The Jobs service of each thing.
+    pub(crate) jobs: Vec<Jobs>,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
     pub(crate) connections: Connections,
+}
+
+impl Gateway {
+    /// The Jobs service of a thing. Where there is no such thing, the first one says so.
+    pub(crate) fn jobs_of(&self, thing_name: &str) -> &Jobs {
+        let is_it = |jobs: &&Jobs| jobs.thing_name() == thing_name;
+        self.jobs.iter().find(is_it).unwrap_or(&self.jobs[0])
+    }
 }
 
 /// The open connections, and how to give them orders.

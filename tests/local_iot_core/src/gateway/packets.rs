@@ -204,6 +204,7 @@ impl Connection {
                 topic: publish.topic_name().to_owned(),
                 packet_id: publish.packet_id(),
                 dup: publish.dup(),
+                payload: publish.payload().as_slice().into(),
             },
             Packet::V5_0Disconnect(disconnect) => Event::Disconnect {
                 by_client: false,

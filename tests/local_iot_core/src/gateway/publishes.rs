@@ -1,5 +1,7 @@
 //! PUBLISH: what a client sends, to the Jobs service or to other clients.
 
+use std::{mem, time::Duration};
+
 use mqtt_protocol_core::mqtt::{
     packet::{
         Qos,
@@ -8,19 +10,24 @@ use mqtt_protocol_core::mqtt::{
     result_code::{DisconnectReasonCode, PubackReasonCode},
 };
 
+use tokio::time::Instant;
+
 use super::{
     connection::{Connection, End},
     strict::Offence,
 };
 use crate::{
     faults::{Fault, On},
-    jobs::{JobsTopic, Operation},
+    jobs::{JobsTopic, Occasion},
     journal::Event,
     options::LARGEST_PAYLOAD,
     policy::Action,
     session::Message,
     topic,
 };
+
+/// How long a PUBACK is held back that is to leave behind a later one.
+const LONGEST_HOLD: Duration = Duration::from_millis(500);
 
 /// What is to be done about a fault that a publish meets.
 enum Struck {
@@ -54,7 +61,7 @@ impl Connection {
         if self.rate.exceeds(self.limits.publishes_per_second) {
             let limit = self.limits.publishes_per_second;
             self.violation(format!("more than {limit} publishes in a second"));
-            return self.acknowledge(client_id, publish, PubackReasonCode::QuotaExceeded);
+            return self.acknowledge(publish, PubackReasonCode::QuotaExceeded);
         }
         match self.strike(topic) {
             Some(Struck::Disconnect(code)) => return self.disconnect(code),
@@ -62,19 +69,24 @@ impl Connection {
                 self.end = Some(End::DropAfterFlush);
                 return;
             }
-            Some(Struck::Refuse(code)) => return self.acknowledge(client_id, publish, code),
+            Some(Struck::Refuse(code)) => return self.acknowledge(publish, code),
             None => {}
         }
         if !self.may_publish(publish) {
             return match publish.qos() {
                 Qos::AtMostOnce => self.disconnect(DisconnectReasonCode::NotAuthorized as u8),
-                _ => self.acknowledge(client_id, publish, PubackReasonCode::NotAuthorized),
+                _ => self.acknowledge(publish, PubackReasonCode::NotAuthorized),
             };
         }
         match JobsTopic::parse(topic) {
-            Some(jobs) => self.on_request(client_id, publish, jobs.operation),
+            Some(jobs) => {
+                let occasion = jobs
+                    .operation
+                    .map(|operation| Occasion::request(operation, publish.payload().as_slice()));
+                self.on_request(client_id, publish, occasion, jobs.thing_name);
+            }
             None => {
-                self.acknowledge(client_id, publish, PubackReasonCode::Success);
+                self.acknowledge(publish, PubackReasonCode::Success);
                 self.route(publish);
             }
         }
@@ -157,7 +169,7 @@ impl Connection {
         allows(Action::Publish) && (!publish.retain() || allows(Action::RetainPublish))
     }
 
-    fn acknowledge(&mut self, client_id: &str, publish: &Publish, code: PubackReasonCode) {
+    fn acknowledge(&mut self, publish: &Publish, code: PubackReasonCode) {
         let Some(packet_id) = publish.packet_id() else {
             return;
         };
@@ -168,29 +180,58 @@ impl Connection {
         if code != PubackReasonCode::Success {
             puback = puback.reason_code(code);
         }
-        match puback.build().and_then(|puback| self.send(puback)) {
+        let puback = match puback.build() {
+            Ok(puback) => puback,
+            Err(why) => return self.record(Event::Dropped(format!("PUBACK {packet_id}: {why}"))),
+        };
+        let faults = &self.gateway.faults;
+        if self.held.is_empty() && faults.strikes(self.number, &Fault::PubacksOutOfOrder) {
+            self.held.push((puback, Instant::now() + LONGEST_HOLD));
+            return;
+        }
+        self.send_puback(puback);
+        self.release_pubacks();
+    }
+
+    fn send_puback(&mut self, puback: Puback) {
+        let (packet_id, client_id) = (puback.packet_id(), self.client_id.clone());
+        match self.send(puback) {
             Ok(()) => {
                 self.in_flight.acknowledge(packet_id);
+                let client_id = client_id.unwrap_or_default();
                 self.gateway
                     .sessions
-                    .finish(client_id, self.number, packet_id);
+                    .finish(&client_id, self.number, packet_id);
             }
             Err(why) => self.record(Event::Dropped(format!("PUBACK {packet_id}: {why}"))),
         }
     }
 
+    /// Sends the PUBACKs that were held back.
+    pub(super) fn release_pubacks(&mut self) {
+        for (puback, _) in mem::take(&mut self.held) {
+            self.send_puback(puback);
+        }
+    }
+
     /// A publish in the Jobs namespace.
-    fn on_request(&mut self, client_id: &str, publish: &Publish, operation: Option<Operation>) {
-        let breaks = operation.and_then(|operation| self.break_around(operation));
+    fn on_request(
+        &mut self,
+        client_id: &str,
+        publish: &Publish,
+        occasion: Option<Occasion>,
+        thing_name: &str,
+    ) {
+        let breaks = occasion.and_then(|occasion| self.break_around(occasion));
         if breaks.is_some() {
             self.end = Some(End::DropAfterFlush);
         } else {
-            self.acknowledge(client_id, publish, PubackReasonCode::Success);
+            self.acknowledge(publish, PubackReasonCode::Success);
         }
         if breaks != Some(Break::Before) {
             let (topic, payload) = (publish.topic_name(), publish.payload().as_slice());
             self.gateway
-                .jobs
+                .jobs_of(thing_name)
                 .answer(self.number, client_id, topic, payload);
         }
         if breaks == Some(Break::AfterAndForget) {
@@ -198,8 +239,8 @@ impl Connection {
         }
     }
 
-    fn break_around(&self, operation: Operation) -> Option<Break> {
-        let concerns = |on: &On| on.covers(operation);
+    fn break_around(&self, occasion: Occasion) -> Option<Break> {
+        let concerns = |on: &On| on.covers(occasion);
         self.gateway
             .faults
             .strike(self.number, |fault| match fault {
@@ -219,6 +260,7 @@ impl Connection {
             topic: publish.topic_name().to_owned(),
             payload: publish.payload().as_slice().into(),
             qos: publish.qos() as u8,
+            unreadable: false,
         };
         self.gateway.sessions.publish(&message, false);
     }

@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::Value;
+use tokio::time::Instant;
 
 /// The state of a job execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +30,18 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every state.
+    pub const ALL: [Status; 8] = [
+        Status::Queued,
+        Status::InProgress,
+        Status::Succeeded,
+        Status::Failed,
+        Status::Rejected,
+        Status::TimedOut,
+        Status::Canceled,
+        Status::Removed,
+    ];
+
     /// The state as the service writes it.
     pub fn name(self) -> &'static str {
         match self {
@@ -47,6 +59,12 @@ impl Status {
     /// Is nothing more to come, short of a retry?
     pub fn is_terminal(self) -> bool {
         !matches!(self, Status::Queued | Status::InProgress)
+    }
+
+    /// May a device report it?
+    pub(super) fn is_reported(self) -> bool {
+        use Status::{Failed, InProgress, Rejected, Succeeded};
+        matches!(self, InProgress | Succeeded | Failed | Rejected)
     }
 }
 
@@ -68,13 +86,42 @@ impl Moment {
         Moment(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
     }
 
-    pub(super) fn plus_minutes(self, minutes: u64) -> Moment {
-        Moment(self.0.saturating_add(minutes * 60_000))
+    /// The beginning of the next second.
+    pub(super) fn next_second(self) -> Moment {
+        Moment((self.epoch_seconds() + 1) * 1000)
     }
 
     /// Whole seconds since the epoch.
     pub fn epoch_seconds(self) -> u64 {
         self.0 / 1000
+    }
+}
+
+/// A job that is to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob {
+    pub(super) job_id: String,
+    pub(super) document: String,
+    pub(super) in_progress_timeout_minutes: Option<u64>,
+}
+
+impl NewJob {
+    /// A job with this document, which can be any JSON text. Where the document holds
+    /// `${aws:iot:s3-presigned-url:URL}`, the device is sent the URL with a signature behind it
+    /// (`?X-Amz-Signature=N`), another one in each message.
+    pub fn new(job_id: impl Into<String>, document: impl Into<String>) -> NewJob {
+        NewJob {
+            job_id: job_id.into(),
+            document: document.into(),
+            in_progress_timeout_minutes: None,
+        }
+    }
+
+    /// How long an execution may be IN_PROGRESS before it is TIMED_OUT: 1 to 10,080 minutes.
+    /// How long a minute lasts, [`Options::minute`](crate::Options::minute) says.
+    pub fn in_progress_timeout_minutes(mut self, minutes: u64) -> NewJob {
+        self.in_progress_timeout_minutes = Some(minutes);
+        self
     }
 }
 
@@ -87,8 +134,8 @@ pub struct JobExecution {
     pub status: Status,
     /// What the device said about the state.
     pub status_details: BTreeMap<String, String>,
-    /// What the device is to do.
-    pub document: Value,
+    /// What the device is to do: JSON, as the text that it was given as.
+    pub document: String,
     /// When it was put into the queue.
     pub queued_at: Moment,
     /// When the device started it.
@@ -104,20 +151,23 @@ pub struct JobExecution {
     pub starts: u32,
     /// How often it went to SUCCEEDED.
     pub succeeded: u32,
+    /// How long it may be IN_PROGRESS, in minutes: a setting of the job.
+    pub(super) in_progress_timeout_minutes: Option<u64>,
+    /// When that time is over. Nothing that the device does renews it.
+    pub(super) in_progress_deadline: Option<Instant>,
     /// When the device's own time limit for the current step runs out.
-    pub(super) step_deadline: Option<Moment>,
+    pub(super) step_deadline: Option<Instant>,
     /// Its place in line.
     pub(super) place: u64,
 }
 
 impl JobExecution {
-    pub(super) fn queued(job_id: &str, document: Value, number: u64, place: u64) -> Self {
-        let now = Moment::now();
+    pub(super) fn queued(job: NewJob, number: u64, place: u64, now: Moment) -> Self {
         JobExecution {
-            job_id: job_id.to_owned(),
+            job_id: job.job_id,
             status: Status::Queued,
             status_details: BTreeMap::new(),
-            document,
+            document: job.document,
             queued_at: now,
             started_at: None,
             last_updated_at: now,
@@ -125,8 +175,16 @@ impl JobExecution {
             execution_number: number,
             starts: 0,
             succeeded: 0,
+            in_progress_timeout_minutes: job.in_progress_timeout_minutes,
+            in_progress_deadline: None,
             step_deadline: None,
             place,
         }
+    }
+
+    /// When it will be TIMED_OUT.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let deadlines = [self.in_progress_deadline, self.step_deadline];
+        deadlines.into_iter().flatten().min()
     }
 }

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Jobs, execution::Moment, replies::Reply};
+use super::{
+    Jobs, Operation,
+    execution::Moment,
+    replies::{Body, Reply},
+};
 use crate::{
     faults::{Fault, On},
     journal::Event,
@@ -26,7 +30,7 @@ pub(super) enum Recipient<'a> {
 /// How a message leaves.
 struct Sending {
     topic: String,
-    payload: Vec<u8>,
+    payload: Arc<[u8]>,
     copies: usize,
     delay: Duration,
     /// A policy would keep the messages of another thing away from the device.
@@ -35,26 +39,48 @@ struct Sending {
 
 impl Jobs {
     pub(super) fn send(&self, connection: u64, to: Recipient, mut reply: Reply) {
-        reply
-            .body
-            .insert("timestamp".into(), self.dialect.time(Moment::now()));
-        let fault = reply.operation.and_then(|operation| {
+        let now = self.settings.dialect.time(Moment::now());
+        reply.body.set("timestamp", now);
+        self.break_execution(connection, &mut reply);
+        let fault = reply.occasion.and_then(|occasion| {
             self.faults.strike(connection, |fault| {
                 spoils(fault)
-                    .filter(|on| on.covers(operation))
+                    .filter(|on| on.covers(occasion))
                     .map(|_| fault.clone())
             })
         });
         if !matches!(fault, Some(Fault::LoseReply(_))) {
+            let (topic, accepted, code) = (reply.topic(), reply.accepted, reply.code.clone());
+            let sending = spoil(reply, fault);
             self.journal.record(
                 connection,
                 Event::Reply {
-                    topic: reply.topic(),
-                    accepted: reply.accepted,
-                    code: reply.code.clone(),
+                    topic,
+                    accepted,
+                    code,
+                    payload: Arc::clone(&sending.payload),
                 },
             );
-            self.deliver(to, spoil(reply, fault));
+            self.deliver(to, sending);
+        }
+    }
+
+    /// The fault `broken-execution`.
+    fn break_execution(&self, connection: u64, reply: &mut Reply) {
+        use Operation::{Describe, NotifyNext, StartNext};
+        let shows_one = |operation| matches!(operation, Describe | NotifyNext | StartNext);
+        if !reply.occasion.is_some_and(|at| shows_one(at.operation)) {
+            return;
+        }
+        let Some(job_id) = reply.body.fields.get("execution").map(|one| &one["jobId"]) else {
+            return;
+        };
+        let field = self.faults.strike(connection, |fault| match fault {
+            Fault::BrokenExecution(job, field) if job_id == job => Some(field.clone()),
+            _ => None,
+        });
+        if let Some(field) = field {
+            break_field(&mut reply.body, &field);
         }
     }
 
@@ -68,8 +94,9 @@ impl Jobs {
         } = sending;
         let message = Message {
             topic,
-            payload: payload.into(),
+            payload,
             qos: 1,
+            unreadable: false,
         };
         let client_id = match to {
             Recipient::Client(id) => Some(id.to_owned()),
@@ -114,7 +141,7 @@ fn spoils(fault: &Fault) -> Option<On> {
 fn spoil(mut reply: Reply, fault: Option<Fault>) -> Sending {
     let mut sending = Sending {
         topic: String::new(),
-        payload: Vec::new(),
+        payload: Arc::default(),
         copies: 1,
         delay: Duration::ZERO,
         past_the_policy: false,
@@ -124,39 +151,54 @@ fn spoil(mut reply: Reply, fault: Option<Fault>) -> Sending {
         Some(Fault::DoubleReply(_)) => sending.copies = 2,
         Some(Fault::OtherThingReply(_)) => {
             reply.root = format!("$aws/things/{OTHER_THING}/jobs/");
-            if let Some(name) = reply
-                .body
-                .get_mut("execution")
-                .and_then(|e| e.get_mut("thingName"))
-            {
+            let execution = reply.body.fields.get_mut("execution");
+            if let Some(name) = execution.and_then(|one| one.get_mut("thingName")) {
                 *name = json!(OTHER_THING);
             }
             sending.past_the_policy = true;
         }
         Some(Fault::ForeignTokenReply(_)) => {
-            reply
-                .body
-                .insert("clientToken".into(), json!("somebody-else's-token"));
+            reply.body.set("clientToken", "somebody-else's-token");
         }
-        Some(Fault::NoTokenReply(_)) => drop(reply.body.remove("clientToken")),
+        Some(Fault::NoTokenReply(_)) => drop(reply.body.fields.remove("clientToken")),
         Some(Fault::WrongShapeReply(_)) => {
             let token = |key: &str| key == "clientToken";
-            let fields = reply.body.iter_mut().filter(|(key, _)| !token(key));
+            let fields = reply.body.fields.iter_mut().filter(|(key, _)| !token(key));
             fields.for_each(|(_, value)| *value = misshapen(value));
+            reply.body.document = None;
         }
         Some(Fault::HugeReply(_)) => {
-            reply
-                .body
-                .insert("padding".into(), json!("x".repeat(100 * 1024)));
+            reply.body.set("padding", "x".repeat(100 * 1024));
         }
         _ => {}
     }
     sending.topic = reply.topic();
     sending.payload = match fault {
-        Some(Fault::NotJsonReply(_)) => b"{\"execution\": \xff<html>".to_vec(),
-        _ => reply.payload(),
+        Some(Fault::NotJsonReply(_)) => b"{\"execution\": \xff<html>".as_slice().into(),
+        _ => reply.payload().into(),
     };
     sending
+}
+
+/// Leaves a field of an execution out if it is written as `-FIELD`, otherwise spoils its type.
+/// Without a name, it is the version number.
+fn break_field(body: &mut Body, field: &str) {
+    let Some(Value::Object(execution)) = body.fields.get_mut("execution") else {
+        return;
+    };
+    let field = if field.is_empty() {
+        "versionNumber"
+    } else {
+        field
+    };
+    match field.strip_prefix('-') {
+        Some("jobDocument") => body.document = None,
+        Some(field) => drop(execution.remove(field)),
+        None => {
+            let value = misshapen(execution.get(field).unwrap_or(&Value::Null));
+            execution.insert(field.to_owned(), value);
+        }
+    }
 }
 
 /// A value of another type.

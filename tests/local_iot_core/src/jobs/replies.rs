@@ -1,111 +1,44 @@
 //! What the Jobs service replies, and how it writes it.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
-    execution::{JobExecution, Moment, Status},
-    requests::Operation,
+    document::WithDocument,
+    execution::{JobExecution, Status},
+    requests::Occasion,
 };
 
-/// How the service writes what its documentation leaves open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dialect {
-    /// How points in time are written.
-    pub times: TimeFormat,
-    /// Whether "nothing is pending" is written as `"execution": {}`, rather than by leaving
-    /// `execution` out.
-    pub empty_execution: bool,
-    /// Whether an execution in a terminal state can be described. The documentation says
-    /// that it can't: such a request is rejected with TerminalStateReached.
-    pub describes_terminal: bool,
+/// What a message says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Body {
+    pub(crate) fields: Map<String, Value>,
+    /// The job document, as text: a member of the field `execution`, if there is one.
+    pub(crate) document: Option<String>,
 }
 
-impl Default for Dialect {
-    fn default() -> Self {
-        Dialect {
-            times: TimeFormat::Seconds,
-            empty_execution: false,
-            describes_terminal: false,
-        }
-    }
-}
-
-/// How points in time are written: always as a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeFormat {
-    /// Whole seconds since the epoch.
-    Seconds,
-    /// Seconds since the epoch, with a fraction.
-    FractionalSeconds,
-    /// Milliseconds since the epoch.
-    Milliseconds,
-}
-
-impl Dialect {
-    pub(super) fn time(self, moment: Moment) -> Value {
-        match self.times {
-            TimeFormat::Seconds => json!(moment.epoch_seconds()),
-            // Exact: milliseconds since the epoch fit into the 53 bits of a double.
-            TimeFormat::FractionalSeconds => json!(moment.0 as f64 / 1000.0),
-            TimeFormat::Milliseconds => json!(moment.0),
+impl Body {
+    pub(super) fn of(key: &str, value: Value) -> Body {
+        Body {
+            fields: Map::from_iter([(key.to_owned(), value)]),
+            document: None,
         }
     }
 
-    /// JobExecutionSummary
-    pub(super) fn summary(self, execution: &JobExecution) -> Map<String, Value> {
-        let mut summary = Map::new();
-        summary.insert("jobId".into(), json!(execution.job_id));
-        summary.insert("queuedAt".into(), self.time(execution.queued_at));
-        if let Some(started_at) = execution.started_at {
-            summary.insert("startedAt".into(), self.time(started_at));
-        }
-        summary.insert("lastUpdatedAt".into(), self.time(execution.last_updated_at));
-        summary.insert("versionNumber".into(), json!(execution.version_number));
-        summary.insert("executionNumber".into(), json!(execution.execution_number));
-        summary
-    }
-
-    /// JobExecution
-    pub(super) fn execution(
-        self,
-        thing_name: &str,
-        execution: &JobExecution,
-        with_document: bool,
-    ) -> Value {
-        let mut written = self.summary(execution);
-        written.insert("thingName".into(), json!(thing_name));
-        written.insert("status".into(), json!(execution.status.name()));
-        if !execution.status_details.is_empty() {
-            written.insert("statusDetails".into(), json!(execution.status_details));
-        }
-        if with_document {
-            written.insert("jobDocument".into(), execution.document.clone());
-        }
-        if let Some(deadline) = execution.step_deadline {
-            let left = deadline.0.saturating_sub(Moment::now().0) / 1000;
-            written.insert("approximateSecondsBeforeTimedOut".into(), json!(left));
-        }
-        Value::Object(written)
-    }
-
-    /// A body whose one field is the execution that is next, if there is one.
-    pub(super) fn next(self, thing_name: &str, next: Option<&JobExecution>) -> Map<String, Value> {
-        let execution = match next {
-            Some(execution) => self.execution(thing_name, execution, true),
-            None if self.empty_execution => json!({}),
-            None => return Map::new(),
-        };
-        Map::from_iter([("execution".to_owned(), execution)])
+    pub(crate) fn set(&mut self, key: &str, value: impl Into<Value>) {
+        self.fields.insert(key.to_owned(), value.into());
     }
 }
 
 /// JobExecutionState
 pub(super) fn execution_state(execution: &JobExecution) -> Value {
-    json!({
+    let mut state = json!({
         "status": execution.status.name(),
-        "statusDetails": execution.status_details,
         "versionNumber": execution.version_number,
-    })
+    });
+    if !execution.status_details.is_empty() {
+        state["statusDetails"] = json!(execution.status_details);
+    }
+    state
 }
 
 /// Why a request is rejected.
@@ -129,22 +62,40 @@ impl Rejection {
         Rejection::new("InvalidRequest", message)
     }
 
-    pub(super) fn not_found(what: &str) -> Rejection {
-        Rejection::new("ResourceNotFound", format!("no such job execution: {what}"))
+    pub(super) fn not_json() -> Rejection {
+        let message = "The contents of the request could not be interpreted as valid \
+                       UTF-8-encoded JSON";
+        Rejection::new("InvalidJson", message)
+    }
+
+    pub(super) fn no_object() -> Rejection {
+        Rejection::new("InvalidJson", "The request payload must be a JSON object")
+    }
+
+    pub(super) fn not_found(job_id: &str) -> Rejection {
+        Rejection::new("ResourceNotFound", format!("Job {job_id} not found"))
+    }
+
+    /// A status that a device may not set. It is refused whatever the execution is.
+    pub(super) fn not_for_devices(status: Status) -> Rejection {
+        let message = format!("The status of job execution cannot be changed to be {status}");
+        Rejection::new("InvalidStateTransition", message)
     }
 
     pub(super) fn invalid_transition(execution: &JobExecution, to: Status) -> Rejection {
-        let message = format!("{} can't become {to}", execution.status);
+        let message = format!("{} cannot be changed to be {to}", execution.status);
         Rejection::new("InvalidStateTransition", message).with_state(execution)
     }
 
-    pub(super) fn version_mismatch(execution: &JobExecution) -> Rejection {
-        let message = format!("the version is {}", execution.version_number);
+    pub(super) fn version_mismatch(execution: &JobExecution, expected: u64) -> Rejection {
+        let found = execution.version_number;
+        let message = format!("Expected version {expected} but found version {found}");
         Rejection::new("VersionMismatch", message).with_state(execution)
     }
 
-    pub(super) fn terminal(execution: &JobExecution) -> Rejection {
-        let message = format!("the job execution is {}", execution.status);
+    pub(super) fn terminal() -> Rejection {
+        let message = "Job Execution has reached terminal state. \
+                       It is neither IN_PROGRESS nor QUEUED";
         Rejection::new("TerminalStateReached", message)
     }
 
@@ -158,12 +109,12 @@ impl Rejection {
 /// A message of the Jobs service, not yet put into bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
-    pub(crate) operation: Option<Operation>,
+    pub(crate) occasion: Option<Occasion>,
     /// The topic up to and including `jobs/`.
     pub(crate) root: String,
     /// The rest of the topic.
     pub(crate) rest: String,
-    pub(crate) body: Map<String, Value>,
+    pub(crate) body: Body,
     pub(crate) accepted: bool,
     pub(crate) code: Option<String>,
 }
@@ -172,8 +123,8 @@ impl Reply {
     /// The reply to a request that came in on `topic`.
     pub(super) fn to(
         topic: &str,
-        operation: Option<Operation>,
-        outcome: Result<Map<String, Value>, Rejection>,
+        occasion: Option<Occasion>,
+        outcome: Result<Body, Rejection>,
     ) -> Reply {
         let (root, rest) = split_topic(topic);
         let (verdict, accepted) = match outcome {
@@ -185,16 +136,16 @@ impl Reply {
             .err()
             .map(|rejection| rejection.code.clone());
         let body = outcome.unwrap_or_else(|rejection| {
-            let mut body = Map::new();
-            body.insert("code".into(), json!(rejection.code));
-            body.insert("message".into(), json!(rejection.message));
+            let mut body = Body::default();
+            body.set("code", rejection.code);
+            body.set("message", rejection.message);
             if let Some(state) = rejection.execution_state {
-                body.insert("executionState".into(), state);
+                body.set("executionState", state);
             }
             body
         });
         Reply {
-            operation,
+            occasion,
             root,
             rest: format!("{rest}/{verdict}"),
             body,
@@ -204,9 +155,14 @@ impl Reply {
     }
 
     /// A message that nobody asked for.
-    pub(super) fn event(thing_name: &str, name: &str, body: Map<String, Value>) -> Reply {
+    pub(super) fn event(
+        thing_name: &str,
+        name: &str,
+        occasion: Option<Occasion>,
+        body: Body,
+    ) -> Reply {
         Reply {
-            operation: None,
+            occasion,
             root: format!("$aws/things/{thing_name}/jobs/"),
             rest: name.to_owned(),
             body,
@@ -220,8 +176,14 @@ impl Reply {
     }
 
     pub(crate) fn payload(&self) -> Vec<u8> {
-        // Writing a JSON value into memory can't fail: its keys are strings.
-        serde_json::to_vec(&self.body).unwrap_or_default()
+        let document = self.body.document.as_deref();
+        let message = WithDocument {
+            fields: &self.body.fields,
+            // A job document was checked when its job was created.
+            document: document.and_then(|text| serde_json::from_str::<&RawValue>(text).ok()),
+        };
+        // Writing JSON into memory can't fail: its keys are strings.
+        serde_json::to_vec(&message).unwrap_or_default()
     }
 }
 

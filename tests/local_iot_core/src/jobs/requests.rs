@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::Deserialize;
 use serde_json::Value;
+use unicode_general_category::{GeneralCategory, get_general_category};
 
 use super::{execution::Status, replies::Rejection};
 
@@ -56,6 +57,20 @@ impl FromStr for Operation {
     }
 }
 
+/// One message of an operation: what a fault can be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Occasion {
+    pub(crate) operation: Operation,
+    /// Whether it is, or replies to, an update to IN_PROGRESS.
+    pub(crate) is_progress: bool,
+}
+
+impl Occasion {
+    pub(crate) fn request(operation: Operation, payload: &[u8]) -> Occasion {
+        Payload::parse(payload).occasion(operation)
+    }
+}
+
 /// A topic in the Jobs namespace of a thing, taken apart.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct JobsTopic<'a> {
@@ -99,7 +114,7 @@ type StatusDetails = BTreeMap<String, String>;
 #[serde(rename_all = "camelCase")]
 pub(super) struct StartNextRequest {
     pub(super) status_details: Option<StatusDetails>,
-    pub(super) step_timeout_in_minutes: Option<u64>,
+    pub(super) step_timeout_in_minutes: Option<StepTimeout>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,7 +127,7 @@ pub(super) struct DescribeRequest {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UpdateRequest {
-    #[serde(deserialize_with = "reported_status")]
+    #[serde(deserialize_with = "status")]
     pub(super) status: Status,
     pub(super) status_details: Option<StatusDetails>,
     #[serde(default, deserialize_with = "number_or_text")]
@@ -122,7 +137,33 @@ pub(super) struct UpdateRequest {
     pub(super) include_job_execution_state: bool,
     #[serde(default)]
     pub(super) include_job_document: bool,
-    pub(super) step_timeout_in_minutes: Option<u64>,
+    pub(super) step_timeout_in_minutes: Option<StepTimeout>,
+}
+
+/// A new limit for the step that the device is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub(super) enum StepTimeout {
+    Minutes(u64),
+    /// -1: no limit any more.
+    Never,
+}
+
+impl TryFrom<i64> for StepTimeout {
+    type Error = &'static str;
+
+    fn try_from(minutes: i64) -> Result<StepTimeout, Self::Error> {
+        match u64::try_from(minutes) {
+            Ok(minutes) if is_timeout(minutes) => Ok(StepTimeout::Minutes(minutes)),
+            Err(_) if minutes == -1 => Ok(StepTimeout::Never),
+            _ => Err("stepTimeoutInMinutes is not in 1..=10080"),
+        }
+    }
+}
+
+/// May an execution, or a step of it, take so many minutes?
+pub(super) fn is_timeout(minutes: u64) -> bool {
+    (1..=10_080).contains(&minutes)
 }
 
 /// A payload, read as far as it is the same for every request.
@@ -138,10 +179,10 @@ impl Payload {
     pub(super) fn parse(bytes: &[u8]) -> Payload {
         let bytes = if bytes.is_empty() { b"{}" } else { bytes };
         let body = serde_json::from_slice::<Value>(bytes)
-            .map_err(|e| Rejection::new("InvalidJson", format!("not JSON: {e}")))
+            .map_err(|_| Rejection::not_json())
             .and_then(|body| match body {
                 Value::Object(_) => Ok(body),
-                _ => Err(Rejection::invalid("the request is not a JSON object")),
+                _ => Err(Rejection::no_object()),
             });
         let token = body
             .as_ref()
@@ -153,17 +194,27 @@ impl Payload {
         }
     }
 
+    pub(super) fn occasion(&self, operation: Operation) -> Occasion {
+        let status = self.body.as_ref().ok().map(|body| &body["status"]);
+        Occasion {
+            operation,
+            is_progress: operation == Operation::Update
+                && status.is_some_and(|status| status == Status::InProgress.name()),
+        }
+    }
+
     pub(super) fn start_next(self) -> Result<StartNextRequest, Rejection> {
         let request: StartNextRequest = self.read()?;
         check_status_details(request.status_details.as_ref())?;
-        check_step_timeout(request.step_timeout_in_minutes)?;
-        Ok(request)
+        match request.step_timeout_in_minutes {
+            Some(StepTimeout::Never) => Err(Rejection::invalid("there is no step timer to cancel")),
+            _ => Ok(request),
+        }
     }
 
     pub(super) fn update(self) -> Result<UpdateRequest, Rejection> {
         let request: UpdateRequest = self.read()?;
         check_status_details(request.status_details.as_ref())?;
-        check_step_timeout(request.step_timeout_in_minutes)?;
         Ok(request)
     }
 
@@ -189,37 +240,30 @@ fn check_status_details(details: Option<&StatusDetails>) -> Result<(), Rejection
             ));
         }
         let length = value.chars().count();
-        if !(1..=1024).contains(&length) || value.contains(char::is_control) {
+        if !(1..=1024).contains(&length) || value.contains(is_other) {
             return Err(Rejection::invalid(
-                "a value in statusDetails is empty, longer than 1024 characters, \
-                 or holds control characters",
+                "a value in statusDetails is empty, longer than 1024 characters, or holds \
+                 characters of Unicode's category C",
             ));
         }
     }
     Ok(())
 }
 
-fn check_step_timeout(minutes: Option<u64>) -> Result<(), Rejection> {
-    match minutes {
-        None | Some(1..=10_080) => Ok(()),
-        Some(_) => Err(Rejection::invalid(
-            "stepTimeoutInMinutes is not in 1..=10080",
-        )),
-    }
+/// Unicode's category C: control, format, surrogate, private use and unassigned characters.
+fn is_other(character: char) -> bool {
+    use GeneralCategory::{Control, Format, PrivateUse, Surrogate, Unassigned};
+    matches!(
+        get_general_category(character),
+        Control | Format | Surrogate | PrivateUse | Unassigned
+    )
 }
 
-/// The states that a device may report.
-fn reported_status<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Status, D::Error> {
+fn status<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Status, D::Error> {
     let name = String::deserialize(from)?;
-    [
-        Status::InProgress,
-        Status::Succeeded,
-        Status::Failed,
-        Status::Rejected,
-    ]
-    .into_iter()
-    .find(|status| status.name() == name)
-    .ok_or_else(|| serde::de::Error::custom(format!("'{name}' is no status to report")))
+    let mut all = Status::ALL.into_iter();
+    all.find(|status| status.name() == name)
+        .ok_or_else(|| serde::de::Error::custom(format!("'{name}' is no status")))
 }
 
 /// The service's documentation shows `expectedVersion` as text, its SDKs send a number.

@@ -94,6 +94,8 @@ pub enum Event {
         accepted: bool,
         /// The error code of a rejection.
         code: Option<String>,
+        /// The message.
+        payload: Arc<[u8]>,
     },
     /// A job execution changed its state, or was changed without a change of state.
     StateChange {
@@ -114,6 +116,8 @@ pub enum Event {
         packet_id: Option<u16>,
         /// Whether it was sent on an earlier connection already.
         dup: bool,
+        /// The message.
+        payload: Arc<[u8]>,
     },
     /// The client answered with PUBACK.
     DeliveryAcked {
@@ -204,9 +208,8 @@ impl fmt::Display for Event {
                     .iter()
                     .try_for_each(|token| write!(f, ", client token '{token}'"))
             }
-            Event::Reply { topic, code, .. } => {
-                write!(f, "reply on {topic}")?;
-                code.iter().try_for_each(|code| write!(f, ": {code}"))
+            Event::Reply { topic, payload, .. } => {
+                write!(f, "reply on {topic}: {}", Excerpt(payload))
             }
             Event::StateChange {
                 job_id,
@@ -228,10 +231,15 @@ impl fmt::Display for Event {
                 topic,
                 packet_id,
                 dup,
+                payload,
             } => {
                 write!(f, "delivery")?;
                 write_packet_id(f, *packet_id, *dup)?;
-                write!(f, " on {topic}")
+                write!(f, " on {topic}")?;
+                match topic.starts_with('$') {
+                    true => Ok(()), // what it says, Event::Reply has told
+                    false => write!(f, ": {}", Excerpt(payload)),
+                }
             }
             Event::DeliveryAcked { packet_id } => write!(f, "delivery {packet_id} acknowledged"),
             Event::Pingreq => write!(f, "PINGREQ"),

@@ -197,8 +197,13 @@ impl Sessions {
         if qos == 0 && session.link.is_none() {
             return; // Only QoS 1 messages wait for an absent client.
         }
+        let spoils = |fault: &Fault| match fault {
+            Fault::UnreadableDelivery(part) => message.topic.contains(part).then_some(()),
+            _ => None,
+        };
         let message = Message {
             qos,
+            unreadable: qos == 1 && self.faults.strike(connection, spoils).is_some(),
             ..message.clone()
         };
         if qos == 1 && self.faults.strikes(connection, &Fault::DoubleDeliveries) {

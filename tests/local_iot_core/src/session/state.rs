@@ -18,6 +18,8 @@ pub(crate) struct Message {
     pub(crate) topic: String,
     pub(crate) payload: Arc<[u8]>,
     pub(crate) qos: u8,
+    /// Sent as a packet that can't be read.
+    pub(crate) unreadable: bool,
 }
 
 /// A message as it goes out on a connection.

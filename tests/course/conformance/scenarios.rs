@@ -1,0 +1,390 @@
+//! What is asked of both services.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use super::normal;
+use super::services::Service;
+
+/// Something that is done, whose consequences are compared.
+pub enum Step {
+    /// Creates a job with this document and, perhaps, a timeout in minutes.
+    Create(&'static str, &'static str, Option<u64>),
+    Cancel(&'static str),
+    CancelByForce(&'static str),
+    Delete(&'static str),
+    /// Publishes a payload to a topic of the thing's jobs.
+    Ask(String, String),
+    Wait(Duration),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Create(job, document, None) => write!(f, "create {job} {document}"),
+            Step::Create(job, document, Some(minutes)) => {
+                write!(f, "create {job} {document}, timeout {minutes}")
+            }
+            Step::Cancel(job) => write!(f, "cancel {job}"),
+            Step::CancelByForce(job) => write!(f, "cancel {job} by force"),
+            Step::Delete(job) => write!(f, "delete {job}"),
+            Step::Ask(topic, payload) => {
+                let shown: String = payload.chars().take(120).collect();
+                let dots = if shown.len() < payload.len() {
+                    "…"
+                } else {
+                    ""
+                };
+                write!(f, "{topic} {shown}{dots}")
+            }
+            Step::Wait(time) => write!(f, "wait {} s", time.as_secs()),
+        }
+    }
+}
+
+/// Some steps, with a thing of their own.
+pub struct Scenario {
+    pub name: &'static str,
+    pub steps: Vec<Step>,
+}
+
+impl Scenario {
+    /// Does the steps, and returns the messages that each one brought.
+    pub async fn play(&self, service: &Service<'_>) -> Result<Vec<Vec<String>>, Box<dyn Error>> {
+        // Job ids belong to the whole account, and a run that failed leaves some behind.
+        let prefix = format!("{}-{:x}-", service.thing_name(), std::process::id());
+        let mut device = service.connect().await?;
+        let mut all = Vec::new();
+        for step in &self.steps {
+            let id = |job: &str| format!("{prefix}{job}");
+            let done = match step {
+                Step::Create(job, document, timeout) => {
+                    Some(service.create(&id(job), document, *timeout).await?)
+                }
+                Step::Cancel(job) => Some(service.cancel(&id(job), false).await?),
+                Step::CancelByForce(job) => Some(service.cancel(&id(job), true).await?),
+                Step::Delete(job) => Some(service.delete(&id(job)).await?),
+                Step::Ask(topic, payload) => {
+                    let topic = match topic.split_once('/') {
+                        Some((job, rest)) if job != "$next" => format!("{}/{rest}", id(job)),
+                        _ => topic.clone(),
+                    };
+                    device.publish(&topic, payload).await?;
+                    None
+                }
+                Step::Wait(time) => {
+                    tokio::time::sleep(*time).await;
+                    None
+                }
+            };
+            let mut said: Vec<String> = Vec::new();
+            if done == Some(false) {
+                said.push("refused".to_owned());
+            }
+            for (topic, payload) in device.messages().await? {
+                let thing = service.thing_name();
+                said.push(normal::line(&topic, &payload, thing, &prefix));
+            }
+            all.push(said);
+        }
+        drop(device);
+        for step in &self.steps {
+            if let Step::Create(job, ..) = step {
+                // Twice means that it is gone already.
+                service.delete(&format!("{prefix}{job}")).await?;
+            }
+        }
+        service.close().await?;
+        Ok(all)
+    }
+}
+
+fn ask(topic: &str, payload: &str) -> Step {
+    Step::Ask(topic.to_owned(), payload.to_owned())
+}
+
+fn create(job: &'static str) -> Step {
+    Step::Create(job, r#"{"do":"this"}"#, None)
+}
+
+pub fn all() -> Vec<Scenario> {
+    vec![
+        Scenario {
+            name: "a day's work",
+            steps: a_days_work(),
+        },
+        Scenario {
+            name: "resumed",
+            steps: resumed(),
+        },
+        Scenario {
+            name: "errors",
+            steps: errors(),
+        },
+        Scenario {
+            name: "status details",
+            steps: status_details(),
+        },
+        Scenario {
+            name: "versions",
+            steps: versions(),
+        },
+        Scenario {
+            name: "in the cloud",
+            steps: in_the_cloud(),
+        },
+        Scenario {
+            name: "documents",
+            steps: documents(),
+        },
+        Scenario {
+            name: "eleven jobs",
+            steps: eleven_jobs(),
+        },
+        Scenario {
+            name: "step timeouts",
+            steps: step_timeouts(),
+        },
+        Scenario {
+            name: "timeouts",
+            steps: timeouts(),
+        },
+    ]
+}
+
+/// From an empty queue to an empty queue, and every operation on the way.
+fn a_days_work() -> Vec<Step> {
+    vec![
+        ask("get", "{}"),
+        ask("get", ""),
+        ask("start-next", r#"{"clientToken":"t1"}"#),
+        ask("$next/get", "{}"),
+        create("a"),
+        create("b"),
+        ask("get", r#"{"clientToken":"t2"}"#),
+        ask("$next/get", r#"{"clientToken":"t3"}"#),
+        ask("a/get", r#"{"clientToken":"t4"}"#),
+        ask("a/get", r#"{"includeJobDocument":false}"#),
+        ask("a/get", r#"{"executionNumber":1}"#),
+        ask(
+            "start-next",
+            r#"{"clientToken":"t5","statusDetails":{"step":"one"}}"#,
+        ),
+        ask("get", "{}"),
+        ask("a/update", r#"{"status":"IN_PROGRESS"}"#),
+        ask(
+            "a/update",
+            r#"{"status":"IN_PROGRESS","statusDetails":{"step":"two","percent":"50"},"clientToken":"t6","includeJobExecutionState":true,"includeJobDocument":true}"#,
+        ),
+        ask("a/get", "{}"),
+        ask(
+            "a/update",
+            r#"{"status":"SUCCEEDED","expectedVersion":4,"executionNumber":1,"clientToken":"t7","includeJobExecutionState":true}"#,
+        ),
+        ask("start-next", "{}"),
+        ask(
+            "b/update",
+            r#"{"status":"FAILED","statusDetails":{"reason":"no such file"}}"#,
+        ),
+        ask("get", "{}"),
+        create("c"),
+        ask("c/update", r#"{"status":"REJECTED"}"#),
+        create("d"),
+        ask("d/update", r#"{"status":"SUCCEEDED"}"#),
+    ]
+}
+
+/// A device that comes back, and one that works out of turn.
+fn resumed() -> Vec<Step> {
+    vec![
+        create("a"),
+        create("b"),
+        create("c"),
+        ask("start-next", r#"{"statusDetails":{"run":"first"}}"#),
+        ask("start-next", r#"{"statusDetails":{"run":"second"}}"#),
+        ask("start-next", "{}"),
+        ask("c/update", r#"{"status":"IN_PROGRESS"}"#),
+        ask("a/update", r#"{"status":"SUCCEEDED"}"#),
+        ask("$next/get", "{}"),
+        ask("start-next", "{}"),
+        ask("get", "{}"),
+    ]
+}
+
+/// Every error code.
+fn errors() -> Vec<Step> {
+    vec![
+        create("a"),
+        ask("get", "no JSON"),
+        ask("get", "[1]"),
+        ask("start-next", "\"text\""),
+        ask("a/get", "null"),
+        ask("a/update", "7"),
+        ask("a/update", "{}"),
+        ask("a/update", r#"{"status":"DONE","clientToken":"t"}"#),
+        ask("a/update", r#"{"status":"QUEUED","clientToken":"t"}"#),
+        ask("a/update", r#"{"status":"CANCELED"}"#),
+        ask("a/update", r#"{"status":"TIMED_OUT"}"#),
+        ask("a/update", r#"{"status":"REMOVED"}"#),
+        ask("nothing/get", r#"{"clientToken":"t"}"#),
+        ask("nothing/update", r#"{"status":"FAILED"}"#),
+        ask("nothing/update", r#"{"status":"QUEUED"}"#),
+        ask("a/get", r#"{"executionNumber":2}"#),
+        ask("a/update", r#"{"status":"FAILED","executionNumber":2}"#),
+        ask("a/nonsense", "{}"),
+        ask("a/update", r#"{"status":"SUCCEEDED"}"#),
+        ask("a/update", r#"{"status":"SUCCEEDED"}"#),
+        ask("a/update", r#"{"status":"IN_PROGRESS","clientToken":"t"}"#),
+        ask("a/get", r#"{"clientToken":"t"}"#),
+    ]
+}
+
+fn status_details() -> Vec<Step> {
+    let details = |details: &str| {
+        let payload = format!(r#"{{"status":"IN_PROGRESS","statusDetails":{details}}}"#);
+        ask("a/update", &payload)
+    };
+    vec![
+        create("a"),
+        details(r#"{"k":"v","l":"w"}"#),
+        details(r#"{"m":"x"}"#),
+        ask("a/get", "{}"),
+        details("{}"),
+        ask("a/get", "{}"),
+        details(r#"{"k":""}"#),
+        details(r#"{"":"v"}"#),
+        details(r#"{"k":7}"#),
+        details(r#"["k"]"#),
+        details(r#"{"a key":"v"}"#),
+        details(r#"{"k":"two\nlines"}"#),
+        details(&format!(r#"{{"k":"{}"}}"#, "x".repeat(1024))),
+        details(&format!(r#"{{"more":"{}"}}"#, "x".repeat(1025))),
+        ask(
+            "start-next",
+            r#"{"statusDetails":{"k":""},"clientToken":"t"}"#,
+        ),
+    ]
+}
+
+fn versions() -> Vec<Step> {
+    vec![
+        create("a"),
+        ask(
+            "a/update",
+            r#"{"status":"IN_PROGRESS","expectedVersion":99,"clientToken":"t"}"#,
+        ),
+        ask(
+            "a/update",
+            r#"{"status":"IN_PROGRESS","expectedVersion":1,"statusDetails":{"k":"v"}}"#,
+        ),
+        ask(
+            "a/update",
+            r#"{"status":"IN_PROGRESS","expectedVersion":1}"#,
+        ),
+        ask(
+            "a/update",
+            r#"{"status":"IN_PROGRESS","expectedVersion":"2"}"#,
+        ),
+        ask(
+            "a/update",
+            r#"{"status":"IN_PROGRESS","expectedVersion":"two"}"#,
+        ),
+        ask("a/update", r#"{"status":"SUCCEEDED"}"#),
+        ask("a/update", r#"{"status":"SUCCEEDED","expectedVersion":3}"#),
+        ask("a/update", r#"{"status":"SUCCEEDED","expectedVersion":4}"#),
+    ]
+}
+
+/// Jobs that are canceled, deleted, and created anew.
+fn in_the_cloud() -> Vec<Step> {
+    vec![
+        create("a"),
+        create("b"),
+        create("c"),
+        ask("start-next", "{}"),
+        Step::Cancel("a"),
+        Step::CancelByForce("a"),
+        ask("a/update", r#"{"status":"SUCCEEDED"}"#),
+        ask("a/get", "{}"),
+        Step::Cancel("a"),
+        Step::Cancel("c"),
+        Step::Cancel("b"),
+        Step::Cancel("nothing"),
+        create("d"),
+        ask("start-next", "{}"),
+        Step::Delete("d"),
+        ask("d/get", "{}"),
+        ask("d/update", r#"{"status":"SUCCEEDED"}"#),
+        create("d"),
+        ask("start-next", "{}"),
+        create("d"),
+    ]
+}
+
+/// Documents that not every program can read.
+fn documents() -> Vec<Step> {
+    let steps = [
+        ("escaped", r#"{"tab":"a\tb","quote":"\"","line":"a\nb"}"#),
+        ("plain", r#"{"umlaut":"ä","list":[1,2.5,true,[]]}"#),
+        ("astral", r#"{"rocket":"🚀"}"#),
+        ("null", r#"{"none":null,"one":1}"#),
+        ("lone", r#"{"a":"\ud83d"}"#),
+        ("twice", r#"{"a":1,"a":2}"#),
+        ("spaced", r#"{ "a" : 1 }"#),
+    ];
+    steps
+        .into_iter()
+        .flat_map(|(job, document)| {
+            [
+                Step::Create(job, document, None),
+                ask(&format!("{job}/get"), "{}"),
+                ask(
+                    &format!("{job}/update"),
+                    r#"{"status":"IN_PROGRESS","includeJobDocument":true}"#,
+                ),
+                Step::CancelByForce(job),
+            ]
+        })
+        .collect()
+}
+
+fn eleven_jobs() -> Vec<Step> {
+    let jobs = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
+    let mut steps: Vec<Step> = jobs.into_iter().map(create).collect();
+    steps.push(ask("get", "{}"));
+    steps
+}
+
+/// Limits for a step that are none.
+fn step_timeouts() -> Vec<Step> {
+    vec![
+        create("a"),
+        ask("start-next", r#"{"stepTimeoutInMinutes":0}"#),
+        ask("start-next", r#"{"stepTimeoutInMinutes":10081}"#),
+        ask(
+            "a/update",
+            r#"{"status":"IN_PROGRESS","stepTimeoutInMinutes":0}"#,
+        ),
+    ]
+}
+
+/// Real ones: a minute is the shortest.
+fn timeouts() -> Vec<Step> {
+    vec![
+        Step::Create("bad", "{}", Some(0)),
+        Step::Create("a", "{}", Some(1)),
+        create("b"),
+        ask("a/get", "{}"),
+        ask("start-next", "{}"),
+        Step::Wait(Duration::from_secs(62)),
+        ask("a/get", "{}"),
+        ask("a/update", r#"{"status":"SUCCEEDED"}"#),
+        ask("start-next", r#"{"stepTimeoutInMinutes":5}"#),
+        ask(
+            "b/update",
+            r#"{"status":"IN_PROGRESS","stepTimeoutInMinutes":10}"#,
+        ),
+        ask("b/get", "{}"),
+    ]
+}

@@ -1,0 +1,68 @@
+//! The command that connects the sample to this service.
+
+use std::env::{self, consts::EXE_SUFFIX};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use local_iot_core::{Files, LocalIotCore};
+
+/// The sample's flags for this service.
+pub fn flags(core: &LocalIotCore, files: &Files) -> Vec<String> {
+    let path = |path: &Path| path.display().to_string();
+    [
+        ("--endpoint", core.endpoint().to_owned()),
+        ("--port", core.port().to_string()),
+        ("--ca_file", path(&files.ca)),
+        ("--cert", path(&files.cert)),
+        ("--key", path(&files.key)),
+        ("--thing_name", core.thing_name().to_owned()),
+    ]
+    .into_iter()
+    .flat_map(|(flag, value)| [flag.to_owned(), value])
+    .collect()
+}
+
+/// Builds the sample's program, so that a second terminal need not wait, and returns where it is.
+///
+/// Examples are built with more features of some dependencies than the program, so after
+/// `cargo run --example` most of it is not built yet. None if there is no cargo to ask.
+pub fn build_program() -> Option<PathBuf> {
+    let cargo = env::var_os("CARGO")?; // cargo run sets it
+    let example = env::current_exe().ok()?;
+    let folder = example.parent()?.parent()?; // of target/debug/examples/try_locally
+    let mut build = Command::new(cargo);
+    build
+        .args(["build", "--bin", "jobs-mqtt5"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    // What `cargo run` tells this example about its package is none of the program's business:
+    // build scripts that look at it (ring's) would run anew, each time.
+    for (name, _) in env::vars_os() {
+        let is_ours =
+            |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(is_ours) {
+            build.env_remove(name);
+        }
+    }
+    if folder.ends_with("release") {
+        build.arg("--release");
+    }
+    let is_built = build.status().ok()?.success();
+    let program = folder.join(format!("jobs-mqtt5{EXE_SUFFIX}"));
+    if !is_built || !program.is_file() {
+        return None;
+    }
+    let here = env::current_dir().ok()?;
+    Some(match program.strip_prefix(here) {
+        Ok(short) => short.to_owned(),
+        Err(_) => program,
+    })
+}
+
+/// Words as one types them: one with a space in it is quoted.
+pub fn shown(words: &[String]) -> String {
+    let quoted = |word: &String| match word.contains(char::is_whitespace) {
+        true => format!("\"{word}\""),
+        false => word.clone(),
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,106 @@
+//! Three jobs from QUEUED to SUCCEEDED.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use jobs_mqtt5::cli::Flags;
+use jobs_mqtt5::sample::{self, Settings, work};
+use jobs_mqtt5::stop;
+use jobs_mqtt5::story::Story;
+use local_iot_core::{LocalIotCore, Options, Status};
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::{Outcome, device};
+
+/// Far more than the three jobs take.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// Queues three jobs, runs the sample, and looks at the service's books.
+pub async fn three_jobs() -> Outcome {
+    let core = LocalIotCore::start(Options::default()).await?;
+    let certificates = tempfile::tempdir()?; // removed when it goes out of scope
+    let files = core.pki().write_to(certificates.path())?;
+    for (job_id, document) in [
+        (
+            "install-firmware-1-4-2",
+            json!({"operation": "install-firmware", "version": "1.4.2",
+                   "url": "https://example.com/firmware-1.4.2.bin"}),
+        ),
+        (
+            "report-every-minute",
+            json!({"operation": "configure", "reportIntervalSeconds": 60}),
+        ),
+        (
+            "restart-sensors",
+            json!({"operation": "restart", "services": ["sensors"]}),
+        ),
+    ] {
+        core.jobs().create_job(job_id, document)?;
+    }
+    let mut flags = device::flags(&core, &files);
+    flags.extend(["--job_time".to_owned(), "1".to_owned()]);
+    println!(
+        "A stand-in for AWS IoT Core is up on {}:{}.",
+        core.endpoint(),
+        core.port()
+    );
+    println!("Three jobs are queued. This is the command that does them:\n");
+    println!("    cargo run -- {}\n", device::shown(&flags));
+
+    let idle = Arc::new(Notify::new());
+    let story = Story::to(
+        WatchedStdout {
+            idle: Arc::clone(&idle),
+        },
+        io::stderr(),
+    );
+    let name = "jobs-mqtt5".to_owned();
+    let flags = Flags::try_parse_from([name].iter().chain(&flags))?;
+    let settings = Settings::from_flags(&flags, &story)?;
+    let interrupted = stop::signal()?;
+    let done = async {
+        tokio::select! {
+            () = idle.notified() => "nothing is left to be done",
+            why = interrupted => why,
+        }
+    };
+    let job_time = flags.job_time();
+    let work = Arc::new(move |execution: &_| work(execution, job_time));
+    timeout(LIMIT, sample::run(settings, work, &story, done))
+        .await
+        .map_err(|_| format!("The jobs were not done within {} seconds.", LIMIT.as_secs()))??;
+
+    let books = core.jobs().list();
+    let succeeded = books
+        .iter()
+        .filter(|job| job.status == Status::Succeeded)
+        .count();
+    if succeeded != 3 || books.len() != 3 {
+        return Err(format!("Only {succeeded} of {} jobs SUCCEEDED.", books.len()).into());
+    }
+    println!("\nAll three jobs are SUCCEEDED in the service's books.");
+    Ok(())
+}
+
+/// Passes the story on to stdout, and notices when the sample has nothing left to do.
+struct WatchedStdout {
+    idle: Arc<Notify>,
+}
+
+impl Write for WatchedStdout {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        io::stdout().write_all(line)?;
+        if String::from_utf8_lossy(line).contains("there are no jobs to be done") {
+            self.idle.notify_one();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
