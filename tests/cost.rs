@@ -14,6 +14,8 @@ use clap::Parser;
 mod arguments;
 #[path = "cost/idle.rs"]
 mod idle;
+#[path = "cost/line.rs"]
+mod line;
 #[path = "cost/many_jobs.rs"]
 mod many_jobs;
 #[path = "cost/packets.rs"]
@@ -26,6 +28,8 @@ mod round_trips;
 mod start;
 #[path = "cost/table.rs"]
 mod table;
+#[path = "cost/volume.rs"]
+mod volume;
 #[path = "cost/world.rs"]
 mod world;
 
@@ -56,7 +60,8 @@ async fn measure(arguments: &Arguments) {
     let size = std::fs::metadata(ours.path()).map(|file| file.len() as f64);
     let mut programs = vec![ours];
     programs.extend(arguments.against.clone().map(Program::other));
-    let mut table = Table::new(programs.iter().map(|program| program.name.clone()));
+    let mut table = Table::new("What it costs", &programs);
+    let mut bytes = Table::new("What it sends and receives **", &programs);
 
     progress("round trips");
     let (rows, packets) = round_trips::rows(&programs).await;
@@ -73,7 +78,14 @@ async fn measure(arguments: &Arguments) {
     binary.put(size.map_err(|error| error.to_string()));
     table.extend([binary]);
 
-    println!("\n{table}{}\n\n{packets}", round_trips::NOTE);
+    progress("bytes on the line");
+    bytes.extend(volume::rows(&programs, arguments.is_quick()).await);
+
+    println!(
+        "\n{table}{}\n\n{bytes}{}\n\n{packets}",
+        round_trips::NOTE,
+        volume::NOTE
+    );
 }
 
 /// Says on stderr what takes so long.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::process::Program;
+
 /// What is measured, or the reason why it could not be.
 pub type Measured = Result<f64, String>;
 
@@ -13,6 +15,7 @@ pub enum Unit {
     Seconds,
     /// Shown in millions of bytes, and put in as bytes.
     Megabytes,
+    Bytes,
     Count,
 }
 
@@ -23,6 +26,8 @@ impl Unit {
             Self::Milliseconds => format!("{figure:.2} ms"),
             Self::Seconds => format!("{figure:.1} s"),
             Self::Megabytes => format!("{:.2} MB", figure / 1e6),
+            Self::Bytes if figure < 10_000.0 => format!("{figure:.0} B"),
+            Self::Bytes => format!("{:.1} kB", figure / 1e3),
             Self::Count => format!("{figure:.1}"),
         }
     }
@@ -82,14 +87,19 @@ impl Row {
 
 /// All measures of all programs.
 pub struct Table {
+    title: &'static str,
     programs: Vec<String>,
     rows: Vec<Row>,
 }
 
 impl Table {
-    pub fn new(programs: impl Iterator<Item = String>) -> Self {
+    pub fn new(title: &'static str, programs: &[Program]) -> Self {
         Self {
-            programs: programs.collect(),
+            title,
+            programs: programs
+                .iter()
+                .map(|program| program.name.clone())
+                .collect(),
             rows: Vec::new(),
         }
     }
@@ -99,7 +109,7 @@ impl Table {
     }
 
     fn header(&self) -> Vec<String> {
-        ["What it costs", "target"]
+        [self.title, "target"]
             .map(str::to_owned)
             .into_iter()
             .chain(self.programs.iter().cloned())
