@@ -1,8 +1,9 @@
-//! What a job costs, measured against AWS IoT Core in small: `cargo bench --bench cost`.
+//! What a job costs, measured against `local_iot_core`: `cargo bench --bench cost`. What the figures
+//! mean is on the page beside the modules: tests/cost/README.md.
 //!
-//! Prints one table: what is measured, the target, and the figure; a target that was missed is
-//! marked. It takes about three minutes, most of them spent waiting (a thousand jobs at a hundred
-//! publishes a second, an idle device); `-- --quick` leaves those two out.
+//! Prints two tables, as the page has them: what is measured, the target, and the figure; a target
+//! that was missed is marked. It takes about four minutes, most of them spent waiting (a thousand jobs
+//! at a hundred publishes per second, an idle device, pings); `-- --quick` leaves those out.
 //!
 //! `-- --against "COMMAND …"` measures any other program that takes the same flags in a second column.
 
@@ -61,7 +62,7 @@ async fn measure(arguments: &Arguments) {
     let mut programs = vec![ours];
     programs.extend(arguments.against.clone().map(Program::other));
     let mut table = Table::new("What it costs", &programs);
-    let mut bytes = Table::new("What it sends and receives **", &programs);
+    let mut bytes = Table::new("What it sends and receives²", &programs);
 
     progress("round trips");
     let (rows, packets) = round_trips::rows(&programs).await;
@@ -88,7 +89,7 @@ async fn measure(arguments: &Arguments) {
     );
 }
 
-/// Says on stderr what takes so long.
+/// Says on stderr what is being measured.
 fn progress(what: &str) {
     eprintln!("measuring: {what}");
 }

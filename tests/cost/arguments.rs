@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::Parser;
 
-/// What a job costs, measured against AWS IoT Core in small.
+/// What a job costs, measured against `local_iot_core`.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo bench --bench cost --")]
 pub struct Arguments {

@@ -67,7 +67,7 @@ impl Row {
     }
 
     fn target(&self) -> String {
-        let at_most = |target| format!("<= {}", self.unit.show(target));
+        let at_most = |target| format!("at most {}", self.unit.show(target));
         self.at_most.map_or_else(String::new, at_most)
     }
 
@@ -76,7 +76,7 @@ impl Row {
         match self.cells.get(column) {
             Some(Ok(figure)) => {
                 let missed = column == 0 && self.at_most.is_some_and(|target| *figure > target);
-                let mark = if missed { "  MISSED" } else { "" };
+                let mark = if missed { ", **missed**" } else { "" };
                 format!("{}{mark}", self.unit.show(*figure))
             }
             Some(Err(_)) => "n/a".to_owned(),
@@ -141,7 +141,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// Writes lines of cells as columns, with a rule below the first line.
+/// Writes lines of cells as a Markdown table whose columns are aligned; the first line is its head.
 pub fn write_aligned(f: &mut fmt::Formatter<'_>, lines: &[Vec<String>]) -> fmt::Result {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
@@ -155,10 +155,10 @@ pub fn write_aligned(f: &mut fmt::Formatter<'_>, lines: &[Vec<String>]) -> fmt::
             .iter()
             .zip(&widths)
             .map(|(cell, width)| format!("{cell:<width$}"));
-        writeln!(f, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())?;
+        writeln!(f, "| {} |", padded.collect::<Vec<_>>().join(" | "))?;
         if number == 0 {
-            let rules = widths.iter().map(|width| "-".repeat(*width));
-            writeln!(f, "{}", rules.collect::<Vec<_>>().join("  "))?;
+            let rules = widths.iter().map(|width| "-".repeat(width + 2));
+            writeln!(f, "|{}|", rules.collect::<Vec<_>>().join("|"))?;
         }
     }
     Ok(())

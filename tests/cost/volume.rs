@@ -9,9 +9,9 @@ use crate::process::Program;
 use crate::table::{Measured, Row, Unit};
 use crate::world::{Device, LIMIT, Trust, World};
 
-/// What the asterisks in the title stand for.
-pub const NOTE: &str = "** TCP payload; a device with an RSA key of 2048 bits, thing name my-thing, job ids \
-     such as job-0, job documents such as {\"do\":0}; a day is computed from the bytes of a ping";
+/// What the mark in the title stands for.
+pub const NOTE: &str = "² Bytes of TCP payload, for a device with an RSA key of 2048 bits, the thing \
+     my-thing, jobs such as job-0, and documents such as {\"do\":0}. A day is computed from the bytes of a ping.";
 
 /// What goes over the line per job is measured with as many.
 const JOBS: u64 = 10;
@@ -26,7 +26,7 @@ const PINGS: u64 = 3;
 const DAY: u64 = 24 * 60 * 60;
 
 /// The keep-alives that a day is told for: the program's own, and the longest that AWS takes.
-const KEEP_ALIVES_OF_A_DAY: [u64; 2] = [30, 1_200];
+const KEEP_ALIVES_OF_A_DAY: [(u64, &str); 2] = [(30, "30 s"), (1_200, "1,200 s")];
 
 /// Two rows for each measure: what is sent, and what is received.
 struct Rows {
@@ -61,13 +61,13 @@ impl Rows {
 /// The rows. Those of a day are computed from the pings.
 pub async fn rows(programs: &[Program], quick: bool) -> Vec<Row> {
     let mut connect = Rows::new("to connect and be idle");
-    let mut queued = Rows::new("a job from the queue (of 10)");
-    let mut arrived = Rows::new("a job that comes while idle");
+    let mut queued = Rows::new("per job from a queue of 10");
+    let mut arrived = Rows::new("per job that comes while idle");
     let mut resumed = Rows::new("to reconnect, session resumed");
     let mut lost = Rows::new("to reconnect, session lost");
-    let mut ping = Rows::new("a ping");
-    let mut days = KEEP_ALIVES_OF_A_DAY.map(|keep_alive| {
-        let what = format!("a day idle, keep-alive {keep_alive} s: both ways");
+    let mut ping = Rows::new("per ping");
+    let mut days = KEEP_ALIVES_OF_A_DAY.map(|(keep_alive, name)| {
+        let what = format!("idle for a day, keep-alive {name}: both ways");
         (keep_alive, Row::new(what, Unit::Bytes))
     });
     for program in programs {
@@ -115,7 +115,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// Starts it, with so many jobs in its queue, and waits until it is idle.
+    /// Starts it, with this number of jobs in its queue, and waits until it is idle.
     async fn start(program: &Program, limits: Limits, jobs: u64) -> Result<Self, String> {
         let options = Options {
             limits,

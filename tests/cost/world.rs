@@ -18,7 +18,7 @@ use crate::process::{Program, Reading};
 /// How long a device may take for what takes no time: starting, connecting, a few jobs.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// When nothing happens for so long, a device that has replies has nothing left to do.
+/// A device that has its replies, and does nothing for this long, has nothing left to do.
 const QUIET: Duration = Duration::from_millis(300);
 
 /// How often to look whether a program that is waited for still runs.
@@ -33,7 +33,7 @@ pub enum Trust {
     System,
 }
 
-/// AWS IoT Core in small, with the files that a device needs to connect to it.
+/// AWS IoT Core on this machine, with the files that a device needs to connect to it.
 pub struct World {
     pub core: LocalIotCore,
     /// Where devices connect to.
@@ -43,7 +43,7 @@ pub struct World {
 }
 
 impl World {
-    /// A service at the end of a line with this latency (one way), with so many jobs queued.
+    /// A service at the end of a line with this latency (one way), with this number of jobs queued.
     pub async fn new(latency: Duration, jobs: usize) -> Result<Self, String> {
         let options = Options {
             latency,
@@ -52,7 +52,7 @@ impl World {
         Self::with(options, jobs).await
     }
 
-    /// A service with these options, with so many jobs queued.
+    /// A service with these options, and this number of jobs queued.
     pub async fn with(options: Options, jobs: usize) -> Result<Self, String> {
         let made = async {
             let core = LocalIotCore::start(options).await?;
@@ -143,7 +143,7 @@ impl World {
             .env("SSL_CERT_DIR", folders))
     }
 
-    /// Waits until so many jobs are SUCCEEDED, if any.
+    /// Waits until this number of jobs, if any, is SUCCEEDED.
     pub async fn succeeded(
         &self,
         device: &mut Device,

@@ -21,7 +21,7 @@ const MOST_TRIES: f64 = 200_000.0;
 /// The top of the axis in percent, with a little air for the line at 100.
 const MOST_PERCENT: f64 = 103.0;
 
-/// A point of a curve for so many seconds.
+/// The seconds from one point of a curve to the next.
 const STEP: usize = 5;
 
 const TITLE: (&str, u32) = ("sans-serif", 22);
@@ -160,10 +160,10 @@ fn draw_share(canvas: &Canvas, fleet: &Fleet, curves: &[(Wait, Seen)]) -> Drawn 
     let down = [(0.0, 0.0), (minutes(fleet.outage as u32), MOST_PERCENT)];
     chart.draw_series([Rectangle::new(down, GREY.mix(0.25).filled())])?;
     let style = TextStyle::from(TEXT.into_font()).transform(FontTransform::Rotate270);
-    chart.draw_series([Text::new("the service is down", (0.3, 55.0), style)])?;
+    chart.draw_series([Text::new("the service is down", (0.3, 40.0), style)])?;
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::Coordinate(540, 110))
+        .position(SeriesLabelPosition::Coordinate(520, 110))
         .background_style(WHITE)
         .border_style(GRID)
         .label_font(TEXT)
