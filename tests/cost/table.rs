@@ -26,8 +26,7 @@ impl Unit {
             Self::Milliseconds => format!("{figure:.2} ms"),
             Self::Seconds => format!("{figure:.1} s"),
             Self::Megabytes => format!("{:.2} MB", figure / 1e6),
-            Self::Bytes if figure < 10_000.0 => format!("{figure:.0} B"),
-            Self::Bytes => format!("{:.1} kB", figure / 1e3),
+            Self::Bytes => format!("{} B", thousands(figure.round() as u64)),
             Self::Count => format!("{figure:.1}"),
         }
     }
@@ -108,18 +107,24 @@ impl Table {
         self.rows.extend(rows);
     }
 
+    /// Whether any row has a target.
+    fn has_targets(&self) -> bool {
+        self.rows.iter().any(|row| row.at_most.is_some())
+    }
+
     fn header(&self) -> Vec<String> {
-        [self.title, "target"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(self.programs.iter().cloned())
-            .collect()
+        let target = self.has_targets().then_some("target");
+        let names = self.programs.iter().map(String::as_str);
+        let cells = [self.title].into_iter().chain(target).chain(names);
+        cells.map(str::to_owned).collect()
     }
 
     fn line(&self, row: &Row) -> Vec<String> {
+        let target = self.has_targets().then(|| row.target());
         let cells = (0..self.programs.len()).map(|column| row.cell(column));
-        [row.what.clone(), row.target()]
+        [row.what.clone()]
             .into_iter()
+            .chain(target)
             .chain(cells)
             .collect()
     }
@@ -162,4 +167,12 @@ pub fn write_aligned(f: &mut fmt::Formatter<'_>, lines: &[Vec<String>]) -> fmt::
         }
     }
     Ok(())
+}
+
+/// A number with commas between the thousands.
+fn thousands(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", thousands(number / 1_000), number % 1_000),
+    }
 }
