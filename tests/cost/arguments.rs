@@ -12,7 +12,7 @@ pub struct Arguments {
     #[arg(long, value_name = "COMMAND")]
     pub against: Option<CommandLine>,
 
-    /// Leave out what takes long: the 1,000 jobs, and the idle device
+    /// Leave out what takes long: the 1,000 jobs, the idle device, and the pings
     #[arg(long)]
     quick: bool,
 

@@ -29,7 +29,7 @@ const COST: &str = "tests/cost/README.md";
 fn the_links_of_the_pages_lead_somewhere() {
     for page in [FLEET, COST] {
         let links = links(&read(page));
-        assert!(links.len() > 3, "{page}: only {links:?}");
+        assert!(!links.is_empty(), "{page} has no links");
         for link in links {
             if link.starts_with("https://") {
                 continue;
@@ -82,8 +82,7 @@ fn fleet() -> Fleet {
     }
 }
 
-/// A row of the page that the benchmark does not have was measured by nothing, and a target that it
-/// does not have is missed by nothing.
+/// A row of the page that the benchmark does not have was measured by nothing.
 #[test]
 fn the_rows_on_what_it_costs_are_those_of_the_benchmark() {
     let benchmark: String = std::fs::read_dir(root().join("tests/cost"))
@@ -91,7 +90,6 @@ fn the_rows_on_what_it_costs_are_those_of_the_benchmark() {
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .map(read)
-        .chain([read("tests/cost.rs")])
         .collect();
     let page = read(COST);
     let rows = rows_below(&page, "What it costs");
@@ -99,6 +97,11 @@ fn the_rows_on_what_it_costs_are_those_of_the_benchmark() {
     for cells in &rows {
         let name = cells[0].trim_end_matches('¹');
         assert!(benchmark.contains(name), "nothing measures '{name}'");
+        // A target that is missed is marked.
+        if let Some(target) = cells[1].strip_prefix("at most ") {
+            let missed = number(&cells[2]) > number(target);
+            assert_eq!(missed, cells[2].contains("missed"), "{cells:?}");
+        }
     }
     for cells in rows_below(&page, "What it sends and receives") {
         let (name, _) = cells[0].split_once(": ").unwrap();
@@ -114,12 +117,7 @@ async fn the_bytes_on_the_page_are_those_on_the_line() {
     let told = |what: &str| -> f64 {
         let rows = rows_below(&page, "What it sends and receives");
         let cells = rows.iter().find(|cells| cells[0] == what);
-        let cells = cells.unwrap_or_else(|| panic!("{what} is not on the page"));
-        cells[1]
-            .trim_end_matches(" B")
-            .replace(',', "")
-            .parse()
-            .unwrap()
+        number(&cells.unwrap_or_else(|| panic!("{what} is not on the page"))[1])
     };
     // The certificates and keys of the tests are smaller than those of the benchmark (and of AWS),
     // so only what follows the handshake is compared.
@@ -166,6 +164,14 @@ fn read(path: impl AsRef<Path>) -> String {
     let path = root().join(path);
     let text = std::fs::read_to_string(&path);
     text.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The number that a cell begins with.
+fn number(cell: &str) -> f64 {
+    let digits = cell.split(' ').next().unwrap().replace(',', "");
+    digits
+        .parse()
+        .unwrap_or_else(|_| panic!("no number: {cell}"))
 }
 
 /// The lines outside of fenced blocks.

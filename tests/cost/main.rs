@@ -1,5 +1,5 @@
 //! What a job costs, measured against `local_iot_core`: `cargo bench --bench cost`. What the figures
-//! mean is on the page beside the modules: tests/cost/README.md.
+//! mean is on the page beside this file: README.md.
 //!
 //! Prints two tables, as the page has them: what is measured, the target, and the figure; a target
 //! that was missed is marked. It takes about four minutes, most of them spent waiting (a thousand jobs
@@ -11,27 +11,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-#[path = "cost/arguments.rs"]
 mod arguments;
-#[path = "cost/idle.rs"]
 mod idle;
-#[path = "cost/line.rs"]
 mod line;
-#[path = "cost/many_jobs.rs"]
 mod many_jobs;
-#[path = "cost/packets.rs"]
 mod packets;
-#[path = "cost/process.rs"]
 mod process;
-#[path = "cost/round_trips.rs"]
 mod round_trips;
-#[path = "cost/start.rs"]
 mod start;
-#[path = "cost/table.rs"]
 mod table;
-#[path = "cost/volume.rs"]
 mod volume;
-#[path = "cost/world.rs"]
 mod world;
 
 use arguments::Arguments;
