@@ -96,7 +96,7 @@ async fn per_further_job(program: &Program) -> Measured {
 
 /// What has become of the session while the device was away.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Session {
+pub enum Session {
     Resumed,
     Lost,
 }

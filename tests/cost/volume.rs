@@ -6,6 +6,7 @@ use local_iot_core::{Event, KeyForm, Limits, Options};
 
 use crate::line::{Line, Volume};
 use crate::process::Program;
+use crate::round_trips::Session;
 use crate::table::{Measured, Row, Unit};
 use crate::world::{Device, LIMIT, Trust, World};
 
@@ -13,7 +14,7 @@ use crate::world::{Device, LIMIT, Trust, World};
 pub const NOTE: &str = "² Bytes of TCP payload, for a device with an RSA key of 2048 bits, the thing \
      my-thing, jobs such as job-0, and documents such as {\"do\":0}. A day is computed from the bytes of a ping.";
 
-/// What goes over the line per job is measured with as many.
+/// How many jobs are queued when the bytes per job are measured.
 const JOBS: u64 = 10;
 
 /// The keep-alive that the service asks for, in seconds, so that pings need not be waited for. A ping
@@ -25,7 +26,7 @@ const PINGS: u64 = 3;
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// The keep-alives that a day is told for: the program's own, and the longest that AWS takes.
+/// The keep-alives for which a day is computed: the program's own, and the longest that AWS takes.
 const KEEP_ALIVES_OF_A_DAY: [(u64, &str); 2] = [(30, "30 s"), (1_200, "1,200 s")];
 
 /// Two rows for each measure: what is sent, and what is received.
@@ -43,18 +44,14 @@ impl Rows {
         }
     }
 
-    /// The volume of the next program, shared out among `among`.
-    fn put(&mut self, volume: &Result<Volume, String>, among: u64) {
-        let put = |row: &mut Row, of: fn(&Volume) -> u64| {
-            let bytes = volume.as_ref().map(|volume| of(volume) as f64);
-            row.put(
-                bytes
-                    .map_err(String::clone)
-                    .map(|bytes| bytes / among as f64),
-            );
-        };
-        put(&mut self.sent, |volume| volume.sent);
-        put(&mut self.received, |volume| volume.received);
+    /// The volume of the next program, divided by a number of jobs or pings.
+    fn put(&mut self, volume: &Result<Volume, String>, number: u64) {
+        let share = |bytes: u64| bytes as f64 / number as f64;
+        let volume = volume.as_ref().map_err(String::clone);
+        self.sent
+            .put(volume.clone().map(|volume| share(volume.sent)));
+        self.received
+            .put(volume.map(|volume| share(volume.received)));
     }
 }
 
@@ -140,14 +137,16 @@ impl Counted {
     }
 
     /// Waits for an event among the entries of the journal from this one on.
-    async fn wait_for(&mut self, what: &str, from: usize, fits: Fits) -> Result<(), String> {
+    async fn wait_for(
+        &mut self,
+        what: &str,
+        from: usize,
+        fits: impl FnMut(&Event) -> bool,
+    ) -> Result<(), String> {
         let event = self.world.core.journal().wait_for_entry(from, 1, fits);
         self.device.wait_for(what, LIMIT, event).await.map(drop)
     }
 }
-
-/// Whether an event is the one that is waited for.
-type Fits = fn(&Event) -> bool;
 
 /// From the start of the process until it has nothing left to do.
 async fn start(program: &Program, jobs: u64) -> Result<Volume, String> {
@@ -165,13 +164,6 @@ async fn while_idle(program: &Program) -> Result<Volume, String> {
     Ok(it.line.volume() - before)
 }
 
-/// What has become of the session while the device was away.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Session {
-    Resumed,
-    Lost,
-}
-
 /// An idle device that loses its connection, until it is idle again.
 async fn reconnect(program: &Program, session: Session) -> Result<Volume, String> {
     let mut it = Counted::start(program, Limits::default(), 0).await?;
@@ -182,30 +174,11 @@ async fn reconnect(program: &Program, session: Session) -> Result<Volume, String
     if session == Session::Lost {
         it.world.core.forget_sessions();
     }
-    let resumed = |event: &Event| {
-        matches!(
-            event,
-            Event::Connack {
-                session_present: true,
-                ..
-            }
-        )
-    };
-    let lost = |event: &Event| {
-        matches!(
-            event,
-            Event::Connack {
-                session_present: false,
-                ..
-            }
-        )
-    };
-    let connack: Fits = if session == Session::Resumed {
-        resumed
-    } else {
-        lost
-    };
-    it.wait_for("reconnect", entries, connack).await?;
+    let resumed = session == Session::Resumed;
+    it.wait_for("reconnect", entries, |event| {
+        matches!(event, Event::Connack { session_present, .. } if *session_present == resumed)
+    })
+    .await?;
     it.world.settled(&mut it.device).await?;
     Ok(it.line.volume() - bytes)
 }
