@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::Parser;
 
-/// What a job costs, measured against AWS IoT Core in small.
+/// What a job costs, measured against `local_iot_core`.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo bench --bench cost --")]
 pub struct Arguments {
@@ -12,7 +12,7 @@ pub struct Arguments {
     #[arg(long, value_name = "COMMAND")]
     pub against: Option<CommandLine>,
 
-    /// Leave out what takes long: the 1,000 jobs, and the idle device
+    /// Leave out what takes long: the 1,000 jobs, the idle device, and the pings
     #[arg(long)]
     quick: bool,
 

@@ -30,9 +30,12 @@ struct Stretch {
 
 /// The rows. All devices idle at the same time, in worlds of their own: they don't disturb each other.
 pub async fn rows(programs: &[Program]) -> Vec<Row> {
-    let mut ca_file =
-        Row::new("resident memory when idle, --ca_file", Unit::Megabytes).at_most(6.0);
-    let mut system = Row::new("the same, system trust store", Unit::Megabytes);
+    let mut ca_file = Row::new(
+        "resident memory when idle, with `--ca_file`",
+        Unit::Megabytes,
+    )
+    .at_most(6.0);
+    let mut system = Row::new("the same, with the system's trust store", Unit::Megabytes);
     let mut cpu = Row::new("CPU in 35 s idle", Unit::Milliseconds);
     let mut wakeups =
         Row::new("wakeups in 35 s idle (one keep-alive)", Unit::Count).at_most(WAKEUPS_OF_A_PING);

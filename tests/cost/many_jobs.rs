@@ -17,10 +17,10 @@ const RUNS: usize = 9;
 /// How long the many jobs may take.
 const MANY_LIMIT: Duration = Duration::from_secs(300);
 
-/// AWS IoT Core takes so many publishes a second on one connection.
+/// Publishes per second that AWS IoT Core takes on one connection.
 const PUBLISHES_A_SECOND: f64 = 100.0;
 
-/// "Flat" means: with the many jobs at most so many times as much as with the few.
+/// "Flat" means: with the many jobs at most this many times as much as with the few.
 const FLAT: f64 = 1.2;
 
 /// What one run came to.
@@ -33,23 +33,26 @@ struct Run {
     peak: Measured,
     /// Seconds from the start of the process to the last SUCCEEDED.
     wall: f64,
-    /// The least seconds in which so many publishes may be made.
+    /// The shortest time, in seconds, that its publishes may take.
     floor: f64,
 }
 
 /// The rows: the start alone, a few jobs, and unless it is to be quick, many.
 pub async fn rows(programs: &[Program], quick: bool) -> Vec<Row> {
     let mut start_cpu = Row::new("CPU of a start that finds no job", Unit::Milliseconds);
-    let mut few_cpu = Row::new("CPU a job beside that, 10 jobs", Unit::Milliseconds).at_most(0.2);
+    let mut few_cpu = Row::new("CPU per job beside that, 10 jobs", Unit::Milliseconds).at_most(0.2);
     let mut few_peak = Row::new("peak resident memory, 10 jobs", Unit::Megabytes);
-    let mut many_cpu = Row::new("CPU a job, 1,000 jobs", Unit::Milliseconds).at_most(0.2);
-    let mut many_wakeups = Row::new("wakeups a job, 1,000 jobs", Unit::Count);
+    let mut many_cpu = Row::new("CPU per job, 1,000 jobs", Unit::Milliseconds).at_most(0.2);
+    let mut many_wakeups = Row::new("wakeups per job, 1,000 jobs", Unit::Count);
     let mut many_peak = Row::new(
         "peak resident memory, 1,000 jobs (at most 1.2 times that of 10)",
         Unit::Megabytes,
     );
     let mut wall = Row::new("wall time, 1,000 jobs", Unit::Seconds);
-    let mut floor = Row::new("its floor: their publishes at 100 a second", Unit::Seconds);
+    let mut floor = Row::new(
+        "its floor: their publishes at 100 per second",
+        Unit::Seconds,
+    );
     for (column, program) in programs.iter().enumerate() {
         let (start, few) = start_and_few(program).await;
         start_cpu.put(figure(&start, |run| run.cpu.clone()));
@@ -103,8 +106,8 @@ fn a_job(
     Ok((figure(run, &of)? - figure(start, &of)?) / jobs as f64)
 }
 
-/// Runs without a job and with a few, several times and by turns, so that a machine whose mood changes
-/// is fair to both.
+/// Runs without a job and with a few, several times in turn, so that other load on the machine
+/// affects both alike.
 async fn start_and_few(program: &Program) -> (Result<Run, String>, Result<Run, String>) {
     let (mut starts, mut fews) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
@@ -133,7 +136,7 @@ fn middle(runs: Vec<Result<Run, String>>) -> Result<Run, String> {
     })
 }
 
-/// Lets a fresh device do so many jobs, and waits until it has nothing left to do.
+/// Lets a fresh device do this number of jobs, and waits until it has nothing left to do.
 async fn run(program: &Program, jobs: usize, limit: Duration) -> Result<Run, String> {
     let world = World::new(Duration::ZERO, jobs).await?;
     let mut device = world.start(program, Trust::CaFile)?;

@@ -19,9 +19,9 @@ pub const ROUND_TRIP: Duration = Duration::from_millis(100);
 /// TCP's own handshake, in round trips.
 pub const TCP: f64 = 1.0;
 
-/// What the asterisk in the rows stands for.
-pub const NOTE: &str = "* wall time / an injected round trip of 100 ms; where a connection is made, \
-     1 is added for TCP's own handshake, which is not delayed";
+/// What the mark in the rows stands for.
+pub const NOTE: &str = "¹ Wall time / an injected round trip of 100 ms; where a connection is made, \
+     1 is added for TCP's own handshake, which is not delayed.";
 
 /// How often each is measured. The one in the middle counts.
 const RUNS: usize = 3;
@@ -32,10 +32,10 @@ const JOBS: usize = 6;
 /// The rows, and the packets of one job as our program sends them.
 pub async fn rows(programs: &[Program]) -> (Vec<Row>, Packets) {
     let row = |what, target| Row::new(what, Unit::RoundTrips).at_most(target);
-    let mut first = row("process start to the first SUCCEEDED *", 5.8);
-    let mut further = row("each further job *", 2.1);
-    let mut resumed = row("reconnecting to the next request accepted *", 3.8);
-    let mut lost = row("the same, session lost *", 3.8);
+    let mut first = row("process start to the first SUCCEEDED¹", 5.8);
+    let mut further = row("each further job¹", 2.1);
+    let mut resumed = row("reconnecting to the next request accepted¹", 3.8);
+    let mut lost = row("the same, session lost¹", 3.8);
     let mut packets = Packets::default();
     for (column, program) in programs.iter().enumerate() {
         let mut figures = [const { Vec::new() }; 4];
@@ -96,7 +96,7 @@ async fn per_further_job(program: &Program) -> Measured {
 
 /// What has become of the session while the device was away.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Session {
+pub enum Session {
     Resumed,
     Lost,
 }

@@ -14,11 +14,14 @@ const RUNS: usize = 21;
 /// The rows, for each way to know whom to trust.
 pub async fn rows(programs: &[Program]) -> Vec<Row> {
     let mut ca_file = Row::new(
-        "process start to CONNECT leaving, --ca_file",
+        "process start to CONNECT leaving, with `--ca_file`",
         Unit::Milliseconds,
     )
     .at_most(10.0);
-    let mut system = Row::new("the same, system trust store", Unit::Milliseconds);
+    let mut system = Row::new(
+        "the same, with the system's trust store",
+        Unit::Milliseconds,
+    );
     for program in programs {
         ca_file.put(to_connect(program, Trust::CaFile).await);
         system.put(to_connect(program, Trust::System).await);

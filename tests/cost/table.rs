@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::process::Program;
+
 /// What is measured, or the reason why it could not be.
 pub type Measured = Result<f64, String>;
 
@@ -13,6 +15,7 @@ pub enum Unit {
     Seconds,
     /// Shown in millions of bytes, and put in as bytes.
     Megabytes,
+    Bytes,
     Count,
 }
 
@@ -23,6 +26,7 @@ impl Unit {
             Self::Milliseconds => format!("{figure:.2} ms"),
             Self::Seconds => format!("{figure:.1} s"),
             Self::Megabytes => format!("{:.2} MB", figure / 1e6),
+            Self::Bytes => format!("{} B", thousands(figure.round() as u64)),
             Self::Count => format!("{figure:.1}"),
         }
     }
@@ -62,7 +66,7 @@ impl Row {
     }
 
     fn target(&self) -> String {
-        let at_most = |target| format!("<= {}", self.unit.show(target));
+        let at_most = |target| format!("at most {}", self.unit.show(target));
         self.at_most.map_or_else(String::new, at_most)
     }
 
@@ -71,7 +75,7 @@ impl Row {
         match self.cells.get(column) {
             Some(Ok(figure)) => {
                 let missed = column == 0 && self.at_most.is_some_and(|target| *figure > target);
-                let mark = if missed { "  MISSED" } else { "" };
+                let mark = if missed { ", **missed**" } else { "" };
                 format!("{}{mark}", self.unit.show(*figure))
             }
             Some(Err(_)) => "n/a".to_owned(),
@@ -82,14 +86,19 @@ impl Row {
 
 /// All measures of all programs.
 pub struct Table {
+    title: &'static str,
     programs: Vec<String>,
     rows: Vec<Row>,
 }
 
 impl Table {
-    pub fn new(programs: impl Iterator<Item = String>) -> Self {
+    pub fn new(title: &'static str, programs: &[Program]) -> Self {
         Self {
-            programs: programs.collect(),
+            title,
+            programs: programs
+                .iter()
+                .map(|program| program.name.clone())
+                .collect(),
             rows: Vec::new(),
         }
     }
@@ -98,18 +107,24 @@ impl Table {
         self.rows.extend(rows);
     }
 
+    /// Whether any row has a target.
+    fn has_targets(&self) -> bool {
+        self.rows.iter().any(|row| row.at_most.is_some())
+    }
+
     fn header(&self) -> Vec<String> {
-        ["What it costs", "target"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(self.programs.iter().cloned())
-            .collect()
+        let target = self.has_targets().then_some("target");
+        let names = self.programs.iter().map(String::as_str);
+        let cells = [self.title].into_iter().chain(target).chain(names);
+        cells.map(str::to_owned).collect()
     }
 
     fn line(&self, row: &Row) -> Vec<String> {
+        let target = self.has_targets().then(|| row.target());
         let cells = (0..self.programs.len()).map(|column| row.cell(column));
-        [row.what.clone(), row.target()]
+        [row.what.clone()]
             .into_iter()
+            .chain(target)
             .chain(cells)
             .collect()
     }
@@ -131,7 +146,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// Writes lines of cells as columns, with a rule below the first line.
+/// Writes lines of cells as a Markdown table whose columns are aligned; the first line is its head.
 pub fn write_aligned(f: &mut fmt::Formatter<'_>, lines: &[Vec<String>]) -> fmt::Result {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
@@ -145,11 +160,19 @@ pub fn write_aligned(f: &mut fmt::Formatter<'_>, lines: &[Vec<String>]) -> fmt::
             .iter()
             .zip(&widths)
             .map(|(cell, width)| format!("{cell:<width$}"));
-        writeln!(f, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())?;
+        writeln!(f, "| {} |", padded.collect::<Vec<_>>().join(" | "))?;
         if number == 0 {
-            let rules = widths.iter().map(|width| "-".repeat(*width));
-            writeln!(f, "{}", rules.collect::<Vec<_>>().join("  "))?;
+            let rules = widths.iter().map(|width| "-".repeat(width + 2));
+            writeln!(f, "|{}|", rules.collect::<Vec<_>>().join("|"))?;
         }
     }
     Ok(())
+}
+
+/// A number with commas between the thousands.
+fn thousands(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", thousands(number / 1_000), number % 1_000),
+    }
 }

@@ -2,12 +2,13 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use local_iot_core::{Event, Files, LocalIotCore, Options, Status};
+use local_iot_core::{Event, Files, KeyForm, LocalIotCore, Options, Status};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -17,7 +18,7 @@ use crate::process::{Program, Reading};
 /// How long a device may take for what takes no time: starting, connecting, a few jobs.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// When nothing happens for so long, a device that has replies has nothing left to do.
+/// A device that has its replies, and does nothing for this long, has nothing left to do.
 const QUIET: Duration = Duration::from_millis(300);
 
 /// How often to look whether a program that is waited for still runs.
@@ -32,36 +33,61 @@ pub enum Trust {
     System,
 }
 
-/// AWS IoT Core in small, with the files that a device needs to connect to it.
+/// AWS IoT Core on this machine, with the files that a device needs to connect to it.
 pub struct World {
     pub core: LocalIotCore,
+    /// Where devices connect to.
+    pub port: u16,
     files: Files,
     folder: TempDir,
 }
 
 impl World {
-    /// A service at the end of a line with this latency (one way), with so many jobs queued.
+    /// A service at the end of a line with this latency (one way), with this number of jobs queued.
     pub async fn new(latency: Duration, jobs: usize) -> Result<Self, String> {
+        let options = Options {
+            latency,
+            ..Options::default()
+        };
+        Self::with(options, jobs).await
+    }
+
+    /// A service with these options, and this number of jobs queued.
+    pub async fn with(options: Options, jobs: usize) -> Result<Self, String> {
         let made = async {
-            let core = LocalIotCore::start(Options {
-                latency,
-                ..Options::default()
-            })
-            .await?;
+            let core = LocalIotCore::start(options).await?;
             let folder = tempfile::tempdir()?;
-            let files = core.pki().write_to(folder.path())?;
-            for job in 0..jobs {
-                core.jobs()
-                    .create_job(&format!("job-{job}"), json!({ "do": job }))?;
-            }
             Ok(Self {
+                port: core.port(),
+                files: core.pki().write_to(folder.path())?,
                 core,
-                files,
                 folder,
             })
         };
-        made.await
-            .map_err(|error: io::Error| format!("the service can't be started: {error}"))
+        let made = made.await;
+        let world =
+            made.map_err(|error: io::Error| format!("the service can't be started: {error}"))?;
+        world.create_jobs(0..jobs)?;
+        Ok(world)
+    }
+
+    /// Queues a job for each number.
+    pub fn create_jobs(&self, numbers: Range<usize>) -> Result<(), String> {
+        for job in numbers {
+            let made = self
+                .core
+                .jobs()
+                .create_job(&format!("job-{job}"), json!({ "do": job }));
+            made.map_err(|error| format!("a job can't be created: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the devices a certificate for another form of key.
+    pub fn give_key(&mut self, form: KeyForm) -> io::Result<()> {
+        let pki = self.core.pki();
+        self.files = pki.write_identity(&pki.device_with(form)?, self.folder.path())?;
+        Ok(())
     }
 
     /// Starts a program as a device of this world.
@@ -76,7 +102,7 @@ impl World {
         command
             .args(&program.command[1..])
             .args(["--endpoint", self.core.endpoint()])
-            .args(["--port", &self.core.port().to_string()])
+            .args(["--port", &self.port.to_string()])
             .args(["--thing_name", self.core.thing_name()])
             .args(["--client_id", "test-cost", "--job_time", "0"])
             .arg("--cert")
@@ -117,7 +143,7 @@ impl World {
             .env("SSL_CERT_DIR", folders))
     }
 
-    /// Waits until so many jobs are SUCCEEDED, if any.
+    /// Waits until this number of jobs, if any, is SUCCEEDED.
     pub async fn succeeded(
         &self,
         device: &mut Device,

@@ -3,6 +3,7 @@
 mod bad_input;
 mod connection;
 mod flags;
+mod pages;
 mod permanent_causes;
 mod readme;
 mod service_client;

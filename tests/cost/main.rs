@@ -1,8 +1,9 @@
-//! What a job costs, measured against AWS IoT Core in small: `cargo bench --bench cost`.
+//! What a job costs, measured against `local_iot_core`: `cargo bench --bench cost`. What the figures
+//! mean is on the page beside this file: README.md.
 //!
-//! Prints one table: what is measured, the target, and the figure; a target that was missed is
-//! marked. It takes about three minutes, most of them spent waiting (a thousand jobs at a hundred
-//! publishes a second, an idle device); `-- --quick` leaves those two out.
+//! Prints two tables, as the page has them: what is measured, the target, and the figure; a target
+//! that was missed is marked. It takes about four minutes, most of them spent waiting (a thousand jobs
+//! at a hundred publishes per second, an idle device, pings); `-- --quick` leaves those out.
 //!
 //! `-- --against "COMMAND …"` measures any other program that takes the same flags in a second column.
 
@@ -10,23 +11,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-#[path = "cost/arguments.rs"]
 mod arguments;
-#[path = "cost/idle.rs"]
 mod idle;
-#[path = "cost/many_jobs.rs"]
+mod line;
 mod many_jobs;
-#[path = "cost/packets.rs"]
 mod packets;
-#[path = "cost/process.rs"]
 mod process;
-#[path = "cost/round_trips.rs"]
 mod round_trips;
-#[path = "cost/start.rs"]
 mod start;
-#[path = "cost/table.rs"]
 mod table;
-#[path = "cost/world.rs"]
+mod volume;
 mod world;
 
 use arguments::Arguments;
@@ -56,7 +50,8 @@ async fn measure(arguments: &Arguments) {
     let size = std::fs::metadata(ours.path()).map(|file| file.len() as f64);
     let mut programs = vec![ours];
     programs.extend(arguments.against.clone().map(Program::other));
-    let mut table = Table::new(programs.iter().map(|program| program.name.clone()));
+    let mut table = Table::new("What it costs", &programs);
+    let mut bytes = Table::new("What it sends and receives²", &programs);
 
     progress("round trips");
     let (rows, packets) = round_trips::rows(&programs).await;
@@ -73,10 +68,17 @@ async fn measure(arguments: &Arguments) {
     binary.put(size.map_err(|error| error.to_string()));
     table.extend([binary]);
 
-    println!("\n{table}{}\n\n{packets}", round_trips::NOTE);
+    progress("bytes on the line");
+    bytes.extend(volume::rows(&programs, arguments.is_quick()).await);
+
+    println!(
+        "\n{table}{}\n\n{bytes}{}\n\n{packets}",
+        round_trips::NOTE,
+        volume::NOTE
+    );
 }
 
-/// Says on stderr what takes so long.
+/// Says on stderr what is being measured.
 fn progress(what: &str) {
     eprintln!("measuring: {what}");
 }
