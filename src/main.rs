@@ -10,8 +10,14 @@ use jobs_mqtt5::{log, stop};
 
 fn main() -> ExitCode {
     let flags = Flags::of_this_process();
-    log::start(flags.verbosity);
     let story = Story::on_stdout_and_stderr();
+    log::start(flags.verbosity, &story);
+    let code = run(flags, &story);
+    story.flush();
+    code
+}
+
+fn run(flags: Flags, story: &Story) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -24,9 +30,9 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         let job_time = flags.job_time();
-        let settings = Settings::from_flags(&flags, &story)?;
+        let settings = Settings::from_flags(&flags, story)?;
         let work = Arc::new(move |execution: &_| work(execution, job_time));
-        sample::run(settings, work, &story, stop::signal()?).await
+        sample::run(settings, work, story, stop::signal()?).await
     });
     // Work and name look-ups have threads of their own, which can't be cancelled: don't wait.
     runtime.shutdown_background();

@@ -3,6 +3,7 @@
 mod bad_input;
 mod connection;
 mod flags;
+mod panics;
 mod permanent_causes;
 mod readme;
 mod service_client;
@@ -11,5 +12,6 @@ mod soak;
 mod story;
 mod support;
 mod trust;
+mod unread_output;
 mod work;
 mod work_and_events;
