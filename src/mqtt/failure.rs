@@ -1,17 +1,22 @@
-//! Why a connection failed, in words for the person who has to mend it.
+//! Why a connection failed, in words for the person who has to fix it.
 //!
 //! rumqttc and rustls tell *what* happened; here it is understood: whether waiting can help
-//! ([`Failure::is_passing`]) and what to check if it can't.
+//! ([`Failure::is_passing`]) and what to check if it can't, in the caller's [`Names`](crate::names::Names).
 
+use std::error::Error;
 use std::io;
 
 use rumqttc::v5::mqttbytes::Error as CodecError;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
 use rumqttc::v5::{ConnectionError, StateError};
-use rustls::{AlertDescription, CertificateError};
 
 use super::{Options, reason};
+use crate::names::Names;
 use crate::text::{cut, printable};
+
+mod handshake;
+
+use handshake::{advice_on_address, from_tls};
 
 /// Why there is no connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,38 +31,35 @@ pub struct Failure {
 enum Kind {
     /// It may pass by itself.
     Passing,
-    /// It may pass for a device that was connected before (a strange network, a wrong clock), but
-    /// at the first connect it is most likely a mistake that somebody has to mend.
+    /// It passes for a device that was connected before, when the network, the clock or the policy
+    /// is right again. At the first connect it is most likely a mistake that somebody has to fix.
     Mistake,
-    /// Nothing that this program can do will change it.
+    /// To try again would do harm, or be of no use.
     Final,
 }
 
 impl Failure {
     /// One that may pass by itself.
     pub(super) fn passing(words: impl Into<String>) -> Self {
-        Self {
-            words: words.into(),
-            kind: Kind::Passing,
-        }
+        Self::new(words, Kind::Passing)
     }
 
-    /// One that somebody has to mend.
+    /// One that somebody has to fix: final at the first connect, and passing later on.
+    pub(super) fn mistake(words: impl Into<String>) -> Self {
+        Self::new(words, Kind::Mistake)
+    }
+
+    /// One that no waiting changes.
     pub(super) fn lasting(words: impl Into<String>) -> Self {
-        Self {
-            words: words.into(),
-            kind: Kind::Final,
-        }
+        Self::new(words, Kind::Final)
     }
 
-    fn mistake(words: impl Into<String>) -> Self {
-        Self {
-            words: words.into(),
-            kind: Kind::Mistake,
-        }
+    fn new(words: impl Into<String>, kind: Kind) -> Self {
+        let words = words.into();
+        Self { words, kind }
     }
 
-    /// Whether to try again, given whether this client was ever connected.
+    /// Whether to try again, given whether a connection of this client has worked before.
     pub fn is_passing(&self, was_connected: bool) -> bool {
         match self.kind {
             Kind::Passing => true,
@@ -66,9 +68,15 @@ impl Failure {
         }
     }
 
+    /// Whether somebody has to fix it, so that trying again soon is of no use.
+    pub fn wants_long_waits(&self) -> bool {
+        self.kind == Kind::Mistake
+    }
+
     /// Understands an error of rumqttc's event loop. `online`: whether a CONNACK had come.
     pub(super) fn of(error: &ConnectionError, options: &Options, online: bool) -> Self {
         use ConnectionError as E;
+        let Names { endpoint, port, .. } = options.names;
         match error {
             E::ConnectionRefused(code) => refused(*code, options),
             E::MqttState(StateError::ServerDisconnect {
@@ -77,19 +85,14 @@ impl Failure {
             }) => disconnected(*reason_code, reason_string.as_deref(), options),
             E::Timeout(_) => Self::passing(format!(
                 "{} did not answer within {} seconds (no TCP connection, no TLS handshake or no \
-                 CONNACK). Check --endpoint, --port and the network; a firewall may drop what goes \
+                 CONNACK). Check {endpoint}, {port} and the network; a firewall may drop what goes \
                  to that port.",
-                options.address(),
+                options.way(),
                 options.connect_limit.as_secs(),
             )),
-            E::Proxy(error) => Self::passing(format!(
-                "The HTTP proxy did not open a way to {}: {} Check --proxy_host and --proxy_port, \
-                 and that the proxy lets CONNECT through to that port.",
-                options.address(),
-                sentence(error),
-            )),
+            E::Proxy(error) => from_proxy(error, options),
             E::Tls(rumqttc::v5::TlsError::DNSName(_)) => Self::lasting(format!(
-                "'{}' can't be the name of a server. Check --endpoint.",
+                "'{}' can't be the name of a server. Check {endpoint}.",
                 options.endpoint
             )),
             other => match io_error_in(other) {
@@ -105,9 +108,35 @@ impl Failure {
     }
 }
 
+/// No connection to the proxy, or none through it.
+fn from_proxy(error: &(dyn Error + 'static), options: &Options) -> Failure {
+    let proxy = options.names.proxy;
+    let (host, port) = options.proxy.clone().unwrap_or_default();
+    Failure::passing(
+        match error.source().filter(|cause| cause.is::<io::Error>()) {
+            Some(cause) => format!(
+                "The HTTP proxy {host}:{port} can't be reached: {} Check {proxy}, and the network.",
+                sentence(cause)
+            ),
+            None => format!(
+                "The HTTP proxy {host}:{port} did not open a way to {}: {} Check {proxy}, and that the \
+             proxy lets CONNECT through to that port.",
+                options.address(),
+                sentence(error),
+            ),
+        },
+    )
+}
+
 /// A CONNACK with a reason code of 0x80 or above (MQTT5, section 3.2.2.2).
 fn refused(code: ConnectReturnCode, options: &Options) -> Failure {
     use ConnectReturnCode as C;
+    let Names {
+        endpoint,
+        port,
+        client_id,
+        ..
+    } = options.names;
     let id = printable(&options.client_id);
     let what = format!(
         "{} refused the connection: CONNACK {}.",
@@ -115,18 +144,18 @@ fn refused(code: ConnectReturnCode, options: &Options) -> Failure {
         reason::of_connack(code)
     );
     match code {
-        C::NotAuthorized => Failure::lasting(format!(
+        C::NotAuthorized => Failure::mistake(format!(
             "{what} Check that the policy of your certificate allows iot:Connect on \
              arn:aws:iot:REGION:ACCOUNT:client/{id}, and that the certificate is active and has \
              that policy (AWS IoT console: Security > Certificates)."
         )),
-        C::BadUserNamePassword => Failure::lasting(format!(
-            "{what} Check that the certificate of --cert is registered and active in this account \
-             and region (AWS IoT console: Security > Certificates), and that --endpoint belongs to \
+        C::BadUserNamePassword => Failure::mistake(format!(
+            "{what} Check that this device's certificate is registered and active in this account \
+             and region (AWS IoT console: Security > Certificates), and that {endpoint} belongs to \
              the same account."
         )),
-        C::ClientIdentifierNotValid | C::BadClientId => Failure::lasting(format!(
-            "{what} The client id was '{id}': check --client_id."
+        C::ClientIdentifierNotValid | C::BadClientId => Failure::mistake(format!(
+            "{what} The client id was '{id}': check {client_id}."
         )),
         C::ServerUnavailable | C::ServiceUnavailable | C::ServerBusy | C::UseAnotherServer => {
             Failure::passing(format!("{what} The service can't take it just now."))
@@ -137,7 +166,7 @@ fn refused(code: ConnectReturnCode, options: &Options) -> Failure {
         )),
         C::UnspecifiedError | C::ImplementationSpecificError => Failure::passing(what),
         _ => Failure::mistake(format!(
-            "{what} Check --endpoint and --port: is this AWS IoT Core?"
+            "{what} Check {endpoint} and {port}: is this AWS IoT Core?"
         )),
     }
 }
@@ -155,10 +184,11 @@ fn disconnected(code: DisconnectReasonCode, text: Option<&str>, options: &Option
     );
     match code {
         DisconnectReasonCode::SessionTakenOver => Failure::lasting(format!(
-            "{what} Another client has connected with the client id '{id}'. Give every device a \
-             client id of its own (--client_id)."
+            "{what} Another client has connected with the client id '{id}'. Every device needs one of \
+             its own: check {}.",
+            options.names.client_id
         )),
-        DisconnectReasonCode::NotAuthorized => Failure::lasting(format!(
+        DisconnectReasonCode::NotAuthorized => Failure::mistake(format!(
             "{what} The policy of your certificate does not allow something this program did. \
              Check that it has every statement of policy.json, for this thing and for the client \
              id '{id}', and that the certificate is still active."
@@ -176,6 +206,7 @@ fn from_io(error: &io::Error, options: &Options, online: bool) -> Failure {
         return from_tls(tls, options);
     }
     use io::ErrorKind as K;
+    let Names { endpoint, port, .. } = options.names;
     match error.kind() {
         K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::UnexpectedEof => {
             hung_up(options, online)
@@ -186,8 +217,8 @@ fn from_io(error: &io::Error, options: &Options, online: bool) -> Failure {
             sentence(error)
         )),
         _ => Failure::passing(format!(
-            "{} can't be reached: {} Check --endpoint (`aws iot describe-endpoint --endpoint-type \
-             iot:Data-ATS` prints it), --port and the network.",
+            "{} can't be reached: {} Check {endpoint} (`aws iot describe-endpoint --endpoint-type \
+             iot:Data-ATS` prints it), {port} and the network.",
             options.way(),
             sentence(error),
         )),
@@ -205,6 +236,11 @@ fn hung_up(options: &Options, online: bool) -> Failure {
             printable(&options.client_id),
         ));
     }
+    if let Some(advice) = advice_on_address(options) {
+        return Failure::passing(format!(
+            "{advice} ({address} closed the connection before it answered CONNECT.)"
+        ));
+    }
     Failure::passing(format!(
         "{address} closed the connection before it answered CONNECT. If this happens again and \
          again, a likely cause is a policy that does not allow iot:Connect on \
@@ -212,88 +248,6 @@ fn hung_up(options: &Options, online: bool) -> Failure {
          policy (AWS IoT console: Security > Certificates).",
         printable(&options.client_id),
     ))
-}
-
-/// A TLS handshake that failed: our side found fault with the server, or the server with us.
-fn from_tls(error: &rustls::Error, options: &Options) -> Failure {
-    use CertificateError as C;
-    let server = options.address();
-    let endpoint = &options.endpoint;
-    match error {
-        rustls::Error::InvalidCertificate(fault) => match fault {
-            C::UnknownIssuer | C::BadSignature => Failure::mistake(format!(
-                "The certificate of {server} was not signed by a CA that this program trusts. \
-                 Check --endpoint; with --ca_file, that the file holds the CA of that server (for \
-                 AWS: https://www.amazontrust.com/repository/AmazonRootCA1.pem), or leave --ca_file \
-                 out to use the system's trust store."
-            )),
-            C::NotValidForName | C::NotValidForNameContext { .. } => Failure::mistake(format!(
-                "The server at {server} has a certificate for another name than '{endpoint}'. Check \
-                 that --endpoint is the name that `aws iot describe-endpoint --endpoint-type \
-                 iot:Data-ATS` prints, and not an IP address or an alias of it."
-            )),
-            C::Expired | C::ExpiredContext { .. } => Failure::mistake(format!(
-                "The certificate of {server} has expired, or this device's clock is ahead. Check \
-                 the clock (`date`) and --endpoint."
-            )),
-            C::NotValidYet | C::NotValidYetContext { .. } => Failure::mistake(format!(
-                "The certificate of {server} is not valid yet, so this device's clock is most \
-                 likely behind. Check the clock (`date`) and --endpoint."
-            )),
-            fault => Failure::mistake(format!(
-                "The certificate of {server} can't be accepted: {} Check --endpoint and --ca_file.",
-                sentence(fault)
-            )),
-        },
-        rustls::Error::AlertReceived(alert) => from_alert(*alert, options),
-        rustls::Error::NoApplicationProtocol => Failure::mistake(format!(
-            "{server} does not speak MQTT on this port. Check --port: 8883, or 443."
-        )),
-        rustls::Error::InvalidMessage(_) => Failure::mistake(format!(
-            "What answers at {server} does not speak TLS. Check --endpoint and --port."
-        )),
-        error => Failure::passing(format!(
-            "The TLS handshake with {server} failed: {}",
-            sentence(error)
-        )),
-    }
-}
-
-/// A TLS alert: the server's word on why it gave up (RFC 8446, section 6.2).
-fn from_alert(alert: AlertDescription, options: &Options) -> Failure {
-    use AlertDescription as A;
-    let server = options.address();
-    match alert {
-        A::BadCertificate
-        | A::UnsupportedCertificate
-        | A::CertificateRevoked
-        | A::CertificateExpired
-        | A::CertificateUnknown
-        | A::UnknownCA
-        | A::AccessDenied
-        | A::DecryptError
-        | A::CertificateRequired => Failure::mistake(format!(
-            "{server} refused the certificate of --cert (TLS alert {alert:?}). Check that it is \
-             registered and active in this account and region (AWS IoT console: Security > \
-             Certificates), and that --endpoint belongs to the same account."
-        )),
-        A::UnrecognisedName => Failure::mistake(format!(
-            "{server} does not know the name '{}'. Check --endpoint.",
-            options.endpoint
-        )),
-        A::NoApplicationProtocol => Failure::mistake(format!(
-            "{server} does not speak MQTT on this port. Check --port: 8883, or 443."
-        )),
-        A::ProtocolVersion | A::HandshakeFailure | A::InsufficientSecurity => {
-            Failure::mistake(format!(
-                "{server} and this program found no TLS version and cipher suite that both accept \
-                 (TLS alert {alert:?}). Check --endpoint and --port: is this AWS IoT Core?"
-            ))
-        }
-        _ => Failure::passing(format!(
-            "{server} ended the TLS handshake (TLS alert {alert:?})."
-        )),
-    }
 }
 
 /// The socket's error inside rumqttc's, wherever it keeps it.

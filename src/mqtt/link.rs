@@ -104,7 +104,7 @@ impl Link {
                 End::Stopped => return Ok(()),
                 End::Failed(failure) => failure,
             };
-            was_connected |= lasted.is_some();
+            was_connected |= lasted.is_some() && self.subscribed;
             if !failure.is_passing(was_connected) {
                 return Err(failure);
             }
@@ -280,7 +280,7 @@ impl Link {
     /// SUBACK: one reason code for each filter, in their order.
     fn subscribed(&mut self, suback: &SubAck) -> Option<End> {
         self.subscribing = None;
-        let granted = subscription::check(&suback.return_codes, &self.options.filters);
+        let granted = subscription::check(&suback.return_codes, &self.options);
         self.subscribed = granted.is_ok();
         if self.subscribed {
             self.open_outbox();
@@ -315,7 +315,7 @@ impl Link {
         while let Some(event) = self.event_loop.state.events.pop_front() {
             match self.take(event).await {
                 Some(End::Stopped) => return End::Stopped,
-                Some(End::Failed(failure)) if !failure.is_passing(true) => {
+                Some(End::Failed(failure)) if !failure.is_passing(false) => {
                     return End::Failed(failure); // it says more than what came after it
                 }
                 _ => {}

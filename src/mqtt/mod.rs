@@ -32,6 +32,7 @@ pub use backoff::Backoff;
 pub use failure::Failure;
 pub use outbox::PublishError;
 
+use crate::names::Names;
 use outbox::Outbox;
 use pace::Pace;
 
@@ -65,6 +66,8 @@ pub struct Options {
     pub stable_after: Duration,
     /// Give up after so many tries in a row. `None`: never.
     pub tries: Option<u32>,
+    /// What messages call these settings.
+    pub names: Names,
 }
 
 impl Options {
@@ -84,6 +87,7 @@ impl Options {
             backoff: Backoff::default(),
             stable_after: Duration::from_secs(60),
             tries: None,
+            names: Names::default(),
         }
     }
 
@@ -95,7 +99,7 @@ impl Options {
     /// The address, and the proxy on the way to it.
     fn way(&self) -> String {
         match &self.proxy {
-            Some((host, port)) => format!("{} by the proxy {host}:{port}", self.address()),
+            Some((host, port)) => format!("{} via the proxy {host}:{port}", self.address()),
             None => self.address(),
         }
     }
