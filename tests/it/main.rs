@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod connection;
+mod crypto;
 mod flags;
 mod panics;
 mod permanent_causes;

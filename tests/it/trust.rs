@@ -118,17 +118,32 @@ fn the_package_has_what_a_user_needs_and_nothing_else() {
                 "Cargo.lock",
                 "README.md",
                 "policy.json",
+                "LICENSE",
             ]
             .contains(&file)
             || file == ".cargo_vcs_info.json";
         assert!(expected, "{file}");
     }
-    for needed in ["src/main.rs", "README.md", "policy.json", "Cargo.lock"] {
+    for needed in [
+        "src/main.rs",
+        "README.md",
+        "policy.json",
+        "LICENSE",
+        "Cargo.lock",
+    ] {
         assert!(
             list.replace('\\', "/").lines().any(|file| file == needed),
             "{needed}"
         );
     }
+}
+
+#[test]
+fn the_licence_that_ships_is_the_one_that_is_stated() {
+    let text = include_str!("../../LICENSE");
+    assert_eq!(env!("CARGO_PKG_LICENSE"), "Apache-2.0");
+    assert!(text.contains("Apache License\n                           Version 2.0, January 2004"));
+    assert!(text.contains("9. Accepting Warranty or Additional Liability."));
 }
 
 #[test]
