@@ -67,12 +67,12 @@ impl TlsError {
 /// The crypto provider, and the curves of the keys that it takes. With both features, the one that
 /// can do more is used: another package of the same build may have asked for it.
 #[cfg(feature = "aws-lc-rs")]
-use rustls::crypto::aws_lc_rs as provider;
+pub(crate) use rustls::crypto::aws_lc_rs as provider;
 #[cfg(feature = "aws-lc-rs")]
 const CURVES: &str = "P-256, P-384 and P-521";
 
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
-use rustls::crypto::ring as provider;
+pub(crate) use rustls::crypto::ring as provider;
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 const CURVES: &str = "P-256 and P-384 (P-521 needs a program built with the feature aws-lc-rs)";
 

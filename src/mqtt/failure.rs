@@ -7,16 +7,17 @@ use std::error::Error;
 use std::io;
 
 use rumqttc::v5::mqttbytes::Error as CodecError;
-use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
 use rumqttc::v5::{ConnectionError, StateError};
 
-use super::{Options, reason};
+use super::Options;
 use crate::names::Names;
 use crate::text::{cut, printable};
 
 mod handshake;
+mod refusal;
 
 use handshake::{advice_on_address, from_tls};
+use refusal::{disconnected, refused};
 
 /// Why there is no connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -128,75 +129,6 @@ fn from_proxy(error: &(dyn Error + 'static), options: &Options) -> Failure {
     )
 }
 
-/// A CONNACK with a reason code of 0x80 or above (MQTT5, section 3.2.2.2).
-fn refused(code: ConnectReturnCode, options: &Options) -> Failure {
-    use ConnectReturnCode as C;
-    let Names {
-        endpoint,
-        port,
-        client_id,
-        ..
-    } = options.names;
-    let id = printable(&options.client_id);
-    let what = format!(
-        "{} refused the connection: CONNACK {}.",
-        options.address(),
-        reason::of_connack(code)
-    );
-    match code {
-        C::NotAuthorized => Failure::mistake(format!(
-            "{what} Check that the policy of your certificate allows iot:Connect on \
-             arn:aws:iot:REGION:ACCOUNT:client/{id}, and that the certificate is active and has \
-             that policy (AWS IoT console: Security > Certificates)."
-        )),
-        C::BadUserNamePassword => Failure::mistake(format!(
-            "{what} Check that this device's certificate is registered and active in this account \
-             and region (AWS IoT console: Security > Certificates), and that {endpoint} belongs to \
-             the same account."
-        )),
-        C::ClientIdentifierNotValid | C::BadClientId => Failure::mistake(format!(
-            "{what} The client id was '{id}': check {client_id}."
-        )),
-        C::ServerUnavailable | C::ServiceUnavailable | C::ServerBusy | C::UseAnotherServer => {
-            Failure::passing(format!("{what} The service can't take it just now."))
-        }
-        C::QuotaExceeded | C::ConnectionRateExceeded => Failure::passing(format!(
-            "{what} The account has reached a limit on connections (Service Quotas console: AWS \
-             IoT Core)."
-        )),
-        C::UnspecifiedError | C::ImplementationSpecificError => Failure::passing(what),
-        _ => Failure::mistake(format!(
-            "{what} Check {endpoint} and {port}: is this AWS IoT Core?"
-        )),
-    }
-}
-
-/// A DISCONNECT from the server (MQTT5, section 3.14.2.1).
-fn disconnected(code: DisconnectReasonCode, text: Option<&str>, options: &Options) -> Failure {
-    let id = printable(&options.client_id);
-    let mut reason = reason::of_disconnect(code);
-    if let Some(text) = text {
-        reason = format!("{}; {})", reason.trim_end_matches(')'), printable(text));
-    }
-    let what = format!(
-        "{} ended the connection: DISCONNECT {reason}.",
-        options.address()
-    );
-    match code {
-        DisconnectReasonCode::SessionTakenOver => Failure::lasting(format!(
-            "{what} Another client has connected with the client id '{id}'. Every device needs one of \
-             its own: check {}.",
-            options.names.client_id
-        )),
-        DisconnectReasonCode::NotAuthorized => Failure::mistake(format!(
-            "{what} The policy of your certificate does not allow something this program did. \
-             Check that it has every statement of policy.json, for this thing and for the client \
-             id '{id}', and that the certificate is still active."
-        )),
-        _ => Failure::passing(what),
-    }
-}
-
 /// An error of the socket, or one of TLS that came through it.
 fn from_io(error: &io::Error, options: &Options, online: bool) -> Failure {
     if let Some(tls) = error
@@ -276,4 +208,87 @@ fn sentence(error: &dyn std::fmt::Display) -> String {
     let words = error.to_string();
     let words = cut(words.trim_end_matches(['.', ' ', '\n']), 300);
     format!("{}.", printable(&words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
+    use rustls::{AlertDescription, ClientConfig, RootCertStore};
+
+    fn options(endpoint: &str) -> Options {
+        let provider = Arc::new(crate::tls::provider::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        Options::new(endpoint, 8883, "me", Arc::new(tls))
+    }
+
+    #[test]
+    fn what_somebody_has_to_fix_ends_the_first_connect_and_has_long_waits_later() {
+        use ConnectReturnCode as Connack;
+        use DisconnectReasonCode as Disconnect;
+        let options = options("example.com");
+        let refused =
+            |code| Failure::of(&ConnectionError::ConnectionRefused(code), &options, false);
+        let disconnected = |reason_code| {
+            let reason_string = None;
+            let error = StateError::ServerDisconnect {
+                reason_code,
+                reason_string,
+            };
+            Failure::of(&ConnectionError::MqttState(error), &options, true)
+        };
+        for (failure, first, later, long) in [
+            (
+                refused(Connack::ClientIdentifierNotValid),
+                false,
+                true,
+                true,
+            ),
+            (refused(Connack::BadUserNamePassword), false, true, true),
+            (refused(Connack::NotAuthorized), false, true, true),
+            (refused(Connack::ServerBusy), true, true, false),
+            (refused(Connack::QuotaExceeded), true, true, false),
+            (disconnected(Disconnect::NotAuthorized), false, true, true),
+            (
+                disconnected(Disconnect::SessionTakenOver),
+                false,
+                false,
+                false,
+            ),
+            (
+                disconnected(Disconnect::ServerShuttingDown),
+                true,
+                true,
+                false,
+            ),
+        ] {
+            let is = (
+                failure.is_passing(false),
+                failure.is_passing(true),
+                failure.wants_long_waits(),
+            );
+            assert_eq!(is, (first, later, long), "{failure}");
+        }
+    }
+
+    #[test]
+    fn without_other_names_the_words_are_those_of_the_library_s_caller() {
+        let alert = rustls::Error::AlertReceived(AlertDescription::BadCertificate);
+        assert_eq!(
+            from_tls(&alert, &options("example.com")).to_string(),
+            "example.com:8883 refused this device's certificate (TLS alert BadCertificate). Check that \
+             it is registered and active in this account and region (AWS IoT console: Security > \
+             Certificates), and that the endpoint belongs to the same account."
+        );
+        let words = from_tls(&alert, &options("::1")).to_string();
+        let begins = "'::1' is an IP address, and AWS IoT Core must be asked for by its name (SNI). \
+                      Check that the endpoint is the name that";
+        assert!(words.starts_with(begins), "{words}");
+    }
 }

@@ -107,6 +107,13 @@ fn the_stated_rust_version_is_what_the_dependencies_ask_for() {
 }
 
 #[test]
+fn ci_tries_the_stated_rust_version() {
+    let workflow = include_str!("../../.github/workflows/ci.yml");
+    let versions = format!("rust: [stable, \"{}\"]\n", env!("CARGO_PKG_RUST_VERSION"));
+    assert!(workflow.contains(&versions), "{workflow}");
+}
+
+#[test]
 fn the_package_has_what_a_user_needs_and_nothing_else() {
     let list = cargo(&["package", "--list", "--allow-dirty"]);
     for file in list.lines() {
