@@ -3,20 +3,26 @@
 //! Every value is checked here, so that a mistake ends with exit code 2 and a word on what is
 //! allowed, before anything is read or sent.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process;
 use std::time::Duration;
 
-use clap::builder::RangedU64ValueParser;
-use clap::{Parser, ValueEnum};
-use rustls::pki_types::ServerName;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use uuid::Uuid;
 
+use crate::names::Names;
 use crate::text::{is_printable, printable};
 
+mod values;
+
+use values::{client_id, endpoint, host, host_and_port, mqtt_version, port, seconds, thing_name};
+
 /// AWS IoT Jobs over MQTT5: connects as a thing, describes the job executions that wait for it,
-/// starts each, does (pretended) work, and marks it SUCCEEDED, for as long as it runs.
+/// starts each, does (simulated) work, and marks it SUCCEEDED, for as long as it runs.
 #[derive(Debug, Clone, Parser)]
 #[command(
     version,
@@ -26,9 +32,9 @@ use crate::text::{is_printable, printable};
                   Exit codes: 0 ended as asked, 1 failed, 2 wrong usage."
 )]
 pub struct Flags {
-    /// AWS IoT Core endpoint of your account, without a port
-    /// (`aws iot describe-endpoint --endpoint-type iot:Data-ATS` prints it)
-    #[arg(long, value_name = "HOST", value_parser = host)]
+    /// AWS IoT Core endpoint of your account (`aws iot describe-endpoint --endpoint-type
+    /// iot:Data-ATS` prints it); HOST:PORT is taken as well
+    #[arg(long, value_name = "HOST", value_parser = endpoint)]
     pub endpoint: String,
 
     /// The device's certificate, PEM; certificates of its chain may follow in the same file
@@ -60,15 +66,23 @@ pub struct Flags {
     pub client_id: String,
 
     /// Port of the endpoint: 8883, or 443 (with the ALPN name that AWS wants there)
-    #[arg(long, value_name = "PORT", value_parser = port(), default_value_t = 8883)]
+    #[arg(
+        long,
+        value_name = "PORT",
+        value_parser = port(),
+        default_value_t = 8883,
+        allow_negative_numbers = true // so that the mistake is in the value, not in a flag -1
+    )]
     pub port: u16,
 
-    /// How long the pretended work on a job lasts, in whole seconds
+    /// How long the simulated work on a job lasts, in whole seconds
     #[arg(
         long = "job_time",
         alias = "job-time",
         value_name = "SECONDS",
-        default_value_t = 5
+        value_parser = seconds,
+        default_value_t = 5,
+        allow_negative_numbers = true
     )]
     pub job_time: u32,
 
@@ -82,7 +96,8 @@ pub struct Flags {
         alias = "proxy-port",
         value_name = "PORT",
         value_parser = port(),
-        default_value_t = 8080
+        default_value_t = 8080,
+        allow_negative_numbers = true
     )]
     pub proxy_port: u16,
 
@@ -114,7 +129,7 @@ pub struct Flags {
 impl Flags {
     /// The flags of this process. Wrong usage, `--help` and `--version` end it here.
     pub fn of_this_process() -> Self {
-        Self::try_parse().unwrap_or_else(|error| {
+        Self::from_arguments(std::env::args_os()).unwrap_or_else(|error| {
             let mut arguments = std::env::args_os();
             if arguments.all(|argument| is_printable(&argument.to_string_lossy())) {
                 error.exit();
@@ -127,7 +142,33 @@ impl Flags {
         })
     }
 
-    /// How long the pretended work on a job lasts.
+    /// The flags among these arguments; the first is the program's name.
+    ///
+    /// # Errors
+    /// For wrong usage, `--help` and `--version`.
+    pub fn from_arguments<A>(arguments: impl IntoIterator<Item = A>) -> Result<Self, clap::Error>
+    where
+        A: Into<OsString> + Clone,
+    {
+        let matches = Self::command().try_get_matches_from(arguments)?;
+        let mut flags = Self::from_arg_matches(&matches)?;
+        if let Some((host, port)) = host_and_port(&flags.endpoint) {
+            let given = matches.value_source("port") == Some(ValueSource::CommandLine);
+            if given && port != flags.port {
+                return Err(Self::command().error(
+                    ErrorKind::ArgumentConflict,
+                    format!(
+                        "--endpoint has the port {port}, and --port is {}",
+                        flags.port
+                    ),
+                ));
+            }
+            (flags.endpoint, flags.port) = (host.to_owned(), port);
+        }
+        Ok(flags)
+    }
+
+    /// How long the simulated work on a job lasts.
     pub fn job_time(&self) -> Duration {
         Duration::from_secs(self.job_time.into())
     }
@@ -137,6 +178,17 @@ impl Flags {
         self.proxy_host.clone().map(|host| (host, self.proxy_port))
     }
 }
+
+/// What messages call the settings: the flags that give them.
+pub const FLAGS: Names = Names {
+    endpoint: "--endpoint",
+    port: "--port",
+    client_id: "--client_id",
+    cert: "--cert",
+    key: "--key",
+    ca: "--ca_file",
+    proxy: "--proxy_host and --proxy_port",
+};
 
 /// How much is logged, in the words of AWS's SDKs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -158,66 +210,9 @@ fn fresh_client_id() -> String {
     format!("test-{}", Uuid::new_v4())
 }
 
-fn port() -> RangedU64ValueParser<u16> {
-    RangedU64ValueParser::new().range(1..=65_535)
-}
-
-/// A host name or an IP address.
-fn host(text: &str) -> Result<String, String> {
-    let reason = if text.contains("://") {
-        "give the host name alone, without 'https://' or 'mqtts://' before it"
-    } else if text.contains('/') {
-        "give the host name alone, without a path behind it"
-    } else if text.matches(':').count() == 1 {
-        "give the host name alone; the port has a flag of its own (--port, --proxy_port)"
-    } else if ServerName::try_from(text).is_err() {
-        "a host name has letters, digits, '-' and '.', as in \
-         a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com"
-    } else {
-        return Ok(text.to_owned());
-    };
-    Err(reason.to_owned())
-}
-
-/// What AWS IoT accepts as the name of a thing.
-fn thing_name(text: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
-    if (1..=128).contains(&text.len()) && text.chars().all(allowed) {
-        Ok(text.to_owned())
-    } else {
-        Err("a thing name has 1 to 128 letters, digits, ':', '_' and '-'".to_owned())
-    }
-}
-
-/// What AWS IoT Core accepts as a client id.
-fn client_id(text: &str) -> Result<String, String> {
-    if !(1..=128).contains(&text.len()) || text.chars().any(char::is_control) {
-        return Err(
-            "a client id has 1 to 128 bytes of UTF-8, without control characters".to_owned(),
-        );
-    }
-    if text.starts_with('$') || text.contains(['#', '+']) {
-        return Err("a client id does not begin with '$', and has no '#' or '+'".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-fn mqtt_version(text: &str) -> Result<u8, String> {
-    match text {
-        "5" => Ok(5),
-        "3" => Err(
-            "this program speaks MQTT5 only; the section \"MQTT5 and MQTT 3.1.1\" of its \
-                    README compares the two"
-                .to_owned(),
-        ),
-        _ => Err("5 is the only one".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     const NEEDED: [&str; 9] = [
         "jobs-mqtt5",
@@ -232,7 +227,7 @@ mod tests {
     ];
 
     fn parse(more: &[&str]) -> Result<Flags, clap::Error> {
-        Flags::try_parse_from(NEEDED.iter().chain(more))
+        Flags::from_arguments(NEEDED.iter().chain(more))
     }
 
     #[test]
@@ -279,7 +274,7 @@ mod tests {
             "--job",
             "1",
         ];
-        let flags = Flags::try_parse_from(short).unwrap();
+        let flags = Flags::from_arguments(short).unwrap();
         assert_eq!(
             (
                 flags.endpoint.as_str(),
@@ -292,50 +287,5 @@ mod tests {
             parse(&["--c", "x"]).is_err(),
             "--cert, --ca_file or --client_id?"
         );
-    }
-
-    #[test]
-    fn what_aws_would_refuse_is_refused_with_what_is_allowed() {
-        let long = "x".repeat(129);
-        for (flag, value, words) in [
-            (
-                "--thing_name",
-                "a b",
-                "1 to 128 letters, digits, ':', '_' and '-'",
-            ),
-            ("--thing_name", &long, "1 to 128 letters"),
-            ("--client_id", "", "1 to 128 bytes"),
-            ("--client_id", "a#", "no '#' or '+'"),
-            ("--port", "0", "0 is not in 1..=65535"),
-            ("--port", "65536", "1..=65535"),
-            (
-                "--endpoint",
-                "https://x.amazonaws.com",
-                "without 'https://'",
-            ),
-            ("--endpoint", "x.amazonaws.com/", "without a path"),
-            ("--endpoint", "x.amazonaws.com:8883", "--port"),
-            ("--endpoint", "a b", "letters, digits"),
-            ("--mqtt_version", "3", "MQTT5 only"),
-            ("--job_time", "1.5", "invalid digit"),
-        ] {
-            let usual = [
-                "endpoint",
-                "example.com",
-                "cert",
-                "c",
-                "key",
-                "k",
-                "thing_name",
-                "t",
-            ];
-            let mut args = vec!["jobs-mqtt5".to_owned(), flag.to_owned(), value.to_owned()];
-            for pair in usual.chunks(2).filter(|pair| !flag.ends_with(pair[0])) {
-                args.extend([format!("--{}", pair[0]), pair[1].to_owned()]);
-            }
-            let error = Flags::try_parse_from(args).unwrap_err();
-            assert_eq!(error.exit_code(), 2);
-            assert!(error.to_string().contains(words), "{flag} {value}: {error}");
-        }
     }
 }

@@ -10,13 +10,15 @@
 //! - [`jobs`]: the Jobs service as typed requests, replies and events
 //! - [`sample`]: the story, and the place for your own work
 //!
-//! Beside them: [`story`] (what is told), [`log`] (what is logged), [`text`] (safe to show), [`stop`]
-//! (signals).
+//! Beside them: [`story`] (what is told), [`log`] (what is logged), [`text`] (safe to show), [`names`]
+//! (what messages call the settings), [`stop`] (signals).
 
 pub mod cli;
 pub mod jobs;
 pub mod log;
 pub mod mqtt;
+pub mod names;
+pub mod program;
 pub mod sample;
 pub mod stop;
 pub mod story;

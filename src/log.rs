@@ -1,13 +1,21 @@
 //! The log, on stderr. What a user must know is told whatever the verbosity; see
-//! [`Story::warn`](crate::story::Story::warn).
+//! [`Story::warn`].
+
+use std::any::Any;
+use std::panic::{self, Location};
 
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::Verbosity;
+use crate::story::Story;
+use crate::text::{cut, panic_message, printable};
 
-/// Starts logging, and sends what a panic says to the log: in the reader's own work, a panic fails
-/// one job and is told with it.
-pub fn start(verbosity: Verbosity) {
+/// Starts logging, by the same way to stderr as the story's. From here on, every panic is told there
+/// in one sentence, whatever the verbosity: one in your own work fails a job, any other is a bug.
+///
+/// # Panics
+/// If the process has a log already.
+pub fn start(verbosity: Verbosity, story: &Story) {
     let level = match verbosity {
         Verbosity::NoLogs => LevelFilter::OFF,
         Verbosity::Fatal | Verbosity::Error => LevelFilter::ERROR,
@@ -16,11 +24,58 @@ pub fn start(verbosity: Verbosity) {
         Verbosity::Debug => LevelFilter::DEBUG,
         Verbosity::Trace => LevelFilter::TRACE,
     };
+    let lines = story.clone();
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(move || lines.stderr())
         .with_ansi(false)
         .log_internal_errors(false) // a closed stderr is no reason to end
         .init();
-    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    let story = story.clone();
+    panic::set_hook(Box::new(move |panic| {
+        let words = panicked(panic.location(), panic.payload());
+        story.warn(format_args!("{words}"));
+        story.flush(); // nobody knows what comes after a panic
+    }));
+}
+
+/// A panic in one sentence: where, and what it said.
+fn panicked(place: Option<&Location<'_>>, panic: &(dyn Any + Send)) -> String {
+    let place = match place {
+        Some(place) => format!("{}:{}", place.file(), place.line()),
+        None => "an unknown place".to_owned(),
+    };
+    let said = cut(panic_message(panic).trim_end(), 1_000);
+    format!(
+        "The program panicked at {}: {}",
+        printable(&place),
+        printable(&said)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_one_line_with_its_place_and_what_it_said() {
+        let here = Location::caller();
+        assert_eq!(
+            panicked(Some(here), &"two\nlines \u{1b}[2J\n".to_owned()),
+            format!(
+                "The program panicked at {}:{}: two\\nlines \\u{{1b}}[2J",
+                here.file(),
+                here.line()
+            )
+        );
+        let long = panicked(None, &"x".repeat(5_000));
+        assert!(
+            long.starts_with("The program panicked at an unknown place: xxx"),
+            "{long}"
+        );
+        assert_eq!(
+            long.len(),
+            "The program panicked at an unknown place: …".len() + 999
+        );
+    }
 }

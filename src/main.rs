@@ -1,40 +1,14 @@
-//! The program: parse, set up logging, run, turn the outcome into an exit code.
+//! The program: the jobs of a thing, and the work on them.
 
 use std::process::ExitCode;
 
-use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::jobs::Job;
-use jobs_mqtt5::sample::{self, Settings, work};
-use jobs_mqtt5::story::Story;
-use jobs_mqtt5::{log, stop};
+use jobs_mqtt5::program;
+use jobs_mqtt5::sample::work;
 
 fn main() -> ExitCode {
-    let flags = Flags::of_this_process();
-    log::start(flags.verbosity);
-    let story = Story::on_stdout_and_stderr();
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            story.warn(format_args!("The program can't be started: {error}."));
-            return ExitCode::FAILURE;
-        }
-    };
-    let outcome = runtime.block_on(async {
+    program::run(|flags| {
         let job_time = flags.job_time();
-        let settings = Settings::from_flags(&flags, &story)?;
-        let work = async move |job: Job| work(&job, job_time).await;
-        sample::run(settings, work, &story, stop::signal()?).await
-    });
-    // Work and name look-ups have threads of their own, which can't be cancelled: don't wait.
-    runtime.shutdown_background();
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            story.warn(format_args!("{error}"));
-            ExitCode::FAILURE
-        }
-    }
+        async move |job: Job| work(&job, job_time).await
+    })
 }

@@ -2,7 +2,12 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+mod writer;
+
+use writer::{Stream, Writers};
 
 /// A line of the story: `tell!(story, "Connected to {endpoint}")`, as in `println!`.
 macro_rules! tell {
@@ -11,48 +16,88 @@ macro_rules! tell {
 
 pub(crate) use tell;
 
-/// Where lines are written to.
-type Sink = Arc<Mutex<dyn Write + Send>>;
+/// At the end, what was told may take this long to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Tells the story line by line.
+/// Tells the story line by line, to a reader who may be slow, stalled or gone: the work goes on.
 ///
-/// Every line is written whole and flushed at once. A reader who has gone away (a closed pipe) is no
-/// reason to stop working: what can't be told is left untold.
+/// Every line is written whole and flushed at once, by a thread that does nothing else. Up to 256 KiB
+/// for stdout and as much for stderr may wait for their readers; then lines are left out, and their
+/// number is told in their place once somebody reads again.
 #[derive(Clone)]
-pub struct Story {
-    out: Sink,
-    err: Sink,
+pub struct Story(Arc<Way>);
+
+/// The way that lines take.
+enum Way {
+    /// By the threads that write.
+    Writers(Arc<Writers>),
+    /// Straight to the two streams.
+    Straight([Mutex<Box<dyn Write + Send>>; 2]),
 }
 
 impl Story {
-    /// For a program.
+    /// For a program. Call [`Story::flush`] before it ends.
     pub fn on_stdout_and_stderr() -> Self {
-        Self::to(io::stdout(), io::stderr())
+        match Writers::start(io::stdout(), io::stderr()) {
+            Ok(writers) => Self(Arc::new(Way::Writers(writers))),
+            Err(_) => Self::to(io::stdout(), io::stderr()), // no threads: better blocked than silent
+        }
     }
 
-    /// For a test, or for a program that tells its story elsewhere.
+    /// For a test, or for a program that tells its story elsewhere. Each line is written before the
+    /// call that tells it returns, so neither writer may block for long.
     pub fn to(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
-        Self {
-            out: Arc::new(Mutex::new(out)),
-            err: Arc::new(Mutex::new(err)),
-        }
+        let streams: [Box<dyn Write + Send>; 2] = [Box::new(out), Box::new(err)];
+        Self(Arc::new(Way::Straight(streams.map(Mutex::new))))
     }
 
     /// A line of the story.
     pub fn tell(&self, line: fmt::Arguments<'_>) {
-        write_line(&self.out, line);
+        self.write(Stream::Out, format!("{line}\n"));
     }
 
     /// A line on stderr that the user must know, whatever the verbosity of the log.
     pub fn warn(&self, line: fmt::Arguments<'_>) {
-        write_line(&self.err, line);
+        self.write(Stream::Err, format!("{line}\n"));
+    }
+
+    /// The way to stderr for the log, which writes each of its lines as a whole.
+    pub(crate) fn stderr(&self) -> impl Write + use<> {
+        LogLines(self.clone())
+    }
+
+    /// Waits until all that was told is written: at most a second, for there may be no reader.
+    pub fn flush(&self) {
+        if let Way::Writers(writers) = &*self.0 {
+            writers.flush(LAST_WORDS);
+        }
+    }
+
+    fn write(&self, stream: Stream, line: String) {
+        match &*self.0 {
+            Way::Writers(writers) => writers.tell(stream, line),
+            Way::Straight(streams) => {
+                let mut to = streams[stream as usize]
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                // A reader who has gone away is no reason to stop working.
+                let _ = to.write_all(line.as_bytes()).and_then(|()| to.flush());
+            }
+        }
     }
 }
 
-fn write_line(sink: &Sink, line: fmt::Arguments<'_>) {
-    let line = format!("{line}\n");
-    let mut sink = sink
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let _ = sink.write_all(line.as_bytes()).and_then(|()| sink.flush());
+/// What the log writes to.
+struct LogLines(Story);
+
+impl Write for LogLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line).into_owned();
+        self.0.write(Stream::Err, text);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

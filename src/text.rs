@@ -4,6 +4,7 @@
 //! they are, an escape sequence in one of them could repaint the reader's terminal or hide what
 //! happened. [`printable`] is for every such text that reaches stdout or stderr.
 
+use std::any::Any;
 use std::borrow::Cow;
 
 /// The text with its control characters escaped (`\u{1b}`, `\n`), as well as the invisible
@@ -39,6 +40,13 @@ pub fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(kept.chain(['…']).collect())
 }
 
+/// What a panic said, from its payload; as it is, so make it [`printable`].
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let said = panic.downcast_ref::<&str>().copied();
+    let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    said.unwrap_or("without a word")
+}
+
 /// Control characters (C0, DEL, C1), and Unicode's marks for lines, direction and nothing at all.
 /// (Those that the service refuses in status details as well.)
 fn repaints(character: char) -> bool {
@@ -65,5 +73,12 @@ mod tests {
         assert_eq!(cut("short", 5), "short");
         assert_eq!(cut("世界世界", 3), "世界…");
         assert_eq!(cut("long", 0), "…");
+    }
+
+    #[test]
+    fn a_panic_s_message_is_found_in_its_payload() {
+        assert_eq!(panic_message(&"said"), "said");
+        assert_eq!(panic_message(&"said".to_owned()), "said");
+        assert_eq!(panic_message(&7), "without a word");
     }
 }

@@ -1,9 +1,9 @@
 //! From PEM files to rustls' `ClientConfig`, and what is wrong with the files in plain words.
 //!
-//! The crypto provider is `ring`. It does the keys that AWS IoT makes (RSA 2048) and those most
-//! devices bring (P-256, P-384), builds in half the time of `aws-lc-rs`, and makes a binary of half
-//! the size. What `aws-lc-rs` has beyond it: P-521 keys and post-quantum key exchange. Whoever needs
-//! those changes the feature of `rustls` in Cargo.toml, and the one line of `provider`.
+//! The crypto provider is a feature of this package: `ring` (the default) does the keys that AWS IoT
+//! makes (RSA 2048) and those most devices bring (P-256, P-384), builds in half the time of
+//! `aws-lc-rs`, and makes a binary of half the size. `aws-lc-rs` has P-521 keys and post-quantum key
+//! exchange (X25519MLKEM768) besides.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 use rustls_pemfile::Item;
 
+use crate::names::Names;
 use crate::text::{cut, printable};
 
 /// The ALPN name under which AWS IoT Core takes MQTT with client certificates on port 443. See
@@ -28,12 +28,26 @@ const LARGEST_FILE: u64 = 1024 * 1024;
 /// The files that make a TLS connection.
 #[derive(Debug, Clone)]
 pub struct Files {
-    /// `--cert`: the device's certificate, with the rest of its chain behind it.
+    /// The device's certificate, with the rest of its chain behind it.
     pub cert: PathBuf,
-    /// `--key`: the private key of that certificate.
+    /// The private key of that certificate.
     pub key: PathBuf,
-    /// `--ca_file`: the only CAs to trust. `None`: those of the system.
+    /// The only CAs to trust. `None`: those of the system.
     pub ca: Option<PathBuf>,
+    /// What messages call these files.
+    pub names: Names,
+}
+
+impl Files {
+    /// A device's certificate and its private key, and trust in the system's CAs.
+    pub fn new(cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self {
+            cert: cert.into(),
+            key: key.into(),
+            ca: None,
+            names: Names::default(),
+        }
+    }
 }
 
 /// What is wrong with a file, or with the system's trust store. Says what to do.
@@ -41,25 +55,44 @@ pub struct Files {
 #[error("{0}")]
 pub struct TlsError(String);
 
-/// The crypto provider: the one place that names it.
-fn provider() -> CryptoProvider {
-    rustls::crypto::ring::default_provider()
+impl TlsError {
+    /// These words, as a sentence: they may begin with a name.
+    fn new(words: &str) -> Self {
+        let mut rest = words.chars();
+        let first = rest.next().map(|first| first.to_ascii_uppercase());
+        Self(first.into_iter().chain(rest).collect())
+    }
 }
+
+/// The crypto provider, and the curves of the keys that it takes. With both features, the one that
+/// can do more is used: another package of the same build may have asked for it.
+#[cfg(feature = "aws-lc-rs")]
+pub(crate) use rustls::crypto::aws_lc_rs as provider;
+#[cfg(feature = "aws-lc-rs")]
+const CURVES: &str = "P-256, P-384 and P-521";
+
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+pub(crate) use rustls::crypto::ring as provider;
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+const CURVES: &str = "P-256 and P-384 (P-521 needs a program built with the feature aws-lc-rs)";
+
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+compile_error!("TLS needs a crypto provider: build with the feature `ring` or `aws-lc-rs`.");
 
 /// Reads the files, and makes of them what a connection to this port needs.
 ///
 /// # Errors
-/// Says which file (by its flag) can't be used, why, and what to do about it.
+/// Says which file can't be used, why, and what to do about it.
 pub fn client_config(files: &Files, port: u16) -> Result<ClientConfig, TlsError> {
-    let chain = device_chain(&files.cert)?;
-    let key = private_key(&files.key)?;
+    let chain = device_chain(files)?;
+    let key = private_key(files)?;
     let roots = match &files.ca {
-        Some(path) => trust_of_file(path)?,
-        None => trust_of_system()?,
+        Some(path) => trust_of_file(path, files)?,
+        None => trust_of_system(files)?,
     };
-    let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError(format!("TLS can't be set up: {error}.")))?
+        .map_err(|error| TlsError::new(&format!("TLS can't be set up: {error}.")))?
         .with_root_certificates(roots)
         .with_client_auth_cert(chain, key)
         .map_err(|error| unfit(&error, files))?;
@@ -70,7 +103,7 @@ pub fn client_config(files: &Files, port: u16) -> Result<ClientConfig, TlsError>
     Ok(config)
 }
 
-/// A warning if others than the owner can read the private key, with the command that mends it.
+/// A warning if others than the owner can read the private key, with the command that fixes it.
 #[cfg(unix)]
 pub fn key_file_warning(key: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
@@ -79,7 +112,7 @@ pub fn key_file_warning(key: &Path) -> Option<String> {
         let key = shown(key);
         format!(
             "Warning: the private key {key} is open to others than its owner (mode {mode:03o}). \
-             Mend it with: chmod 600 '{key}'"
+             Fix it with: chmod 600 '{key}'"
         )
     })
 }
@@ -90,19 +123,19 @@ pub fn key_file_warning(_key: &Path) -> Option<String> {
     None
 }
 
-/// The certificates of `--cert`, the device's own first.
-fn device_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let file = PemFile::read("--cert", path)?;
+/// The device's certificate and the rest of its chain.
+fn device_chain(files: &Files) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let file = PemFile::read(files.names.cert, &files.cert)?;
     let chain = file.certificates()?;
     if chain.is_empty() {
-        return Err(file.holds_no("certificate", "-----BEGIN CERTIFICATE-----"));
+        return Err(file.holds_no("certificate", "-----BEGIN CERTIFICATE-----", files));
     }
     Ok(chain)
 }
 
-/// The private key of `--key`.
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let file = PemFile::read("--key", path)?;
+/// The device's private key.
+fn private_key(files: &Files) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let file = PemFile::read(files.names.key, &files.key)?;
     if file.text.contains("BEGIN ENCRYPTED PRIVATE KEY") || file.text.contains("4,ENCRYPTED") {
         return Err(file.error(
             "is encrypted with a pass phrase, and there is nobody to type it on a device. Decrypt it \
@@ -120,15 +153,16 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     Err(file.holds_no(
         "private key",
         "-----BEGIN PRIVATE KEY----- (or RSA or EC PRIVATE KEY)",
+        files,
     ))
 }
 
-/// The CAs of `--ca_file`.
-fn trust_of_file(path: &Path) -> Result<RootCertStore, TlsError> {
-    let file = PemFile::read("--ca_file", path)?;
+/// The CAs of a file.
+fn trust_of_file(path: &Path, files: &Files) -> Result<RootCertStore, TlsError> {
+    let file = PemFile::read(files.names.ca, path)?;
     let certificates = file.certificates()?;
     if certificates.is_empty() {
-        return Err(file.holds_no("certificate", "-----BEGIN CERTIFICATE-----"));
+        return Err(file.holds_no("certificate", "-----BEGIN CERTIFICATE-----", files));
     }
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
@@ -142,7 +176,7 @@ fn trust_of_file(path: &Path) -> Result<RootCertStore, TlsError> {
 }
 
 /// The CAs that the system trusts. Amazon's are among them on every common system.
-fn trust_of_system() -> Result<RootCertStore, TlsError> {
+fn trust_of_system(files: &Files) -> Result<RootCertStore, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
@@ -152,11 +186,12 @@ fn trust_of_system() -> Result<RootCertStore, TlsError> {
             .first()
             .map(|error| format!(" ({error})"))
             .unwrap_or_default();
-        return Err(TlsError(format!(
+        return Err(TlsError::new(&format!(
             "The system's trust store has no CA certificate{}. Install it (Debian, Ubuntu: apt \
-             install ca-certificates), or give Amazon's CA with --ca_file \
+             install ca-certificates), or set {} to Amazon's CA \
              (https://www.amazontrust.com/repository/AmazonRootCA1.pem).",
-            printable(&why)
+            printable(&why),
+            files.names.ca
         )));
     }
     Ok(roots)
@@ -164,34 +199,34 @@ fn trust_of_system() -> Result<RootCertStore, TlsError> {
 
 /// Why rustls takes the certificate and the key, but not the two together.
 fn unfit(error: &rustls::Error, files: &Files) -> TlsError {
-    let (cert, key) = (shown(&files.cert), shown(&files.key));
-    TlsError(match error {
+    let Names { cert, key, .. } = files.names;
+    let (cert_path, key_path) = (shown(&files.cert), shown(&files.key));
+    TlsError::new(&match error {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => format!(
-            "--key {key} is not the private key of --cert {cert}. Check that both come from the same \
-             download: AWS IoT names them alike (ID-certificate.pem.crt, ID-private.pem.key)."
+            "{key} {key_path} is not the private key of {cert} {cert_path}. Check that both come from \
+             the same download: AWS IoT names them alike (ID-certificate.pem.crt, ID-private.pem.key)."
         ),
         rustls::Error::InvalidCertificate(_) => {
-            format!("--cert {cert} holds a certificate that can't be read ({error}).")
+            format!("{cert} {cert_path} holds a certificate that can't be read ({error}).")
         }
         _ => format!(
-            "--key {key} holds a private key that can't be used ({error}). Supported are RSA from \
-             2,048 bits, and EC on the curves P-256 and P-384 (P-521 needs another crypto provider: \
-             see src/tls.rs)."
+            "{key} {key_path} holds a private key that can't be used ({error}). Supported are RSA from \
+             2,048 bits, and EC on the curves {CURVES}."
         ),
     })
 }
 
-/// A file that should hold PEM, with the flag that named it.
+/// A file that should hold PEM, and what messages call it.
 struct PemFile<'a> {
-    flag: &'static str,
+    name: &'static str,
     path: &'a Path,
     text: String,
 }
 
 impl<'a> PemFile<'a> {
-    fn read(flag: &'static str, path: &'a Path) -> Result<Self, TlsError> {
+    fn read(name: &'static str, path: &'a Path) -> Result<Self, TlsError> {
         let mut file = Self {
-            flag,
+            name,
             path,
             text: String::new(),
         };
@@ -239,7 +274,7 @@ impl<'a> PemFile<'a> {
     }
 
     /// The file is PEM, but of another kind than wanted.
-    fn holds_no(&self, wanted: &str, begins: &str) -> TlsError {
+    fn holds_no(&self, wanted: &str, begins: &str, files: &Files) -> TlsError {
         let mut labels = self
             .text
             .lines()
@@ -252,13 +287,11 @@ impl<'a> PemFile<'a> {
                  mark). Copy it again."
             ));
         };
-        let swapped = match self.flag {
-            "--cert" => found.contains("PRIVATE KEY"),
-            "--key" => found == "CERTIFICATE",
-            _ => false,
-        };
+        let Names { cert, key, .. } = files.names;
+        let swapped = (self.name == cert && found.contains("PRIVATE KEY"))
+            || (self.name == key && found == "CERTIFICATE");
         let advice = match swapped {
-            true => "Have --cert and --key been swapped?".to_owned(),
+            true => format!("Have {cert} and {key} been swapped?"),
             false => format!("The right file has a line {begins}"),
         };
         self.error(&format!(
@@ -268,7 +301,7 @@ impl<'a> PemFile<'a> {
     }
 
     fn error(&self, what: &str) -> TlsError {
-        TlsError(format!("{} {} {what}", self.flag, shown(self.path)))
+        TlsError::new(&format!("{} {} {what}", self.name, shown(self.path)))
     }
 }
 

@@ -15,6 +15,7 @@ use super::error::RequestError;
 use super::keeper;
 use super::model::{JobExecution, JobStatus};
 use super::report::{Known, Report, Verdict};
+use crate::text::panic_message;
 
 /// How the work on a job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -277,12 +278,7 @@ impl From<Result<WorkResult, JoinError>> for Outcome {
         match ended.map_err(JoinError::try_into_panic) {
             Ok(result) => result.into(),
             Err(Ok(panic)) => {
-                let text = panic.downcast_ref::<&str>().copied();
-                let said = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-                Self::Failed(format!(
-                    "the work panicked: {}",
-                    said.unwrap_or("without a word")
-                ))
+                Self::Failed(format!("the work panicked: {}", panic_message(&*panic)))
             }
             Err(Err(canceled)) => Self::Failed(canceled.to_string()),
         }

@@ -1,17 +1,23 @@
-//! Why a connection failed, in words for the person who has to mend it.
+//! Why a connection failed, in words for the person who has to fix it.
 //!
 //! rumqttc and rustls tell *what* happened; here it is understood: whether waiting can help
-//! ([`Failure::is_passing`]) and what to check if it can't.
+//! ([`Failure::is_passing`]) and what to check if it can't, in the caller's [`Names`](crate::names::Names).
 
+use std::error::Error;
 use std::io;
 
 use rumqttc::v5::mqttbytes::Error as CodecError;
-use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
 use rumqttc::v5::{ConnectionError, StateError};
-use rustls::{AlertDescription, CertificateError};
 
-use super::{Options, reason};
+use super::Options;
+use crate::names::Names;
 use crate::text::{cut, printable};
+
+mod handshake;
+mod refusal;
+
+use handshake::{advice_on_address, from_tls};
+use refusal::{disconnected, refused};
 
 /// Why there is no connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,38 +32,35 @@ pub struct Failure {
 enum Kind {
     /// It may pass by itself.
     Passing,
-    /// It may pass for a device that was connected before (a strange network, a wrong clock), but
-    /// at the first connect it is most likely a mistake that somebody has to mend.
+    /// It passes for a device that was connected before, when the network, the clock or the policy
+    /// is right again. At the first connect it is most likely a mistake that somebody has to fix.
     Mistake,
-    /// Nothing that this program can do will change it.
+    /// To try again would do harm, or be of no use.
     Final,
 }
 
 impl Failure {
     /// One that may pass by itself.
     pub(super) fn passing(words: impl Into<String>) -> Self {
-        Self {
-            words: words.into(),
-            kind: Kind::Passing,
-        }
+        Self::new(words, Kind::Passing)
     }
 
-    /// One that somebody has to mend.
+    /// One that somebody has to fix: final at the first connect, and passing later on.
+    pub(super) fn mistake(words: impl Into<String>) -> Self {
+        Self::new(words, Kind::Mistake)
+    }
+
+    /// One that no waiting changes.
     pub(super) fn lasting(words: impl Into<String>) -> Self {
-        Self {
-            words: words.into(),
-            kind: Kind::Final,
-        }
+        Self::new(words, Kind::Final)
     }
 
-    fn mistake(words: impl Into<String>) -> Self {
-        Self {
-            words: words.into(),
-            kind: Kind::Mistake,
-        }
+    fn new(words: impl Into<String>, kind: Kind) -> Self {
+        let words = words.into();
+        Self { words, kind }
     }
 
-    /// Whether to try again, given whether this client was ever connected.
+    /// Whether to try again, given whether a connection of this client has worked before.
     pub fn is_passing(&self, was_connected: bool) -> bool {
         match self.kind {
             Kind::Passing => true,
@@ -67,7 +70,7 @@ impl Failure {
     }
 
     /// Whether somebody has to fix it, so that trying again soon is of no use.
-    pub(super) fn wants_long_waits(&self) -> bool {
+    pub fn wants_long_waits(&self) -> bool {
         self.kind == Kind::Mistake
     }
 
@@ -79,6 +82,7 @@ impl Failure {
     /// Understands an error of rumqttc's event loop. `online`: whether a CONNACK had come.
     pub(super) fn of(error: &ConnectionError, options: &Options, online: bool) -> Self {
         use ConnectionError as E;
+        let Names { endpoint, port, .. } = options.names;
         match error {
             E::ConnectionRefused(code) => refused(*code, options),
             E::MqttState(StateError::ServerDisconnect {
@@ -87,19 +91,14 @@ impl Failure {
             }) => disconnected(*reason_code, reason_string.as_deref(), options),
             E::Timeout(_) => Self::passing(format!(
                 "{} did not answer within {} seconds (no TCP connection, no TLS handshake or no \
-                 CONNACK). Check --endpoint, --port and the network; a firewall may drop what goes \
+                 CONNACK). Check {endpoint}, {port} and the network; a firewall may drop what goes \
                  to that port.",
-                options.address(),
+                options.way(),
                 options.connect_limit.as_secs(),
             )),
-            E::Proxy(error) => Self::passing(format!(
-                "The HTTP proxy did not open a way to {}: {} Check --proxy_host and --proxy_port, \
-                 and that the proxy lets CONNECT through to that port.",
-                options.address(),
-                sentence(error),
-            )),
+            E::Proxy(error) => from_proxy(error, options),
             E::Tls(rumqttc::v5::TlsError::DNSName(_)) => Self::lasting(format!(
-                "'{}' can't be the name of a server. Check --endpoint.",
+                "'{}' can't be the name of a server. Check {endpoint}.",
                 options.endpoint
             )),
             other => match io_error_in(other) {
@@ -115,66 +114,24 @@ impl Failure {
     }
 }
 
-/// A CONNACK with a reason code of 0x80 or above (MQTT5, section 3.2.2.2).
-fn refused(code: ConnectReturnCode, options: &Options) -> Failure {
-    use ConnectReturnCode as C;
-    let id = printable(&options.client_id);
-    let what = format!(
-        "{} refused the connection: CONNACK {}.",
-        options.address(),
-        reason::of_connack(code)
-    );
-    match code {
-        C::NotAuthorized => Failure::lasting(format!(
-            "{what} Check that the policy of your certificate allows iot:Connect on \
-             arn:aws:iot:REGION:ACCOUNT:client/{id}, and that the certificate is active and has \
-             that policy (AWS IoT console: Security > Certificates)."
-        )),
-        C::BadUserNamePassword => Failure::lasting(format!(
-            "{what} Check that the certificate of --cert is registered and active in this account \
-             and region (AWS IoT console: Security > Certificates), and that --endpoint belongs to \
-             the same account."
-        )),
-        C::ClientIdentifierNotValid | C::BadClientId => Failure::lasting(format!(
-            "{what} The client id was '{id}': check --client_id."
-        )),
-        C::ServerUnavailable | C::ServiceUnavailable | C::ServerBusy | C::UseAnotherServer => {
-            Failure::passing(format!("{what} The service can't take it just now."))
-        }
-        C::QuotaExceeded | C::ConnectionRateExceeded => Failure::passing(format!(
-            "{what} The account has reached a limit on connections (Service Quotas console: AWS \
-             IoT Core)."
-        )),
-        C::UnspecifiedError | C::ImplementationSpecificError => Failure::passing(what),
-        _ => Failure::mistake(format!(
-            "{what} Check --endpoint and --port: is this AWS IoT Core?"
-        )),
-    }
-}
-
-/// A DISCONNECT from the server (MQTT5, section 3.14.2.1).
-fn disconnected(code: DisconnectReasonCode, text: Option<&str>, options: &Options) -> Failure {
-    let id = printable(&options.client_id);
-    let mut reason = reason::of_disconnect(code);
-    if let Some(text) = text {
-        reason = format!("{}; {})", reason.trim_end_matches(')'), printable(text));
-    }
-    let what = format!(
-        "{} ended the connection: DISCONNECT {reason}.",
-        options.address()
-    );
-    match code {
-        DisconnectReasonCode::SessionTakenOver => Failure::lasting(format!(
-            "{what} Another client has connected with the client id '{id}'. Give every device a \
-             client id of its own (--client_id)."
-        )),
-        DisconnectReasonCode::NotAuthorized => Failure::lasting(format!(
-            "{what} The policy of your certificate does not allow something this program did. \
-             Check that it has every statement of policy.json, for this thing and for the client \
-             id '{id}', and that the certificate is still active."
-        )),
-        _ => Failure::passing(what),
-    }
+/// No connection to the proxy, or none through it.
+fn from_proxy(error: &(dyn Error + 'static), options: &Options) -> Failure {
+    let proxy = options.names.proxy;
+    let (host, port) = options.proxy.clone().unwrap_or_default();
+    Failure::passing(
+        match error.source().filter(|cause| cause.is::<io::Error>()) {
+            Some(cause) => format!(
+                "The HTTP proxy {host}:{port} can't be reached: {} Check {proxy}, and the network.",
+                sentence(cause)
+            ),
+            None => format!(
+                "The HTTP proxy {host}:{port} did not open a way to {}: {} Check {proxy}, and that the \
+             proxy lets CONNECT through to that port.",
+                options.address(),
+                sentence(error),
+            ),
+        },
+    )
 }
 
 /// An error of the socket, or one of TLS that came through it.
@@ -186,6 +143,7 @@ fn from_io(error: &io::Error, options: &Options, online: bool) -> Failure {
         return from_tls(tls, options);
     }
     use io::ErrorKind as K;
+    let Names { endpoint, port, .. } = options.names;
     match error.kind() {
         K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::UnexpectedEof => {
             hung_up(options, online)
@@ -196,8 +154,8 @@ fn from_io(error: &io::Error, options: &Options, online: bool) -> Failure {
             sentence(error)
         )),
         _ => Failure::passing(format!(
-            "{} can't be reached: {} Check --endpoint (`aws iot describe-endpoint --endpoint-type \
-             iot:Data-ATS` prints it), --port and the network.",
+            "{} can't be reached: {} Check {endpoint} (`aws iot describe-endpoint --endpoint-type \
+             iot:Data-ATS` prints it), {port} and the network.",
             options.way(),
             sentence(error),
         )),
@@ -215,6 +173,11 @@ fn hung_up(options: &Options, online: bool) -> Failure {
             printable(&options.client_id),
         ));
     }
+    if let Some(advice) = advice_on_address(options) {
+        return Failure::passing(format!(
+            "{advice} ({address} closed the connection before it answered CONNECT.)"
+        ));
+    }
     Failure::passing(format!(
         "{address} closed the connection before it answered CONNECT. If this happens again and \
          again, a likely cause is a policy that does not allow iot:Connect on \
@@ -222,88 +185,6 @@ fn hung_up(options: &Options, online: bool) -> Failure {
          policy (AWS IoT console: Security > Certificates).",
         printable(&options.client_id),
     ))
-}
-
-/// A TLS handshake that failed: our side found fault with the server, or the server with us.
-fn from_tls(error: &rustls::Error, options: &Options) -> Failure {
-    use CertificateError as C;
-    let server = options.address();
-    let endpoint = &options.endpoint;
-    match error {
-        rustls::Error::InvalidCertificate(fault) => match fault {
-            C::UnknownIssuer | C::BadSignature => Failure::mistake(format!(
-                "The certificate of {server} was not signed by a CA that this program trusts. \
-                 Check --endpoint; with --ca_file, that the file holds the CA of that server (for \
-                 AWS: https://www.amazontrust.com/repository/AmazonRootCA1.pem), or leave --ca_file \
-                 out to use the system's trust store."
-            )),
-            C::NotValidForName | C::NotValidForNameContext { .. } => Failure::mistake(format!(
-                "The server at {server} has a certificate for another name than '{endpoint}'. Check \
-                 that --endpoint is the name that `aws iot describe-endpoint --endpoint-type \
-                 iot:Data-ATS` prints, and not an IP address or an alias of it."
-            )),
-            C::Expired | C::ExpiredContext { .. } => Failure::mistake(format!(
-                "The certificate of {server} has expired, or this device's clock is ahead. Check \
-                 the clock (`date`) and --endpoint."
-            )),
-            C::NotValidYet | C::NotValidYetContext { .. } => Failure::mistake(format!(
-                "The certificate of {server} is not valid yet, so this device's clock is most \
-                 likely behind. Check the clock (`date`) and --endpoint."
-            )),
-            fault => Failure::mistake(format!(
-                "The certificate of {server} can't be accepted: {} Check --endpoint and --ca_file.",
-                sentence(fault)
-            )),
-        },
-        rustls::Error::AlertReceived(alert) => from_alert(*alert, options),
-        rustls::Error::NoApplicationProtocol => Failure::mistake(format!(
-            "{server} does not speak MQTT on this port. Check --port: 8883, or 443."
-        )),
-        rustls::Error::InvalidMessage(_) => Failure::mistake(format!(
-            "What answers at {server} does not speak TLS. Check --endpoint and --port."
-        )),
-        error => Failure::passing(format!(
-            "The TLS handshake with {server} failed: {}",
-            sentence(error)
-        )),
-    }
-}
-
-/// A TLS alert: the server's word on why it gave up (RFC 8446, section 6.2).
-fn from_alert(alert: AlertDescription, options: &Options) -> Failure {
-    use AlertDescription as A;
-    let server = options.address();
-    match alert {
-        A::BadCertificate
-        | A::UnsupportedCertificate
-        | A::CertificateRevoked
-        | A::CertificateExpired
-        | A::CertificateUnknown
-        | A::UnknownCA
-        | A::AccessDenied
-        | A::DecryptError
-        | A::CertificateRequired => Failure::mistake(format!(
-            "{server} refused the certificate of --cert (TLS alert {alert:?}). Check that it is \
-             registered and active in this account and region (AWS IoT console: Security > \
-             Certificates), and that --endpoint belongs to the same account."
-        )),
-        A::UnrecognisedName => Failure::mistake(format!(
-            "{server} does not know the name '{}'. Check --endpoint.",
-            options.endpoint
-        )),
-        A::NoApplicationProtocol => Failure::mistake(format!(
-            "{server} does not speak MQTT on this port. Check --port: 8883, or 443."
-        )),
-        A::ProtocolVersion | A::HandshakeFailure | A::InsufficientSecurity => {
-            Failure::mistake(format!(
-                "{server} and this program found no TLS version and cipher suite that both accept \
-                 (TLS alert {alert:?}). Check --endpoint and --port: is this AWS IoT Core?"
-            ))
-        }
-        _ => Failure::passing(format!(
-            "{server} ended the TLS handshake (TLS alert {alert:?})."
-        )),
-    }
 }
 
 /// The socket's error inside rumqttc's, wherever it keeps it.
@@ -332,4 +213,87 @@ fn sentence(error: &dyn std::fmt::Display) -> String {
     let words = error.to_string();
     let words = cut(words.trim_end_matches(['.', ' ', '\n']), 300);
     format!("{}.", printable(&words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
+    use rustls::{AlertDescription, ClientConfig, RootCertStore};
+
+    fn options(endpoint: &str) -> Options {
+        let provider = Arc::new(crate::tls::provider::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        Options::new(endpoint, 8883, "me", Arc::new(tls))
+    }
+
+    #[test]
+    fn what_somebody_has_to_fix_ends_the_first_connect_and_has_long_waits_later() {
+        use ConnectReturnCode as Connack;
+        use DisconnectReasonCode as Disconnect;
+        let options = options("example.com");
+        let refused =
+            |code| Failure::of(&ConnectionError::ConnectionRefused(code), &options, false);
+        let disconnected = |reason_code| {
+            let reason_string = None;
+            let error = StateError::ServerDisconnect {
+                reason_code,
+                reason_string,
+            };
+            Failure::of(&ConnectionError::MqttState(error), &options, true)
+        };
+        for (failure, first, later, long) in [
+            (
+                refused(Connack::ClientIdentifierNotValid),
+                false,
+                true,
+                true,
+            ),
+            (refused(Connack::BadUserNamePassword), false, true, true),
+            (refused(Connack::NotAuthorized), false, true, true),
+            (refused(Connack::ServerBusy), true, true, false),
+            (refused(Connack::QuotaExceeded), true, true, false),
+            (disconnected(Disconnect::NotAuthorized), false, true, true),
+            (
+                disconnected(Disconnect::SessionTakenOver),
+                false,
+                false,
+                false,
+            ),
+            (
+                disconnected(Disconnect::ServerShuttingDown),
+                true,
+                true,
+                false,
+            ),
+        ] {
+            let is = (
+                failure.is_passing(false),
+                failure.is_passing(true),
+                failure.wants_long_waits(),
+            );
+            assert_eq!(is, (first, later, long), "{failure}");
+        }
+    }
+
+    #[test]
+    fn without_other_names_the_words_are_those_of_the_library_s_caller() {
+        let alert = rustls::Error::AlertReceived(AlertDescription::BadCertificate);
+        assert_eq!(
+            from_tls(&alert, &options("example.com")).to_string(),
+            "example.com:8883 refused this device's certificate (TLS alert BadCertificate). Check that \
+             it is registered and active in this account and region (AWS IoT console: Security > \
+             Certificates), and that the endpoint belongs to the same account."
+        );
+        let words = from_tls(&alert, &options("::1")).to_string();
+        let begins = "'::1' is an IP address, and AWS IoT Core must be asked for by its name (SNI). \
+                      Check that the endpoint is the name that";
+        assert!(words.starts_with(begins), "{words}");
+    }
 }

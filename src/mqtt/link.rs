@@ -94,7 +94,7 @@ impl Link {
 
     async fn keep_up(&mut self) -> Result<(), Failure> {
         let mut backoff = self.options.backoff.clone();
-        let mut was_connected = false;
+        let mut has_worked = false;
         loop {
             let end = self.one_connection().await;
             let lasted = self.connected_at.take().map(|since| since.elapsed());
@@ -103,11 +103,12 @@ impl Link {
                 End::Stopped => return Ok(()),
                 End::Failed(failure) => failure,
             };
-            was_connected |= lasted.is_some();
-            if !failure.is_passing(was_connected) {
+            let was_stable = lasted.is_some_and(|lasted| lasted >= self.options.stable_after);
+            has_worked |= was_stable || self.outbox.has_worked();
+            if !failure.is_passing(has_worked) {
                 return Err(failure);
             }
-            if lasted.is_some_and(|lasted| lasted >= self.options.stable_after) {
+            if was_stable {
                 backoff.reset();
             }
             let wait = match failure.wants_long_waits() {

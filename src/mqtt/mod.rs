@@ -34,6 +34,7 @@ pub use failure::Failure;
 pub use outbox::PublishError;
 pub use subscriptions::{Message, SubscribeError};
 
+use crate::names::Names;
 use outbox::Outbox;
 use pace::Pace;
 use subscriptions::Verdict;
@@ -73,6 +74,8 @@ pub struct Options {
     pub stable_after: Duration,
     /// Give up after this many tries in a row. `None`: never.
     pub tries: Option<u32>,
+    /// What messages call these settings.
+    pub names: Names,
 }
 
 impl Options {
@@ -92,6 +95,7 @@ impl Options {
             backoff: Backoff::default(),
             stable_after: Duration::from_secs(60),
             tries: None,
+            names: Names::default(),
         }
     }
 

@@ -122,6 +122,8 @@ struct Inner {
     places: Arc<Semaphore>,
     under_way: VecDeque<Place>,
     subscriptions: Subscriptions,
+    /// Whether the server has ever done what we asked for.
+    has_worked: bool,
 }
 
 impl Outbox {
@@ -134,7 +136,14 @@ impl Outbox {
             places: Arc::new(Semaphore::new(PLACES.into())),
             under_way: VecDeque::new(),
             subscriptions: Subscriptions::default(),
+            has_worked: false,
         }))
+    }
+
+    /// Whether the server has ever granted a subscription or taken a publish: what it refuses later
+    /// is no mistake in the settings.
+    pub fn has_worked(&self) -> bool {
+        self.lock().has_worked
     }
 
     /// A place for one more publish, when there is one. `None` if the session is lost meanwhile.
@@ -249,7 +258,8 @@ impl Outbox {
 
     /// The PUBACK with this id has come.
     pub fn published(&self, id: u16, reason: PubAckReason) {
-        let Some(Packet::Publish { topic, done }) = self.lock().acknowledged(id) else {
+        let mut inner = self.lock();
+        let Some(Packet::Publish { topic, done }) = inner.acknowledged(id) else {
             return;
         };
         let outcome = match reason {
@@ -260,6 +270,7 @@ impl Outbox {
                 reason: reason::of_puback(other),
             }),
         };
+        inner.has_worked |= outcome.is_ok();
         // Whoever asked may have got its reply already, and wait no longer.
         let _ = done.send(outcome);
     }
@@ -269,7 +280,9 @@ impl Outbox {
         let mut inner = self.lock();
         match inner.acknowledged(suback.pkid) {
             Some(Packet::Subscribe(filters)) => {
-                inner.subscriptions.answered(&filters, &suback.return_codes)
+                let refused = inner.subscriptions.answered(&filters, &suback.return_codes);
+                inner.has_worked |= refused.is_none();
+                refused
             }
             _ => None,
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cli::Flags;
+use crate::cli::{FLAGS, Flags};
 use crate::jobs::{self, RequestError};
 use crate::mqtt::{self, PublishError};
 use crate::story::Story;
@@ -35,12 +35,14 @@ impl Settings {
             cert: flags.cert.clone(),
             key: flags.key.clone(),
             ca: flags.ca_file.clone(),
+            names: FLAGS,
         };
         let tls = Arc::new(tls::client_config(&files, flags.port)?);
         if let Some(warning) = tls::key_file_warning(&flags.key) {
             story.warn(format_args!("{warning}"));
         }
         let mut mqtt = mqtt::Options::new(&flags.endpoint, flags.port, &flags.client_id, tls);
+        mqtt.names = FLAGS;
         mqtt.proxy = flags.proxy();
         let ci = flags.is_ci.is_some();
         mqtt.tries = ci.then_some(TRIES_IN_CI);

@@ -125,16 +125,17 @@ proptest! {
     }
 
     #[test]
-    fn any_file_makes_a_configuration_or_an_error_that_names_its_flag(
+    fn any_file_makes_a_configuration_or_an_error_that_names_the_file(
         content in prop_oneof![vec(any::<u8>(), 0..200), any_pem().prop_map(String::into_bytes)],
     ) {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("file.pem");
         std::fs::write(&path, content)?;
-        let files = Files { cert: path.clone(), key: path.clone(), ca: Some(path) };
+        let files = Files { ca: Some(path.clone()), ..Files::new(path.clone(), path) };
         let error = client_config(&files, 8883).map(drop).unwrap_err().to_string();
-        prop_assert!(error.starts_with("--cert ") || error.starts_with("--key ")
-            || error.starts_with("--ca_file "), "{error}");
+        prop_assert!(error.starts_with("The device certificate ")
+            || error.starts_with("The private key ")
+            || error.starts_with("The CA file "), "{error}");
         prop_assert!(!error.contains(char::is_control));
     }
 }

@@ -209,7 +209,9 @@ async fn a_proxy_that_refuses_is_told_with_what_to_check() {
     let program = world.start(&["--proxy_host", "localhost", "--proxy_port", &port]);
     program
         .err
-        .wait_for("The HTTP proxy did not open a way to localhost:")
+        .wait_for(&format!(
+            "The HTTP proxy localhost:{port} did not open a way to localhost:"
+        ))
         .await;
     let words = program.err.text();
     assert!(words.contains("407"), "{words}");
@@ -217,6 +219,46 @@ async fn a_proxy_that_refuses_is_told_with_what_to_check() {
         words.contains("Check --proxy_host and --proxy_port"),
         "{words}"
     );
+}
+
+#[tokio::test]
+async fn a_proxy_that_can_not_be_reached_is_named() {
+    let world = World::new().await;
+    let proxy = ForwardProxy::start(world.core.port()).await;
+    let port = proxy.port.to_string();
+    drop(proxy);
+    let program = world.start(&["--proxy_host", "localhost", "--proxy_port", &port]);
+    let words = format!("The HTTP proxy localhost:{port} can't be reached: ");
+    program.err.wait_for(&words).await;
+    let words = program.err.text();
+    assert!(
+        words.contains("Check --proxy_host and --proxy_port, and the network."),
+        "{words}"
+    );
+}
+
+#[tokio::test]
+async fn the_endpoint_may_have_the_port_in_it() {
+    let world = World::new().await;
+    let address = format!("localhost:{}", world.core.port());
+    let mut flags = world.flags(&["--endpoint", &address]);
+    let at = flags.iter().position(|flag| flag == "--port").unwrap();
+    flags.drain(at..at + 2);
+    let program = Program::start(&flags);
+    program.out.wait_for("Connecting to localhost with").await;
+    program.out.wait_for("Connected!").await;
+    program.kill().await;
+
+    let ended = world
+        .start(&["--endpoint", &address, "--port", "443"])
+        .end()
+        .await;
+    assert_eq!(ended.code, Some(2));
+    let words = format!(
+        "error: --endpoint has the port {}, and --port is 443\n",
+        world.core.port()
+    );
+    assert!(ended.err.starts_with(&words), "{}", ended.err);
 }
 
 #[tokio::test]
@@ -330,7 +372,7 @@ async fn a_private_key_that_others_can_read_is_warned_of() {
     assert_eq!(
         ended.err,
         format!(
-            "Warning: the private key {key} is open to others than its owner (mode 644). Mend it \
+            "Warning: the private key {key} is open to others than its owner (mode 644). Fix it \
              with: chmod 600 '{key}'\n"
         )
     );

@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod connection;
+mod crypto;
 mod flags;
 mod pages;
+mod panics;
 mod permanent_causes;
 mod readme;
 mod service_client;
@@ -12,5 +14,6 @@ mod soak;
 mod story;
 mod support;
 mod trust;
+mod unread_output;
 mod work;
 mod work_and_events;

@@ -1,11 +1,9 @@
 //! First connect, a permanent cause: one or two plain sentences on stderr, exit code 1, no retry.
 //! Every message is here in full, so that a change of wording is a decision.
 
-use std::path::Path;
-
 use local_iot_core::{Fault, KeyForm, Options, Pki, ServerCertificate, Times, fill_policy};
 
-use crate::support::{Program, THING, World};
+use crate::support::{THING, World};
 
 /// Runs the program with these flags, and compares what it says with this.
 async fn fails(world: &World, flags: &[&str], words: &str) {
@@ -215,12 +213,12 @@ async fn a_system_without_a_trust_store() {
     command
         .args(flags)
         .env("SSL_CERT_DIR", &empty)
-        .env("SSL_CERT_FILE", Path::new("/dev/null"));
-    let ended = Program::start_command(command).end().await;
+        .env("SSL_CERT_FILE", "/dev/null");
+    let ended = crate::support::Program::start_command(command).end().await;
     assert_eq!(
         ended.err,
         "The system's trust store has no CA certificate. Install it (Debian, Ubuntu: apt install \
-         ca-certificates), or give Amazon's CA with --ca_file \
+         ca-certificates), or set --ca_file to Amazon's CA \
          (https://www.amazontrust.com/repository/AmazonRootCA1.pem).\n"
     );
     assert_eq!(ended.code, Some(1));
@@ -232,9 +230,9 @@ async fn a_server_certificate_that_is_not_to_be_trusted() {
         (
             ServerCertificate::UnknownCa,
             "The certificate of SERVER was not signed by a CA that this program trusts. Check \
-             --endpoint; with --ca_file, that the file holds the CA of that server (for AWS: \
-             https://www.amazontrust.com/repository/AmazonRootCA1.pem), or leave --ca_file out to use \
-             the system's trust store.",
+             --endpoint, and that --ca_file, if it is given, holds the CA of that server (for AWS: \
+             https://www.amazontrust.com/repository/AmazonRootCA1.pem). Without it, the system's trust \
+             store is used.",
         ),
         (
             ServerCertificate::WrongName,
@@ -292,7 +290,7 @@ async fn a_device_certificate_that_the_server_does_not_know() {
         let alert = ended.err.split(['(', ')']).nth(1).unwrap_or_default();
         assert!(alert.starts_with("TLS alert "), "{}", ended.err);
         let expected = format!(
-            "localhost:{} refused the certificate of --cert ({alert}). Check that it is registered and \
+            "localhost:{} refused this device's certificate ({alert}). Check that it is registered and \
              active in this account and region (AWS IoT console: Security > Certificates), and that \
              --endpoint belongs to the same account.\n",
             world.core.port()
@@ -302,7 +300,34 @@ async fn a_device_certificate_that_the_server_does_not_know() {
 }
 
 #[tokio::test]
-async fn a_connack_that_refuses_for_good() {
+async fn an_endpoint_that_is_an_ip_address_is_told_so_before_the_alert() {
+    for tls_versions in [
+        local_iot_core::TlsVersions::Only12,
+        local_iot_core::TlsVersions::Only13,
+    ] {
+        let world = World::with(Options {
+            tls_versions,
+            ..Options::default()
+        })
+        .await;
+        let ended = world.start(&["--endpoint", "127.0.0.1"]).end().await;
+        let (words, alert) = ended.err.split_once(" (127.0.0.1:").unwrap();
+        assert_eq!(
+            words,
+            "'127.0.0.1' is an IP address, and AWS IoT Core must be asked for by its name (SNI). Check \
+             that --endpoint is the name that `aws iot describe-endpoint --endpoint-type iot:Data-ATS` \
+             prints."
+        );
+        assert!(
+            alert.contains(" ended the TLS handshake: TLS alert "),
+            "{alert}"
+        );
+        assert_eq!(ended.code, Some(1));
+    }
+}
+
+#[tokio::test]
+async fn a_connack_that_refuses_what_it_was_given() {
     let console = "(AWS IoT console: Security > Certificates)";
     for (code, words) in [
         (
@@ -316,7 +341,7 @@ async fn a_connack_that_refuses_for_good() {
         (
             0x86,
             format!(
-                "CONNACK 0x86 (bad user name or password). Check that the certificate of --cert is \
+                "CONNACK 0x86 (bad user name or password). Check that this device's certificate is \
                  registered and active in this account and region {console}, and that --endpoint \
                  belongs to the same account."
             ),
@@ -373,7 +398,8 @@ async fn a_policy_that_denies_a_subscription_names_what_is_missing() {
     let policy = policy_without("topicfilter/$aws/things/my-thing/jobs/*/update/*");
     world.core.set_policy(policy).unwrap();
     let words = "The server refused the subscription to $aws/things/my-thing/jobs/+/update/+: SUBACK \
-                 0x87 (not authorized). Add to the policy of your certificate: allow iot:Subscribe on \
+                 0x87 (not authorized). Check --thing_name first; if it is right, add to the policy of \
+                 your certificate: allow iot:Subscribe on \
                  arn:aws:iot:REGION:ACCOUNT:topicfilter/$aws/things/my-thing/jobs/*/update/* \
                  (policy.json has it for every filter). First of all, check that --thing_name is the \
                  name of this certificate's thing.";

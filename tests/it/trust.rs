@@ -107,6 +107,13 @@ fn the_stated_rust_version_is_what_the_dependencies_ask_for() {
 }
 
 #[test]
+fn ci_tries_the_stated_rust_version() {
+    let workflow = include_str!("../../.github/workflows/ci.yml");
+    let versions = format!("rust: [stable, \"{}\"]\n", env!("CARGO_PKG_RUST_VERSION"));
+    assert!(workflow.contains(&versions), "{workflow}");
+}
+
+#[test]
 fn the_package_has_what_a_user_needs_and_nothing_else() {
     let list = cargo(&["package", "--list", "--allow-dirty"]);
     for file in list.lines() {
@@ -118,17 +125,32 @@ fn the_package_has_what_a_user_needs_and_nothing_else() {
                 "Cargo.lock",
                 "README.md",
                 "policy.json",
+                "LICENSE",
             ]
             .contains(&file)
             || file == ".cargo_vcs_info.json";
         assert!(expected, "{file}");
     }
-    for needed in ["src/main.rs", "README.md", "policy.json", "Cargo.lock"] {
+    for needed in [
+        "src/main.rs",
+        "README.md",
+        "policy.json",
+        "LICENSE",
+        "Cargo.lock",
+    ] {
         assert!(
             list.replace('\\', "/").lines().any(|file| file == needed),
             "{needed}"
         );
     }
+}
+
+#[test]
+fn the_licence_that_ships_is_the_one_that_is_stated() {
+    let text = include_str!("../../LICENSE");
+    assert_eq!(env!("CARGO_PKG_LICENSE"), "Apache-2.0");
+    assert!(text.contains("Apache License\n                           Version 2.0, January 2004"));
+    assert!(text.contains("9. Accepting Warranty or Additional Liability."));
 }
 
 #[test]

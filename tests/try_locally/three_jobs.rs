@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use jobs_mqtt5::cli::Flags;
+use jobs_mqtt5::jobs::Job;
 use jobs_mqtt5::sample::{self, Settings, work};
 use jobs_mqtt5::stop;
 use jobs_mqtt5::story::Story;
@@ -69,7 +70,7 @@ pub async fn three_jobs() -> Outcome {
         }
     };
     let job_time = flags.job_time();
-    let work = Arc::new(move |execution: &_| work(execution, job_time));
+    let work = async move |job: Job| work(&job, job_time).await;
     timeout(LIMIT, sample::run(settings, work, &story, done))
         .await
         .map_err(|_| format!("The jobs were not done within {} seconds.", LIMIT.as_secs()))??;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use jobs_mqtt5::cli::FLAGS;
 use jobs_mqtt5::jobs::JobExecution;
 use serde_json::Value;
 
@@ -144,7 +145,8 @@ pub(super) fn has_lines(file: &str, lines: &str) -> bool {
         .any(|window| at_the_margin(window) == wanted)
 }
 
-/// The lines of the program's source, with each string in one line, and without comments and tests.
+/// The lines of the program's source, with each string in one line, the flags in it by name, and
+/// without comments and tests.
 pub(super) fn sources() -> Vec<String> {
     fn collect(folder: &Path, lines: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -158,6 +160,13 @@ pub(super) fn sources() -> Vec<String> {
             let mut strings = program.split("\\\n");
             let mut joined = strings.next().unwrap().to_owned();
             strings.for_each(|rest| joined.push_str(rest.trim_start()));
+            for (name, flag) in [
+                ("{cert}", FLAGS.cert),
+                ("{key}", FLAGS.key),
+                ("{topics}", FLAGS.topics),
+            ] {
+                joined = joined.replace(name, flag);
+            }
             let told = joined
                 .lines()
                 .filter(|line| !line.trim_start().starts_with("//"));

@@ -20,7 +20,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use captured::Captured;
-pub use program::{Ended, Program};
+#[cfg(unix)]
+pub use program::Ended;
+pub use program::Program;
 pub use proxy::ForwardProxy;
 pub use works::{counted_work, done_once, held_work, idle, quick_work};
 

@@ -1,0 +1,45 @@
+//! A panic is one plain sentence on stderr, wherever it happens and whatever the verbosity.
+
+use std::process::Command;
+
+use jobs_mqtt5::cli::Verbosity;
+use jobs_mqtt5::log;
+use jobs_mqtt5::story::Story;
+
+/// Set where the program below is to panic.
+const PANIC: &str = "JOBS_MQTT5_TEST_PANIC";
+
+/// Not a test, but a program that panics: the test below starts it in a process of its own.
+#[test]
+#[ignore = "started by the test below"]
+fn a_program_that_panics() {
+    if std::env::var_os(PANIC).is_none() {
+        return;
+    }
+    log::start(Verbosity::NoLogs, &Story::on_stdout_and_stderr());
+    panic!("index out of bounds:\nthe len is {}", 3);
+}
+
+#[test]
+fn a_panic_outside_of_the_work_is_one_sentence_with_its_place_and_no_backtrace() {
+    let panics_here = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "panics::a_program_that_panics"])
+        .env(PANIC, "1")
+        .env("RUST_BACKTRACE", "full")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(panics_here.stderr).unwrap();
+    let line = include_str!("panics.rs")
+        .lines()
+        .position(|line| line.contains("panic!(\"index"));
+    let place = std::path::Path::new("tests").join("it").join("panics.rs");
+    assert_eq!(
+        said,
+        format!(
+            "The program panicked at {}:{}: index out of bounds:\\nthe len is 3\n",
+            place.display(),
+            line.unwrap() + 1
+        )
+    );
+    assert_eq!(panics_here.status.code(), Some(101));
+}
