@@ -14,6 +14,7 @@ use crate::support::World;
 
 mod commands;
 mod reading;
+mod shells;
 #[path = "../write_config.rs"]
 mod write_config;
 use reading::*;

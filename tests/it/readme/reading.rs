@@ -62,6 +62,12 @@ pub(super) fn shell_blocks(section: &'static str) -> Vec<String> {
     blocks.map(|block| block.text).collect()
 }
 
+/// All blocks for a shell.
+#[cfg(unix)]
+pub(super) fn all_shell_blocks() -> Vec<String> {
+    shell_blocks(README)
+}
+
 /// The lines outside of fenced blocks.
 pub(super) fn prose() -> impl Iterator<Item = &'static str> {
     let mut fenced = false;
