@@ -38,7 +38,7 @@ class Device:
         service.iot.create_policy(policyName=f"of-{name}", policyDocument=policy)
         service.iot.attach_policy(policyName=f"of-{name}", target=made["certificateArn"])
         service.iot.attach_thing_principal(thingName=name, principal=made["certificateArn"])
-        self.command = [os.path.join(ROOT, "target", "debug", "jobs-mqtt5")]
+        self.command = [os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR", "target"), "debug", "jobs-mqtt5")]
         for flag, value in (
             ("endpoint", "localhost"),
             ("port", str(ministack.mqtt)),
@@ -185,6 +185,34 @@ def two_things_at_once(first, second):
     assert first.service.iot.describe_job(jobId="both")["job"]["status"] == "COMPLETED"
 
 
+def what_the_policy_does_not_allow(device):
+    """The service enforces the policy, and the program ends with the action and the resource that are missing."""
+    with open(os.path.join(ROOT, "policy.json")) as file:
+        policy = file.read().replace("<region>", REGION).replace("<account>", ACCOUNT)
+    for thing, client, missing in (
+        (device.name, "test-*", None),
+        ("another-thing", "test-*", "iot:Subscribe"),
+        (device.name, "another-*", "iot:Connect"),
+    ):
+        document = policy.replace("<thingname>", thing).replace("test-*", client)
+        versions = device.service.iot.list_policy_versions(policyName=f"of-{device.name}")["policyVersions"]
+        for version in versions:
+            if not version["isDefaultVersion"]:
+                device.service.iot.delete_policy_version(
+                    policyName=f"of-{device.name}", policyVersionId=version["versionId"]
+                )
+        device.service.iot.create_policy_version(
+            policyName=f"of-{device.name}", policyDocument=document, setAsDefault=True
+        )
+        if missing is None:
+            with device.running(job_time=0) as program:
+                program.wait_for(IDLE)
+            continue
+        ended = subprocess.run(device.command, capture_output=True, text=True, timeout=LIMIT)
+        assert ended.returncode == 1, ended
+        assert "0x87 (not authorized)" in ended.stderr and missing in ended.stderr, ended.stderr
+
+
 def documents_of_every_kind(device):
     """What a job document may hold comes through to the device, and each of them is done."""
     documents = {
@@ -209,6 +237,7 @@ CHECKS = [
     (canceled_one_by_one_in_the_queue, 1),
     (two_things_at_once, 2),
     (documents_of_every_kind, 1),
+    (what_the_policy_does_not_allow, 1),
 ]
 
 
