@@ -20,7 +20,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 from service import Service, free_ports, is_open
@@ -63,20 +62,12 @@ def steps():
 class Walk:
     """A reader who walks through the course, with a second pair of eyes on the service."""
 
-    def __init__(self, shell, folder):
+    def __init__(self, shell):
         self.gateway, self.mqtt = free_ports(2)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        environment.update(
-            GATEWAY_PORT=str(self.gateway), IOT_MTLS_PORT=str(self.mqtt), TERM="dumb",
-            CARGO_TERM_COLOR="never", VIRTUAL_ENV_DISABLE_PROMPT="1", NO_PROXY="127.0.0.1,localhost", no_proxy="127.0.0.1,localhost",
-            # The reader's own settings of the AWS CLI are neither used nor touched.
-            AWS_CONFIG_FILE=os.path.join(folder, "config"),
-            AWS_SHARED_CREDENTIALS_FILE=os.path.join(folder, "credentials"),
-        )
+        environment = os.environ | {"TERM": "dumb", "CARGO_TERM_COLOR": "never", "VIRTUAL_ENV_DISABLE_PROMPT": "1"}
+        ports = {"GATEWAY_PORT": str(self.gateway), "IOT_MTLS_PORT": str(self.mqtt)}
         self.service = Service(self.gateway)
-        self.cloud = Terminal("cloud's terminal", shell, environment, ROOT)
-        for name in ("GATEWAY_PORT", "IOT_MTLS_PORT", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            environment.pop(name)  # the device has never heard of them
+        self.cloud = Terminal("cloud's terminal", shell, environment | ports, ROOT)
         self.device = Terminal("device's terminal", shell, environment, ROOT)
         # What must hold when all the steps under a heading are done.
         self.after = {
@@ -186,8 +177,7 @@ def walk(shell):
     if in_the_way:
         raise Failed(f"these files may be yours, and the course would overwrite them: {', '.join(in_the_way)}")
     all_steps = steps()
-    folder = tempfile.mkdtemp(prefix="jobs-mqtt5-course-")
-    walker = Walk(shell, folder)
+    walker = Walk(shell)
     left_out, checked = [], set()
     try:
         for number, (heading, line, comment, block) in enumerate(all_steps):
@@ -211,7 +201,6 @@ def walk(shell):
                 raise Failed(f"README.md, line {line}, {heading!r}: {failed}") from None
     finally:
         walker.close()
-        shutil.rmtree(folder)
         left = sorted(set(files()) - set(before))
         for name in left:
             path = os.path.join(ROOT, name)

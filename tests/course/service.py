@@ -6,6 +6,13 @@ import subprocess
 import sys
 import time
 
+# Whoever runs this may have settings for the AWS CLI: they are neither used nor touched.
+for setting in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[setting]
+os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+for name in ("NO_PROXY", "no_proxy"):
+    os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1,localhost"]))
+
 import botocore.config
 import botocore.session
 
@@ -33,7 +40,7 @@ class Service:
     def __init__(self, port):
         session = botocore.session.Session()
         session.set_credentials("test", "test")
-        config = botocore.config.Config(proxies={}, retries={"max_attempts": 1})
+        config = botocore.config.Config(retries={"max_attempts": 1})
 
         def client(name):
             return session.create_client(
@@ -71,11 +78,13 @@ class Ministack:
         self.folder = folder
 
     def __enter__(self):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        environment.update(
-            BIND_HOST="127.0.0.1", GATEWAY_PORT=str(self.gateway), IOT_MTLS_PORT=str(self.mqtt),
-            AUTH="true", TMPDIR=self.folder,
-        )
+        environment = os.environ | {
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.gateway),
+            "IOT_MTLS_PORT": str(self.mqtt),
+            "AUTH": "true",
+            "TMPDIR": self.folder,
+        }
         with open(self.log, "w") as log:
             command = [sys.executable, "-m", "ministack"]
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

@@ -106,8 +106,9 @@ class Terminal:
     def close(self):
         """Closes the window: what runs in it is told so, and then the shell is gone."""
         os.close(self.file)
-        try:
-            os.kill(self.pid, signal.SIGHUP)
-        except ProcessLookupError:
-            pass
-        os.waitpid(self.pid, 0)
+        for kind in (signal.SIGHUP, signal.SIGKILL):
+            os.kill(self.pid, kind)
+            for _ in range(100):
+                if os.waitpid(self.pid, os.WNOHANG)[0]:
+                    return
+                time.sleep(0.05)
