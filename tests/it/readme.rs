@@ -10,6 +10,7 @@ use crate::support::World;
 
 mod commands;
 mod reading;
+mod shells;
 use reading::*;
 
 // What it quotes.

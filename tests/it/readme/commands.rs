@@ -12,8 +12,12 @@ use super::reading::{read, section, shell_blocks};
 fn each_sed_command_makes_a_policy_of_the_template() {
     let of_the_connection = "${iot:Connection.Thing.ThingName}";
     for (heading, client, thing) in [
-        ("On AWS", "test-*", "my-first-thing"),
-        ("For production", of_the_connection, of_the_connection),
+        ("A policy", "test-*", "my-first-thing"),
+        (
+            "The production policy",
+            of_the_connection,
+            of_the_connection,
+        ),
     ] {
         let sed = shell_blocks(section(heading))
             .into_iter()
@@ -56,11 +60,18 @@ fn each_sed_command_makes_a_policy_of_the_template() {
     }
 }
 
-/// Runs "On AWS" from top to bottom: every variable is set before it is used, git takes none of the
-/// files, the program takes its flags, and all that is made is taken away again.
+/// Runs the course as a reader does on AWS, from top to bottom: every variable is set before it is
+/// used, git takes none of the files, the program takes its flags, and all that is made is taken away
+/// again. (On the reader's own machine, `tests/course/run` does the real thing.)
 #[test]
-fn on_aws_hangs_together_and_leaves_nothing_behind() {
-    let ran = run(&shell_blocks(section("On AWS")).concat());
+fn the_course_on_aws_hangs_together_and_leaves_nothing_behind() {
+    let course = section("The course");
+    let local: Vec<String> = shell_blocks(section("On your machine"));
+    let on_aws: String = shell_blocks(course)
+        .into_iter()
+        .filter(|block| !local.contains(block) && !block.contains("ministack"))
+        .collect();
+    let ran = run(&on_aws);
     assert_eq!(ran.files, ["policy.json"], "a file is left behind");
 
     let position = |command: &str| {
@@ -74,15 +85,22 @@ fn on_aws_hangs_together_and_leaves_nothing_behind() {
         ("create-job", "describe-job-execution"),
         ("create-job", "delete-job"),
         ("create-thing", "delete-thing"),
+        ("create-thing-group", "delete-thing-group"),
         ("create-keys-and-certificate", "delete-certificate"),
         ("create-policy", "delete-policy"),
+        ("create-role", "delete-role"),
         ("attach-thing-principal", "detach-thing-principal"),
         ("attach-policy", "detach-policy"),
-        // AWS deletes nothing that is attached, and no certificate that is active.
+        ("mb", "rb"),
+        // AWS deletes nothing that is attached or in use, and no certificate that is active.
         ("detach-thing-principal", "delete-certificate"),
         ("detach-policy", "delete-certificate"),
         ("detach-policy", "delete-policy"),
         ("update-certificate", "delete-certificate"),
+        ("create-policy-version", "delete-policy-version"),
+        ("delete-policy-version", "delete-policy"),
+        ("put-role-policy", "delete-role-policy"),
+        ("delete-role-policy", "delete-role"),
     ] {
         assert!(
             position(first) < position(then),
@@ -91,59 +109,96 @@ fn on_aws_hangs_together_and_leaves_nothing_behind() {
     }
     let delete = &ran.calls[position("delete-certificate")];
     assert_eq!(delete[3..], ["--certificate-id", CERTIFICATE_ID]);
+    for (made, gone, flag) in [
+        ("create-job", "delete-job", "--job-id"),
+        ("create-thing", "delete-thing", "--thing-name"),
+    ] {
+        let names = |command: &str| -> BTreeSet<&String> {
+            let calls = ran.calls.iter();
+            let calls = calls.filter(|call| call.get(2).is_some_and(|c| c == command));
+            calls.map(|call| value_of(call, flag)).collect()
+        };
+        assert_eq!(names(made), names(gone), "{made} and {gone}");
+    }
 
-    use clap::Parser;
-    let cargo = ran.calls.iter().find(|call| call[0] == "cargo").unwrap();
-    let dashes = cargo.iter().position(|argument| argument == "--").unwrap();
-    let flags = jobs_mqtt5::cli::Flags::try_parse_from(&cargo[dashes..]).unwrap();
-    assert_eq!(flags.endpoint, ENDPOINT);
-
-    let mut made: Vec<&str> = vec!["my-policy.json"];
+    let mut made: Vec<&str> = vec!["ca.pem", "my-policy.json", "device.env", "installed"];
+    made.extend(["firmware-1.4.2.bin", "firmware-job.json"]);
     for pair in ran.calls[position("create-keys-and-certificate")].windows(2) {
         if pair[0].ends_with("-outfile") {
             made.push(&pair[1]);
         }
     }
-    assert_eq!(made.len(), 4);
-    for file in [flags.cert, flags.key] {
-        assert!(
-            made.contains(&file.to_str().unwrap()),
-            "{file:?} is not made"
-        );
+    use clap::Parser;
+    let devices: Vec<&Vec<String>> = ran.calls.iter().filter(|call| call[0] == "cargo").collect();
+    assert!(devices.len() > 5);
+    for cargo in devices {
+        let dashes = cargo.iter().position(|argument| argument == "--").unwrap();
+        let mut flags = cargo[dashes..].to_vec();
+        if let Some(folder) = flags.iter().position(|flag| flag == "--folder") {
+            flags.drain(folder..folder + 2); // the worked example's own
+        }
+        let flags = jobs_mqtt5::cli::Flags::try_parse_from(flags).unwrap();
+        assert_eq!(flags.endpoint, ENDPOINT);
+        for file in [flags.cert, flags.key, flags.ca_file.unwrap()] {
+            assert!(
+                made.contains(&file.to_str().unwrap()),
+                "{file:?} is not made"
+            );
+        }
     }
     for file in made {
         let extension = format!("*.{}", file.rsplit('.').next().unwrap());
-        let ignored = read(".gitignore")
-            .lines()
-            .any(|line| line == extension || line == format!("/{file}"));
+        let begins = format!("/{}-*", file.split('-').next().unwrap());
+        let ignored = read(".gitignore").lines().any(|line| {
+            line == extension || line == begins || line.trim_end_matches('/') == format!("/{file}")
+        });
         assert!(ignored, "git would take {file}");
     }
 }
 
 #[test]
-fn the_commands_for_a_fleet_have_settings_in_json() {
-    let fleet = shell_blocks(section("From one device to a fleet")).concat();
-    let ran = run(&format!("THING=my-first-thing\n{fleet}"));
-    let job = ran
-        .calls
-        .iter()
-        .find(|call| call[2] == "create-job")
-        .unwrap();
+fn the_settings_of_the_jobs_are_what_the_service_takes() {
+    let of_the_group = shell_blocks(section("A group of things")).concat();
+    let ran = run(&format!(
+        "THING=my-first-thing GROUP=my-things\n{of_the_group}"
+    ));
+    let create_job = |call: &&Vec<String>| call[2] == "create-job";
+    let job = ran.calls.iter().find(create_job).unwrap();
     for (setting, field) in [
         ("--document", "operation"),
         ("--job-executions-rollout-config", "exponentialRate"),
         ("--abort-config", "criteriaList"),
-        ("--timeout-config", "inProgressTimeoutInMinutes"),
-        ("--job-executions-retry-config", "criteriaList"),
     ] {
-        let at = job.iter().position(|argument| argument == setting).unwrap();
-        let json: Value = serde_json::from_str(&job[at + 1]).unwrap();
+        let json: Value = serde_json::from_str(value_of(job, setting)).unwrap();
         assert!(!json[field].is_null(), "{setting} has no {field}");
     }
+
+    let firmware = shell_blocks(section("A firmware update"));
+    let firmware = firmware
+        .iter()
+        .find(|block| block.contains("firmware-job.json <<"));
+    let firmware = firmware.unwrap().split("\naws ").next().unwrap();
+    let names = "REGION=eu-central-1 BUCKET=my-bucket; echo firmware > firmware-1.4.2.bin";
+    let ran = run(&format!("{names}\n{firmware}\ncat firmware-job.json"));
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    let url = "https://s3.eu-central-1.amazonaws.com/my-bucket/firmware-1.4.2.bin";
+    assert_eq!(
+        document["url"],
+        format!("${{aws:iot:s3-presigned-url:{url}}}")
+    );
+    assert_eq!(document["size"], "firmware\n".len());
+    assert_eq!(document["sha256"], SHA256);
+}
+
+/// What follows the flag.
+fn value_of<'a>(call: &'a [String], flag: &str) -> &'a String {
+    let at = call.iter().position(|argument| argument == flag);
+    &call[at.unwrap_or_else(|| panic!("{call:?} has no {flag}")) + 1]
 }
 
 const ENDPOINT: &str = "a1b2c3d4e5f6g7-ats.iot.eu-central-1.amazonaws.com";
 const CERTIFICATE_ID: &str = "0123456789abcdef";
+const SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
 /// What a shell script did.
 struct Ran {
@@ -154,15 +209,28 @@ struct Ran {
     files: Vec<String>,
 }
 
-/// Runs a script in a folder with the policy's template. In the place of `aws` and `cargo` it calls
-/// stand-ins, which write down how they were called, and answer as far as the script needs it.
+/// Runs a script in a folder with the policy's template. In the place of `aws`, `cargo` and what else
+/// reaches out or takes time it calls stand-ins. They write down how they were called, and answer as
+/// far as the script needs it.
 fn run(script: &str) -> Ran {
     let arn = "arn:aws:iot:eu-central-1:123456789012";
     let stand_ins = format!(
         r#"
         set -eu
         told() {{ printf '%s\037' "$@" >> "$CALLS"; printf '\036' >> "$CALLS"; }}
-        cargo() {{ told cargo "$@"; }}
+        cargo() {{
+            told cargo "$@"
+            case "$*" in *install_firmware*) mkdir installed ;; esac
+        }}
+        curl() {{
+            while [ $# -gt 1 ]; do
+                case "$1" in -o) touch "$2" ;; esac
+                shift
+            done
+        }}
+        openssl() {{ echo "{SHA256} *file"; }}
+        sleep() {{ :; }}
+        cmp() {{ :; }}
         aws() {{
             told aws "$@"
             case "$*" in
@@ -170,6 +238,7 @@ fn run(script: &str) -> Ran {
                 *get-caller-identity*) echo 123456789012 ;;
                 *create-thing-group*) echo {arn}:thinggroup/group ;;
                 *create-thing*) echo {arn}:thing/thing ;;
+                *create-role*) echo arn:aws:iam::123456789012:role/role ;;
                 *create-keys*) echo {arn}:cert/{CERTIFICATE_ID} ;;
             esac
             while [ $# -gt 1 ]; do

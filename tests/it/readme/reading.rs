@@ -63,6 +63,12 @@ pub(super) fn shell_blocks(section: &'static str) -> Vec<String> {
     blocks.map(|block| block.text).collect()
 }
 
+/// All blocks for a shell.
+#[cfg(unix)]
+pub(super) fn all_shell_blocks() -> Vec<String> {
+    shell_blocks(README)
+}
+
 /// The lines outside of fenced blocks.
 pub(super) fn prose() -> impl Iterator<Item = &'static str> {
     let mut fenced = false;
@@ -163,7 +169,6 @@ pub(super) fn sources() -> Vec<String> {
             for (name, flag) in [
                 ("{cert}", FLAGS.cert),
                 ("{key}", FLAGS.key),
-                ("{topics}", FLAGS.topics),
             ] {
                 joined = joined.replace(name, flag);
             }
