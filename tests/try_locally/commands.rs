@@ -4,7 +4,7 @@ use std::error::Error;
 
 use jobs_mqtt5::text::{cut, printable};
 use local_iot_core::{
-    Fault, JobExecution, Jobs, LocalIotCore, NewJob, Times, fault_names, fault_operations,
+    Fault, JobExecution, Jobs, LocalIotCore, NewJob, Status, Times, fault_names, fault_operations,
 };
 
 const HELP: &str = "\
@@ -55,7 +55,7 @@ pub fn obey(core: &LocalIotCore, line: &str) -> Result<Answer, Box<dyn Error>> {
             match force {
                 "" => jobs
                     .cancel_job(job_id)
-                    .map_err(|error| format!("{error} (cancel-job ID force)"))?,
+                    .map_err(|error| hint(jobs, job_id, error))?,
                 "force" | "--force" => jobs.cancel_job_by_force(job_id)?,
                 other => return Err(format!("'{other}' is not 'force'").into()),
             }
@@ -87,6 +87,15 @@ pub fn obey(core: &LocalIotCore, line: &str) -> Result<Answer, Box<dyn Error>> {
 fn first_word(text: &str) -> (&str, &str) {
     let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     (first, rest.trim())
+}
+
+/// What is to be typed for a job that can be canceled by force only.
+fn hint(jobs: &Jobs, job_id: &str, error: std::io::Error) -> String {
+    let status = jobs.execution(job_id).map(|execution| execution.status);
+    match status {
+        Some(Status::InProgress) => format!("{error}: cancel-job {job_id} force"),
+        _ => error.to_string(),
+    }
 }
 
 fn create_job(jobs: &Jobs, rest: &str) -> Result<String, Box<dyn Error>> {
@@ -161,7 +170,7 @@ fn fault(core: &LocalIotCore, rest: &str) -> Result<String, Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    use local_iot_core::{Options, Status};
+    use local_iot_core::Options;
 
     use super::*;
 

@@ -209,6 +209,11 @@ fn resumed() -> Vec<Step> {
         ask("$next/get", "{}"),
         ask("start-next", "{}"),
         ask("get", "{}"),
+        Step::CancelByForce("b"),
+        Step::CancelByForce("c"),
+        create("d"),
+        create("e"),
+        ask("e/update", r#"{"status":"IN_PROGRESS"}"#),
     ]
 }
 
@@ -311,6 +316,7 @@ fn in_the_cloud() -> Vec<Step> {
         Step::Cancel("c"),
         Step::Cancel("b"),
         Step::Cancel("nothing"),
+        Step::Delete("b"),
         create("d"),
         ask("start-next", "{}"),
         Step::Delete("d"),

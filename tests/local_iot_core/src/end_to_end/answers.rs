@@ -1,11 +1,12 @@
 //! What the service says word by word, as it was seen on the live one.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::{
     client::{Client, jobs_topic, publish},
+    faults::is_silent,
     story::subscribed,
 };
 use crate::{LocalIotCore, NewJob, Options, Status};
@@ -109,6 +110,10 @@ async fn which_events_come_and_in_which_order() {
     let (topic, none) = client.message().await;
     assert_eq!(topic, "notify-next");
     assert_eq!(keys(&none), ["timestamp"]);
+    // What has ended is no news any more.
+    core.jobs().touch("a", BTreeMap::new()).unwrap();
+    core.jobs().delete_job("b").unwrap();
+    assert!(is_silent(&mut client).await);
 }
 
 #[tokio::test]

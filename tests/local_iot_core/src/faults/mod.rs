@@ -1,11 +1,13 @@
 //! Faults: what the service can be told to do wrong.
 
 mod names;
+mod on;
 mod parse;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use names::{Fault, On, Times, names, operations};
+pub use names::{Fault, names};
+pub use on::{On, Times, operations};
 
 use crate::journal::{Event, Journal};
 

@@ -6,7 +6,7 @@ use mqtt_protocol_core::mqtt::result_code::{
     ConnectReasonCode, DisconnectReasonCode, PubackReasonCode, SubackReasonCode,
 };
 
-use super::names::{Fault, On};
+use super::{names::Fault, on::On};
 use crate::jobs::Operation;
 
 impl FromStr for Fault {
@@ -141,6 +141,20 @@ mod tests {
                     assert_eq!(fault.to_string(), text);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_a_policy_that_is_edited_brings() {
+        for text in [
+            "connack 0x85",
+            "connack 0x86",
+            "connack 0x87",
+            "puback 0x87 jobs/get",
+            "suback 0x87 notify-next",
+            "disconnect 0x87",
+        ] {
+            assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
         }
     }
 

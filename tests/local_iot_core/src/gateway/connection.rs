@@ -25,7 +25,7 @@ use crate::{
     journal::Event,
     latency::Transport,
     options::Limits,
-    session::{Delivery, Link, Message, Order},
+    session::{Link, Order},
 };
 
 /// How a connection is to end.
@@ -57,9 +57,9 @@ pub(super) struct Connection {
     /// When CONNACK left.
     connack_left: Option<Instant>,
     pub(super) end: Option<End>,
-    mqtt: mqtt::Connection<role::Server>,
+    pub(super) mqtt: mqtt::Connection<role::Server>,
     /// Packets to send.
-    output: Vec<u8>,
+    pub(super) output: Vec<u8>,
     /// When the client will have been silent for too long.
     silent_too_long: Option<Instant>,
 }
@@ -215,71 +215,6 @@ impl Connection {
             MqttEvent::RequestTimerCancel(TimerKind::PingreqRecv) => self.silent_too_long = None,
             _ => {}
         }
-    }
-
-    /// Sends what waits in the session, as far as the client has room for it.
-    fn deliver(&mut self) {
-        let Some(client_id) = self.client_id.clone() else {
-            return;
-        };
-        let sessions = Arc::clone(&self.gateway.sessions);
-        while self.end.is_none() {
-            let room = self.mqtt.get_receive_maximum_vacancy_for_send();
-            let Some(delivery) = sessions.next_delivery(&client_id, self.number, room) else {
-                return;
-            };
-            let (topic, packet_id) = (delivery.message.topic.clone(), delivery.packet_id);
-            if let Err(why) = self.send_delivery(delivery) {
-                self.record(Event::Dropped(format!("a message on {topic}: {why}")));
-                if let Some(packet_id) = packet_id {
-                    sessions.acked(&client_id, self.number, packet_id);
-                }
-            }
-        }
-    }
-
-    fn send_delivery(&mut self, delivery: Delivery) -> Result<(), MqttError> {
-        let Delivery {
-            message,
-            packet_id,
-            dup,
-        } = delivery;
-        if message.unreadable {
-            self.send_unreadable(&message, packet_id.unwrap_or_default(), dup);
-            return Ok(());
-        }
-        let publish = v5_0::Publish::builder()
-            .topic_name(&message.topic)?
-            .payload(message.payload);
-        let publish = match packet_id {
-            Some(packet_id) => {
-                self.mqtt.register_packet_id(packet_id)?;
-                publish
-                    .qos(mqtt::packet::Qos::AtLeastOnce)
-                    .packet_id(packet_id)
-                    .dup(dup)
-            }
-            None => publish.qos(mqtt::packet::Qos::AtMostOnce),
-        };
-        self.send(publish.build()?)
-    }
-
-    /// A PUBLISH with a property that does not exist. Nobody acknowledges it, so it stays in
-    /// the session.
-    fn send_unreadable(&mut self, message: &Message, packet_id: u16, dup: bool) {
-        const TOPIC: &[u8; 10] = b"unreadable";
-        const PROPERTIES: [u8; 2] = [1, 0xff]; // their length, and the one that does not exist
-        let first_byte = 0b0011_0010 | u8::from(dup) << 3;
-        self.output.extend([first_byte, 16, 0, 10]); // the lengths of packet and topic
-        self.output.extend(TOPIC);
-        self.output.extend(packet_id.to_be_bytes());
-        self.output.extend(PROPERTIES);
-        self.record(Event::Deliver {
-            topic: message.topic.clone(),
-            packet_id: Some(packet_id),
-            dup,
-            payload: Arc::default(),
-        });
     }
 
     /// Could the client have seen CONNACK when it sent what arrives now?

@@ -2,6 +2,7 @@
 
 mod connect;
 mod connection;
+mod deliveries;
 mod packets;
 mod publishes;
 mod strict;

@@ -6,6 +6,7 @@ mod dialect;
 mod document;
 mod events;
 mod execution;
+mod limits;
 mod mischief;
 mod replies;
 mod requests;
@@ -217,9 +218,10 @@ impl Jobs {
         let first_before = books.first_in_line().map(key);
         let outcome = edit(&mut books);
         let changes = books.take_changes();
-        let came_or_went = changes
-            .iter()
-            .any(|change| change.from.is_none() || change.to.is_terminal());
+        let came_or_went = changes.iter().any(|change| match change.from {
+            None => true,
+            Some(from) => change.to.is_terminal() && !from.is_terminal(),
+        });
         for change in &changes {
             self.journal.record(
                 connection,

@@ -86,7 +86,7 @@ pub enum Event {
         /// The token to be echoed in the reply.
         client_token: Option<String>,
     },
-    /// The Jobs service replied.
+    /// The Jobs service replied, or sent an event (notify, notify-next).
     Reply {
         /// The topic of the reply.
         topic: String,
@@ -209,7 +209,11 @@ impl fmt::Display for Event {
                     .try_for_each(|token| write!(f, ", client token '{token}'"))
             }
             Event::Reply { topic, payload, .. } => {
-                write!(f, "reply on {topic}: {}", Excerpt(payload))
+                let kind = match topic.ends_with("/notify") || topic.ends_with("/notify-next") {
+                    true => "event",
+                    false => "reply",
+                };
+                write!(f, "{kind} on {topic}: {}", Excerpt(payload))
             }
             Event::StateChange {
                 job_id,
@@ -269,7 +273,7 @@ struct Excerpt<'a>(&'a [u8]);
 
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 200;
+        const SHOWN: usize = 500;
         let shown = &self.0[..self.0.len().min(SHOWN)];
         for character in String::from_utf8_lossy(shown).chars() {
             match character.is_control() {

@@ -8,7 +8,7 @@ use super::{Books, invalid};
 use crate::jobs::{
     document,
     execution::{JobExecution, Moment, NewJob, Status},
-    requests::{is_job_id, is_timeout},
+    limits::{is_job_id, is_timeout},
 };
 
 impl Books {

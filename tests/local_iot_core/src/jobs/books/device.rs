@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{Books, after};
 use crate::jobs::{
     execution::{JobExecution, Status},
+    limits::StepTimeout,
     replies::Rejection,
-    requests::{StepTimeout, UpdateRequest},
+    requests::UpdateRequest,
 };
 
 impl Books {
