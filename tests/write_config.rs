@@ -1,5 +1,5 @@
 //! Work that does something real: a job document brings a configuration, which becomes a file.
-//! The README's "Make it yours" puts it in place of the pretended work.
+//! The README's "Make it yours" puts it in place of the simulated work.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
