@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::support::{World, within};
@@ -69,6 +69,8 @@ async fn ends_in_time(child: &mut Child) {
 #[cfg(unix)]
 #[tokio::test]
 async fn four_hundred_jobs_are_done_while_nobody_reads_stdout() {
+    use tokio::io::AsyncReadExt;
+
     let world = World::new().await;
     let job_ids = queue(&world, 400, 1_000);
     let mut program = start(&world, &[]);
