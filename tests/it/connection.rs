@@ -375,12 +375,14 @@ async fn a_session_taken_over_ends_the_program_without_a_fight() {
 #[tokio::test]
 async fn a_disconnect_that_says_not_authorized_names_the_policy_and_is_retried() {
     let world = World::new().await;
-    let program = world.start(&["--client_id", "test-x"]);
-    program.out.wait_for("there are no jobs to be done").await;
+    let mut settings = world.settings();
+    settings.mqtt.client_id = "test-x".to_owned();
+    let running = world.run(settings, quick_work());
+    idle(&running).await;
     world.core.disconnect(0x87);
-    program.err.wait_for("The connection is back.").await;
+    running.err.wait_for("The connection is back.").await;
     assert_eq!(
-        program.err.text(),
+        running.err.text(),
         format!(
             "localhost:{} ended the connection: DISCONNECT 0x87 (not authorized; NotAuthorized). The policy of your \
              certificate does not allow something this program did. Check that it has every statement \
@@ -389,7 +391,7 @@ async fn a_disconnect_that_says_not_authorized_names_the_policy_and_is_retried()
             world.core.port()
         )
     );
-    program.kill().await;
+    still_works(&world, running).await;
 }
 
 // 5. Limits of the server

@@ -17,3 +17,4 @@ mod trust;
 mod unread_output;
 mod work;
 mod work_and_events;
+mod write_config;

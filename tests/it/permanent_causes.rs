@@ -398,8 +398,7 @@ async fn a_policy_that_denies_a_subscription_names_what_is_missing() {
     let policy = policy_without("topicfilter/$aws/things/my-thing/jobs/*/update/*");
     world.core.set_policy(policy).unwrap();
     let words = "The server refused the subscription to $aws/things/my-thing/jobs/+/update/+: SUBACK \
-                 0x87 (not authorized). Check --thing_name first; if it is right, add to the policy of \
-                 your certificate: allow iot:Subscribe on \
+                 0x87 (not authorized). Add to the policy of your certificate: allow iot:Subscribe on \
                  arn:aws:iot:REGION:ACCOUNT:topicfilter/$aws/things/my-thing/jobs/*/update/* \
                  (policy.json has it for every filter). First of all, check that --thing_name is the \
                  name of this certificate's thing.";

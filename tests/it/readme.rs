@@ -11,6 +11,7 @@ use crate::support::World;
 mod commands;
 mod reading;
 mod shells;
+pub use reading::marked;
 use reading::*;
 
 // What it quotes.

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use jobs_mqtt5::cli::FLAGS;
-use jobs_mqtt5::jobs::JobExecution;
-use serde_json::Value;
 
 const README: &str = include_str!("../../../README.md");
 pub(super) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -48,7 +46,7 @@ pub(super) fn blocks_of(text: &'static str) -> Vec<Block> {
 }
 
 /// The text of the one block with this marker.
-pub(super) fn marked(marker: &str) -> String {
+pub(crate) fn marked(marker: &str) -> String {
     let mut found: Vec<Block> = blocks();
     found.retain(|block| block.marker == marker);
     assert_eq!(found.len(), 1, "blocks marked {marker}");
@@ -119,19 +117,6 @@ pub(super) fn read(path: &str) -> String {
         .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-pub(super) fn json_in(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-/// A job execution with this document.
-pub(super) fn execution(document: &str) -> JobExecution {
-    serde_json::from_str(&format!(
-        r#"{{"jobId": "job", "status": "IN_PROGRESS", "versionNumber": 2, "executionNumber": 1,
-             "jobDocument": {document}}}"#
-    ))
-    .unwrap()
-}
-
 /// Whether these lines stand one after another in the file, all indented by as much more or less.
 pub(super) fn has_lines(file: &str, lines: &str) -> bool {
     fn at_the_margin(lines: &[&str]) -> Vec<String> {
@@ -166,10 +151,7 @@ pub(super) fn sources() -> Vec<String> {
             let mut strings = program.split("\\\n");
             let mut joined = strings.next().unwrap().to_owned();
             strings.for_each(|rest| joined.push_str(rest.trim_start()));
-            for (name, flag) in [
-                ("{cert}", FLAGS.cert),
-                ("{key}", FLAGS.key),
-            ] {
+            for (name, flag) in [("{cert}", FLAGS.cert), ("{key}", FLAGS.key)] {
                 joined = joined.replace(name, flag);
             }
             let told = joined
