@@ -28,7 +28,7 @@ from terminal import Failed, Terminal
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SECTION = "The course"
-# The headings under which no block is for a reader on their own machine with bash or zsh.
+# The headings under which nothing is for a reader on their own machine.
 ELSEWHERE = {"On AWS"}
 
 
@@ -59,6 +59,28 @@ def steps():
     return found
 
 
+# What a comment says, and whether a block follows it.
+COMMENTS = {
+    "until": (r'device, until "(.*)"', True),
+    "exits": (r'device, exits with (\d+) after "(.*)"', True),
+    "says": (r'device says "(.*)"', False),
+    "Ctrl-C": (r"device, press Ctrl-C", False),
+    "prints": (r'prints "(.*)"', True),
+    "on AWS": (r"on AWS", True),
+}
+
+
+def read_comment(comment, block):
+    """What the comment before a block, or one without a block, asks for: its kind, and its values."""
+    if comment is None:
+        return "cloud", ()
+    for kind, (pattern, has_block) in COMMENTS.items():
+        match = re.fullmatch(pattern, comment)
+        if match and has_block == (block is not None):
+            return kind, match.groups()
+    raise Failed(f"a comment that the walker does not know, or in the wrong place: {comment!r}")
+
+
 class Walk:
     """A reader who walks through the course, with a second pair of eyes on the service."""
 
@@ -83,33 +105,26 @@ class Walk:
         }
 
     def step(self, comment, block):
-        comment = comment or ""
-        until = re.fullmatch(r'device, until "(.*)"', comment)
-        exits = re.fullmatch(r'device, exits with (\d+) after "(.*)"', comment)
-        says = re.fullmatch(r'device says "(.*)"', comment)
-        prints = re.fullmatch(r'prints "(.*)"', comment)
-        if until and block:
-            return self.device.paste(block, until=until[1])
-        if exits and block:
-            shown = self.device.paste(block, exit_code=int(exits[1]))
-            if exits[2] not in shown:
-                raise Failed(f"{exits[2]!r} is not in what the device says:\n{shown}")
+        """Does what the step says, and returns what was shown."""
+        kind, values = read_comment(comment, block)
+        if kind == "until":
+            return self.device.paste(block, until=values[0])
+        if kind == "exits":
+            shown = self.device.paste(block, exit_code=int(values[0]))
+            if values[1] not in shown:
+                raise Failed(f"{values[1]!r} is not in what the device says:\n{shown}")
             return shown
-        if says and not block:
-            return self.device.wait_for_line(says[1])
-        if comment == "device, press Ctrl-C" and not block:
+        if kind == "says":
+            return self.device.wait_for_line(values[0])
+        if kind == "Ctrl-C":
             code = self.device.press_ctrl_c()
             if code != 0:
                 raise Failed(f"the device ends with exit code {code} after Ctrl-C, not with 0")
             return "^C\n"
-        if prints and block:
-            shown = self.cloud.paste(block)
-            if prints[1] not in shown.splitlines():
-                raise Failed(f"no line of what the block prints is {prints[1]!r}:\n{shown}")
-            return shown
-        if not comment and block:
-            return self.cloud.paste(block)
-        raise Failed(f"a comment that the walker does not know, or in the wrong place: {comment!r}")
+        shown = self.cloud.paste(block)
+        if kind == "prints" and values[0] not in shown.splitlines():
+            raise Failed(f"no line of what the block prints is {values[0]!r}:\n{shown}")
+        return shown
 
     def expect(self, what, found, expected):
         if found != expected:
@@ -177,13 +192,17 @@ def walk(shell):
     if in_the_way:
         raise Failed(f"these files may be yours, and the course would overwrite them: {', '.join(in_the_way)}")
     all_steps = steps()
+    for heading, line, comment, block in all_steps:
+        kind, _ = read_comment(comment, block)
+        if (kind == "on AWS") != (heading in ELSEWHERE):
+            raise Failed(f"README.md, line {line}: no block but those on AWS is left out")
     walker = Walk(shell)
     left_out, checked = [], set()
     try:
         for number, (heading, line, comment, block) in enumerate(all_steps):
             if number == 0 or all_steps[number - 1][0] != heading:
                 print(f"\n### {heading}", flush=True)
-            if comment == "on AWS" and heading in ELSEWHERE:
+            if heading in ELSEWHERE:
                 left_out.append(line)
                 continue
             for typed in (block or "").splitlines():
