@@ -2,7 +2,7 @@
 
 use local_iot_core::{Event, KeyForm, Options, ServerCertificate, Status, TlsVersions};
 
-use crate::support::{ForwardProxy, Program, World};
+use crate::support::{ForwardProxy, Program, World, program_path};
 
 fn connected(world: &World) -> (Option<String>, String, String) {
     let events = world.core.journal().events();
@@ -155,7 +155,7 @@ async fn a_ca_file_is_the_only_trust_and_the_system_s_store_the_one_without() {
     let at = flags.iter().position(|flag| flag == "--ca_file").unwrap();
     flags.drain(at..at + 2);
     // The system's store, with the CA of this world in it.
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_jobs-mqtt5"));
+    let mut command = tokio::process::Command::new(program_path());
     command
         .args(&flags)
         .env("SSL_CERT_FILE", &world.files.ca)
@@ -167,7 +167,7 @@ async fn a_ca_file_is_the_only_trust_and_the_system_s_store_the_one_without() {
     }
     // With --ca_file, the system's store has no say.
     let other = World::new().await;
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_jobs-mqtt5"));
+    let mut command = tokio::process::Command::new(program_path());
     command.args(flags).arg("--ca_file").arg(&other.files.ca);
     command.env("SSL_CERT_FILE", &world.files.ca);
     let ended = Program::start_command(command).end().await;

@@ -11,7 +11,7 @@ use crate::support::World;
 mod commands;
 mod reading;
 mod shells;
-pub use reading::marked;
+pub(crate) use reading::marked;
 use reading::*;
 
 // What it quotes.

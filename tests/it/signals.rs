@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use local_iot_core::{Event, Fault, Status, Times};
 
-use crate::support::{Ended, Program, World};
+use crate::support::{Ended, Program, World, program_path};
 
 async fn interrupt_in_time(program: Program, signal: &str) -> Ended {
     let start = Instant::now();
@@ -109,7 +109,7 @@ async fn a_closed_stdout_or_stderr_is_no_reason_to_stop_working() {
             _ => "\"$0\" \"$@\" 2>&1 >/dev/null | head -c0",
         };
         let mut command = tokio::process::Command::new("sh");
-        command.args(["-c", pipe, env!("CARGO_BIN_EXE_jobs-mqtt5")]);
+        command.args(["-c", pipe]).arg(program_path());
         command.args(world.flags(&["--verbosity", "Trace"]));
         command.process_group(0);
         let program = Program::start_command(command);

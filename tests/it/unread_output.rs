@@ -8,11 +8,11 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::{World, within};
+use crate::support::{World, program_path, within};
 
 /// Starts the program, and reads nothing of what it says.
 fn start(world: &World, flags: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_jobs-mqtt5"))
+    Command::new(program_path())
         .args(world.flags(flags))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -121,7 +121,7 @@ async fn jobs_are_done_while_nobody_reads_the_log_on_stderr() {
 
     let world = World::new().await;
     let job_ids = queue(&world, 10, 1_000);
-    let mut program = Command::new(env!("CARGO_BIN_EXE_jobs-mqtt5"))
+    let mut program = Command::new(program_path())
         .args(world.flags(&["--verbosity", "Trace"]))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

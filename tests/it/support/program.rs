@@ -1,5 +1,6 @@
-//! The real program as a process.
+//! The program as a process.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -8,7 +9,21 @@ use tokio::task::JoinHandle;
 
 use super::{Captured, within};
 
-/// The real program, running.
+/// Where the program with the simulated work is: `cargo test` builds it beside the one that a reader
+/// may have put work of their own into.
+pub fn program_path() -> PathBuf {
+    let beside = Path::new(env!("CARGO_BIN_EXE_jobs-mqtt5"));
+    let name = format!("examples/simulated{}", std::env::consts::EXE_SUFFIX);
+    let path = beside.with_file_name(name);
+    assert!(
+        path.is_file(),
+        "{} is missing: run `cargo build --examples`",
+        path.display()
+    );
+    path
+}
+
+/// The program, running.
 pub struct Program {
     child: Child,
     pub out: Captured,
@@ -26,7 +41,7 @@ pub struct Ended {
 
 impl Program {
     pub fn start(flags: &[String]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_jobs-mqtt5"));
+        let mut command = Command::new(program_path());
         command.args(flags);
         Self::start_command(command)
     }
