@@ -21,8 +21,8 @@ use tokio::task::JoinHandle;
 
 pub use captured::Captured;
 #[cfg(unix)]
-pub use program::{Ended, Program, program_path};
-pub use program::{Ended, Program, program_path};
+pub use program::Ended;
+pub use program::{Program, program_path};
 pub use proxy::ForwardProxy;
 pub use works::{counted_work, done_once, held_work, idle, quick_work};
 
