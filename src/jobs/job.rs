@@ -80,8 +80,8 @@ impl Drop for InHand {
 pub(super) struct Shared {
     pub client: Client,
     pub execution: JobExecution,
-    /// The progress that was reported last by the work.
-    pub progress: watch::Sender<StatusDetails>,
+    /// The progress that the work reported last. `None`: none, or a checkpoint took its place.
+    pub progress: watch::Sender<Option<StatusDetails>>,
     pub unwanted: watch::Sender<Option<Unwanted>>,
     /// What the service has. Whoever holds it may send an update: one at a time.
     known: Arc<Mutex<Known>>,
@@ -107,7 +107,7 @@ impl Job {
     pub(super) fn new(client: &Client, execution: JobExecution) -> Self {
         let shared = Arc::new(Shared {
             client: client.clone(),
-            progress: watch::Sender::new(StatusDetails::default()),
+            progress: watch::Sender::new(None),
             unwanted: watch::Sender::new(None),
             known: Arc::new(Mutex::new(Known::from(&execution))),
             execution,
@@ -151,16 +151,19 @@ impl Job {
     /// under way at a time, at most one in [`Options::progress_interval`](super::Options), and the
     /// latest wins. Renews the step timer, where one is set.
     pub fn progress(&self, details: StatusDetails) {
-        self.0.shared.progress.send_replace(details);
+        self.0.shared.progress.send_replace(Some(details));
     }
 
     /// Sets the status details, and returns when the service has them: for what the next run must
     /// know, before a restart for instance. Waits for as long as it takes.
     ///
     /// # Errors
-    /// If the job is not wanted any more, or the connection has ended for good.
+    /// If the job is not wanted any more, the service can't take these details, or the connection has
+    /// ended for good.
     pub async fn checkpoint(&self, details: StatusDetails) -> Result<(), ReportError> {
         let shared = &self.0.shared;
+        // A progress that waits for its turn is older, and must not take the checkpoint's place.
+        shared.progress.send_replace(None);
         let known = shared.known().await;
         let report = Report::publish(shared, known, JobStatus::InProgress, details, None).await?;
         match report.verdict().await? {
@@ -239,13 +242,17 @@ impl Job {
     pub async fn report(self, outcome: Outcome) -> Result<Report, RequestError> {
         self.0.keeper.abort(); // from here on, what is first in line is no news
         let status = outcome.status();
-        let details = match &outcome {
+        let mut details = match &outcome {
             Outcome::Succeeded(details) => details.clone(),
             Outcome::Failed(reason) | Outcome::Rejected(reason) => StatusDetails::reason(reason),
             Outcome::LeftInProgress => StatusDetails::default(),
         };
         let shared = &self.0.shared;
-        Report::publish(shared, shared.known().await, status, details, None).await
+        let known = shared.known().await;
+        if status == JobStatus::Succeeded && details.is_empty() {
+            details = known.not_there_yet(&shared.progress.borrow());
+        }
+        Report::publish(shared, known, status, details, None).await
     }
 }
 

@@ -13,16 +13,18 @@ use super::report::Report;
 use super::requests::Describe;
 
 /// Keeps a job in hand, until it is aborted.
-pub(super) async fn keep(job: Arc<Shared>, progress: watch::Receiver<StatusDetails>) {
+pub(super) async fn keep(job: Arc<Shared>, progress: watch::Receiver<Option<StatusDetails>>) {
     tokio::join!(report_progress(&job, progress), listen(&job));
 }
 
 /// Reports the latest progress, one update at a time and not too often.
-async fn report_progress(job: &Arc<Shared>, mut progress: watch::Receiver<StatusDetails>) {
+async fn report_progress(job: &Arc<Shared>, mut progress: watch::Receiver<Option<StatusDetails>>) {
     let options = job.client.options();
     while progress.changed().await.is_ok() {
         let known = job.known().await;
-        let details = progress.borrow_and_update().clone();
+        let Some(details) = progress.borrow_and_update().clone() else {
+            continue; // a checkpoint took its place
+        };
         let next = Instant::now() + options.progress_interval;
         let (status, tries) = (JobStatus::InProgress, Some(options.tries));
         let told = match Report::publish(job, known, status, details, tries).await {

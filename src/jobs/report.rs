@@ -161,6 +161,9 @@ impl Report {
         }
         let plain = StatusDetails::reason("see the device's own log");
         if error.is_about_the_request() && self.details != plain {
+            if self.status == JobStatus::InProgress {
+                return Err(error); // a checkpoint is these details, or it is none
+            }
             self.details = plain; // the work's details must not keep the job from being ended
             return Ok(None);
         }
@@ -202,6 +205,12 @@ impl Report {
 }
 
 impl Known {
+    /// The details of the last progress, if the service may not have them; else none.
+    pub fn not_there_yet(&self, progress: &Option<StatusDetails>) -> StatusDetails {
+        let news = progress.as_ref().filter(|last| **last != self.details);
+        news.cloned().unwrap_or_default()
+    }
+
     /// The service has these details now, and this version, or else the next one.
     fn taken(&mut self, details: StatusDetails, version: Option<i64>) -> Verdict {
         self.version = version.unwrap_or(self.version + 1);

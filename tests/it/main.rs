@@ -4,6 +4,7 @@ mod bad_input;
 mod connection;
 mod crypto;
 mod flags;
+mod job_in_hand;
 mod pages;
 mod panics;
 mod permanent_causes;
