@@ -190,6 +190,11 @@ impl Client {
         self.0.stop.send_replace(true);
     }
 
+    /// Whether [`Self::stop`] was called.
+    pub fn is_stopping(&self) -> bool {
+        *self.0.stop.borrow()
+    }
+
     pub(super) fn stopping(&self) -> watch::Receiver<bool> {
         self.0.stop.subscribe()
     }
