@@ -87,9 +87,9 @@ impl Link {
     /// Connects, and connects again, until it is over.
     pub async fn run(mut self) {
         let outcome = self.keep_up().await;
-        self.outbox.forget(self.requests.clone(), None); // nobody waits for what can't come any more
+        self.tell(Event::Ended(outcome)); // before anybody else can know that it is over
+        self.outbox.forget(self.requests.clone(), None);
         self.outbox.subscriptions(|all| all.end());
-        self.tell(Event::Ended(outcome));
     }
 
     async fn keep_up(&mut self) -> Result<(), Failure> {
