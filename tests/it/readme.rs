@@ -6,8 +6,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::World;
-
 mod commands;
 mod reading;
 mod shells;
@@ -107,7 +105,7 @@ async fn the_transcript_is_what_the_program_tells() {
     let to = story.iter().position(|line| *line == "Client Stopped.");
     let story = &story[..to.map_or(story.len(), |last| last + 1)];
 
-    let world = World::new().await;
+    let world = crate::support::World::new().await;
     for line in story {
         if let Some((job, document)) = line.split_once(" job_document:")
             && let Some(job) = job.strip_prefix("Job ")
