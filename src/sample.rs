@@ -4,8 +4,7 @@
 //! that does jobs. The list at the start is in `pending.rs`; what is heard on the side (news of the
 //! connection, events) in `listener.rs`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -15,12 +14,14 @@ use crate::mqtt::{self, Backoff, Events};
 use crate::story::{Story, tell};
 use crate::text::printable;
 
+mod in_hand;
 mod listener;
 mod pending;
 mod settings;
 
 pub use settings::{SampleError, Settings};
 
+use in_hand::InHand;
 use listener::Listener;
 
 /// **Your work goes here.**
@@ -78,19 +79,19 @@ pub async fn run(
         work,
         ci: settings.ci,
         backoff: settings.jobs.backoff,
-        in_hand: Mutex::new(None),
-        stopping: AtomicBool::new(false),
+        in_hand: InHand::default(),
     };
-    let mut doing = std::pin::pin!(device.do_jobs());
+    let mut doing = pin!(device.do_jobs());
     let mut outcome = tokio::select! {
         biased;
         ended = &mut doing => ended,
         failed = listener.listen(&mut events) => Err(failed),
         why = stop => {
-            if device.tell_to_stop() {
+            device.jobs.stop();
+            if device.in_hand.is_something() {
                 let _ = timeout(STOP_LIMIT, doing).await;
             }
-            Ok(Some(device.stopped(why)))
+            Ok(Some(device.in_hand.ended_by(why)))
         }
     };
     if let Err(SampleError::Ended) = outcome {
@@ -101,6 +102,7 @@ pub async fn run(
     match &outcome {
         Ok(Some(why)) => tell!(story, "Exiting Sample: {why}"),
         Ok(None) => {} // CI mode has said it
+        Err(_) if story.is_one_text() => tell!(story, "Exiting Sample: it can't go on"),
         Err(_) => tell!(
             story,
             "Exiting Sample: it can't go on; the reason is on stderr"
@@ -120,15 +122,7 @@ struct Device<W> {
     work: W,
     ci: bool,
     backoff: Backoff,
-    in_hand: Mutex<Option<InHand>>,
-    stopping: AtomicBool,
-}
-
-/// The job under way, for what is said at the end of the program.
-struct InHand {
-    job_id: String,
-    /// Whether its report has left.
-    reporting: bool,
+    in_hand: InHand,
 }
 
 impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
@@ -144,7 +138,7 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
         // Neither waits for the other: the descriptions and the first start leave together.
         let jobs = self.jobs.clone();
         let first = tokio::spawn(async move { jobs.publish_start_next().await });
-        let mut describing = std::pin::pin!(self.describe(pending));
+        let mut describing = pin!(self.describe(pending));
         let described = timeout(DESCRIPTIONS_FIRST, &mut describing).await;
         let is_described = described.is_ok();
         described.unwrap_or(Ok(()))?;
@@ -168,7 +162,7 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
     ) -> Result<Option<String>, SampleError> {
         let mut first = Some(first);
         let mut backoff = self.backoff.clone();
-        while !self.stopping.load(Ordering::Relaxed) {
+        while !self.jobs.is_stopping() {
             tell!(self.story, "Trying to start the next job...");
             let job = match self.start_next(first.take()).await {
                 Ok(Some(job)) => job,
@@ -194,7 +188,7 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
                 )));
             }
             self.report(job, outcome).await?;
-            *self.in_hand() = None;
+            self.in_hand.is_done();
             backoff.reset();
         }
         Ok(None)
@@ -232,16 +226,13 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
     async fn do_work(&self, job: &Job) -> Outcome {
         tell!(self.story, "Starting local work on job...");
         let job_id = printable(job.id());
-        *self.in_hand() = Some(InHand {
-            job_id: job_id.clone().into_owned(),
-            reporting: false,
-        });
-        let mut working = std::pin::pin!(job.run(self.work.clone()));
+        self.in_hand.works_on(job);
+        let mut working = pin!(job.run(self.work.clone()));
         let outcome = tokio::select! {
             biased;
             outcome = &mut working => outcome,
             why = job.until_unwanted() => {
-                tell!(self.story, "job_id:{job_id} is not wanted any more: {why}. Waiting for the work to end...");
+                tell!(self.story, "job_id:{job_id} is not wanted any more: {why}.");
                 working.await
             }
         };
@@ -263,7 +254,7 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
         if let Some(why) = job.unwanted() {
             tell!(
                 self.story,
-                "{why}, so the end of the work is not reported. Giving job_id:{job_id} up."
+                "How it ended is not reported: {why}. Giving job_id:{job_id} up."
             );
             return Ok(());
         }
@@ -272,9 +263,7 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
             self.story,
             "Publishing request to update job status to {status}..."
         );
-        if let Some(in_hand) = &mut *self.in_hand() {
-            in_hand.reporting = true;
-        }
+        self.in_hand.reports_on(&job);
         let report = job.report(outcome).await?;
         tell!(self.story, "Published request to update job.");
         match report.verdict().await? {
@@ -287,39 +276,6 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
             }
         }
         Ok(())
-    }
-
-    /// Tells the work under way that the program is about to end; whether there is any.
-    fn tell_to_stop(&self) -> bool {
-        self.stopping.store(true, Ordering::Relaxed);
-        self.jobs.stop();
-        self.in_hand().is_some()
-    }
-
-    /// Why the program ends, and what becomes of the job under way.
-    fn stopped(&self, why: &str) -> String {
-        match &*self.in_hand() {
-            None => why.to_owned(),
-            Some(InHand {
-                job_id,
-                reporting: false,
-            }) => {
-                format!(
-                    "{why}; job_id:{job_id} stays IN_PROGRESS, and the next run takes it up again"
-                )
-            }
-            Some(InHand {
-                job_id,
-                reporting: true,
-            }) => format!(
-                "{why}; the report on job_id:{job_id} may not have arrived, and if so, the next run \
-                 takes it up again"
-            ),
-        }
-    }
-
-    fn in_hand(&self) -> std::sync::MutexGuard<'_, Option<InHand>> {
-        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says DISCONNECT, and waits until it is said.

@@ -1,7 +1,7 @@
 //! What the program tells: the story on stdout, what must be known on stderr.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -59,6 +59,12 @@ impl Story {
     /// A line on stderr that the user must know, whatever the verbosity of the log.
     pub fn warn(&self, line: fmt::Arguments<'_>) {
         self.write(Stream::Err, format!("{line}\n"));
+    }
+
+    /// Whether stdout and stderr are seen together: both are a terminal.
+    pub fn is_one_text(&self) -> bool {
+        let writes = matches!(&*self.0, Way::Writers(_));
+        writes && io::stdout().is_terminal() && io::stderr().is_terminal()
     }
 
     /// The way to stderr for the log, which writes each of its lines as a whole.

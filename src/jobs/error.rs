@@ -1,7 +1,7 @@
 //! Why a request came to nothing.
 
-use super::job::Unwanted;
 use super::model::{ErrorCode, Rejection};
+use super::outcome::Unwanted;
 use super::topics::Operation;
 use crate::mqtt::{PublishError, SubscribeError};
 use crate::text::printable;

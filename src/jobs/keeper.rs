@@ -7,8 +7,9 @@ use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::details::StatusDetails;
-use super::job::{Shared, Unwanted};
+use super::job::Shared;
 use super::model::JobStatus;
+use super::outcome::Unwanted;
 use super::report::Report;
 use super::requests::Describe;
 

@@ -18,13 +18,13 @@
 //! Take this folder, and `mqtt` which it stands on, into a program of your own.
 //!
 //! - `client`: asks for jobs, and tells what comes unasked
-//! - `job`: the job in hand, and how the work on it ends
+//! - `job`, `outcome`: the job in hand, and how the work on it ends
 //! - `report`: an update that is repeated until the service has a verdict
 //! - `keeper`: what goes on beside the work: progress, and whether the job is still wanted
 //! - `exchange`: one request and the reply that belongs to it
 //! - `inbox`: sorts what comes in
 //! - `requests`, `model`, `details`, `timestamp`: what can be asked, and what is answered
-//! - `error`: why a request came to nothing
+//! - `error`, `options`: why a request came to nothing, and how patiently it is asked
 //! - `topics`: every topic string
 
 use std::sync::Arc;
@@ -37,20 +37,24 @@ mod inbox;
 mod job;
 mod keeper;
 mod model;
+mod options;
+mod outcome;
 mod report;
 mod requests;
 mod timestamp;
 mod topics;
 
-pub use client::{Client, Options};
+pub use client::Client;
 pub use details::{DetailError, StatusDetails};
 pub use error::RequestError;
 pub use exchange::Asked;
-pub use job::{Job, Outcome, ReportError, Unwanted, WorkResult};
+pub use job::{Job, ReportError};
 pub use model::{
     DescribedExecution, ErrorCode, ExecutionState, JobDocument, JobExecution, JobExecutionSummary,
     JobStatus, NextExecution, PendingJobExecutions, Rejection, UpdatedExecution,
 };
+pub use options::Options;
+pub use outcome::{Outcome, Unwanted, WorkResult};
 pub use report::{Report, Verdict};
 pub use requests::{Describe, GetPending, Request, StartNext, Update};
 pub use timestamp::Timestamp;

@@ -10,8 +10,9 @@ use super::Event;
 use super::details::StatusDetails;
 use super::error::RequestError;
 use super::exchange::Asked;
-use super::job::{Shared, Unwanted};
+use super::job::Shared;
 use super::model::{ExecutionState, JobExecution, JobStatus};
+use super::outcome::Unwanted;
 use super::requests::{Describe, Update};
 use crate::mqtt::Backoff;
 

@@ -87,9 +87,9 @@ impl Link {
     /// Connects, and connects again, until it is over.
     pub async fn run(mut self) {
         let outcome = self.keep_up().await;
-        self.outbox.forget(self.requests.clone(), None); // nobody waits for what can't come any more
+        self.tell(Event::Ended(outcome)); // before anybody else can know that it is over
+        self.outbox.forget(self.requests.clone(), None);
         self.outbox.subscriptions(|all| all.end());
-        self.tell(Event::Ended(outcome));
     }
 
     async fn keep_up(&mut self) -> Result<(), Failure> {
@@ -293,17 +293,15 @@ impl Link {
         self.event_loop.clean();
         let (mut again, mut first_time) = (Vec::new(), Vec::new());
         for request in self.event_loop.pending.drain(..) {
-            match request {
-                Request::Publish(mut publish) => {
-                    publish.dup = publish.pkid != 0;
-                    let list = if publish.dup {
-                        &mut again
-                    } else {
-                        &mut first_time
-                    };
-                    list.push(Request::Publish(publish));
-                }
-                _ => {} // a SUBSCRIBE is made anew where it is needed
+            // A SUBSCRIBE is made anew where it is needed.
+            if let Request::Publish(mut publish) = request {
+                publish.dup = publish.pkid != 0;
+                let list = if publish.dup {
+                    &mut again
+                } else {
+                    &mut first_time
+                };
+                list.push(Request::Publish(publish));
             }
         }
         again.append(&mut first_time);

@@ -6,7 +6,8 @@
 //!
 //! - `link`: the task, from one connection to the next
 //! - `outbox`: what was handed to rumqttc and is not acknowledged yet
-//! - `subscriptions`: who wants which messages
+//! - `options`: what to connect to, as whom, and how patiently
+//! - `subscription`, `subscriptions`: who wants which messages, and what the server says to that
 //! - `setup`: rumqttc's settings for AWS IoT Core
 //! - `failure`: why a connection failed, and whether waiting can help
 //! - `backoff`: how long to wait before the next try
@@ -17,101 +18,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, watch};
 use tracing::warn;
 
 mod backoff;
 mod failure;
 mod link;
+mod options;
 mod outbox;
 mod pace;
 mod reason;
 mod setup;
+mod subscription;
 mod subscriptions;
 
 pub use backoff::Backoff;
 pub use failure::Failure;
+pub use options::Options;
 pub use outbox::PublishError;
+pub use subscription::{Granted, Subscription};
 pub use subscriptions::{Message, SubscribeError};
 
-use crate::names::Names;
 use outbox::Outbox;
 use pace::Pace;
-use subscriptions::Verdict;
 
-/// A subscriber may be this many messages behind before it misses one.
-const INBOX: usize = 64;
 /// A listener may be this many events behind before it misses one.
 const EVENTS_KEPT: usize = 16;
-
-/// What to connect to, as whom, and how patiently.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// The server's host name. It is also what the server's certificate must be for.
-    pub endpoint: String,
-    /// The server's port.
-    pub port: u16,
-    /// The client id: one per device, its thing's name. Who connects with an id that is in use takes
-    /// the session over.
-    pub client_id: String,
-    /// Certificates, keys and trust.
-    pub tls: Arc<rustls::ClientConfig>,
-    /// Host and port of an HTTP proxy to connect via.
-    pub proxy: Option<(String, u16)>,
-    /// How often a PINGREQ leaves; the server hangs up after one and a half times this. AWS IoT
-    /// Core takes 30 to 1,200 seconds. Its own wish (Server Keep Alive) goes before this one.
-    pub keep_alive: Duration,
-    /// How long TCP, TLS and CONNECT together may take. Whole seconds.
-    pub connect_limit: Duration,
-    /// How long a SUBACK or PUBACK may take, before the connection is given up for a new one.
-    pub ack_limit: Duration,
-    /// How long the server is to keep the session while we are away. Whole seconds.
-    pub session_expiry: Duration,
-    /// The waits between tries.
-    pub backoff: Backoff,
-    /// A connection that lasted this long has proved stable: the waits begin at their base again.
-    pub stable_after: Duration,
-    /// Give up after this many tries in a row. `None`: never.
-    pub tries: Option<u32>,
-    /// What messages call these settings.
-    pub names: Names,
-}
-
-impl Options {
-    /// What suits AWS IoT Core: 30 seconds of keep alive, a session of 15 minutes, 10 seconds for
-    /// each answer, and tries without end.
-    pub fn new(endpoint: &str, port: u16, client_id: &str, tls: Arc<rustls::ClientConfig>) -> Self {
-        Self {
-            endpoint: endpoint.to_owned(),
-            port,
-            client_id: client_id.to_owned(),
-            tls,
-            proxy: None,
-            keep_alive: Duration::from_secs(30),
-            connect_limit: Duration::from_secs(10),
-            ack_limit: Duration::from_secs(10),
-            session_expiry: Duration::from_secs(15 * 60),
-            backoff: Backoff::default(),
-            stable_after: Duration::from_secs(60),
-            tries: None,
-            names: Names::default(),
-        }
-    }
-
-    /// `endpoint:port`, for messages.
-    fn address(&self) -> String {
-        format!("{}:{}", self.endpoint, self.port)
-    }
-
-    /// The address, and the proxy on the way to it.
-    fn way(&self) -> String {
-        match &self.proxy {
-            Some((host, port)) => format!("{} via the proxy {host}:{port}", self.address()),
-            None => self.address(),
-        }
-    }
-}
 
 /// What happens to the connection.
 #[derive(Debug, Clone)]
@@ -240,17 +172,7 @@ impl Client {
     /// SUBSCRIBE; each new session is subscribed anew.
     pub fn subscribe<F: Into<String>>(&self, filters: impl IntoIterator<Item = F>) -> Subscription {
         let filters = filters.into_iter().map(Into::into).collect();
-        let (to, messages) = mpsc::channel(INBOX);
-        let (verdict_in, verdict) = watch::channel(None);
-        let number = self
-            .outbox
-            .subscriptions(|all| all.add(filters, to, verdict_in));
-        Subscription {
-            messages,
-            granted: Granted(verdict),
-            number,
-            client: self.clone(),
-        }
+        Subscription::new(self, filters)
     }
 
     /// The number of the session that is under way: one more with each that the server begins anew.
@@ -280,63 +202,5 @@ impl Client {
     /// second.
     pub fn disconnect(&self) {
         self.stop.send_replace(true);
-    }
-}
-
-/// Receives the messages of some topic filters. When it is dropped, it is unsubscribed from those
-/// that nobody else has.
-pub struct Subscription {
-    messages: mpsc::Receiver<Message>,
-    granted: Granted,
-    number: u64,
-    client: Client,
-}
-
-impl Subscription {
-    /// The next message; `None` when the connection has ended for good. Safe to cancel.
-    ///
-    /// Up to 64 messages wait for a subscriber that is slow to call this; it misses those above, and
-    /// the log says so.
-    pub async fn next(&mut self) -> Option<Message> {
-        self.messages.recv().await
-    }
-
-    /// What the server says to the filters.
-    pub fn granted(&self) -> Granted {
-        self.granted.clone()
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.client.outbox.unsubscribe(self.number);
-    }
-}
-
-/// What the server said to the filters of a [`Subscription`], the last time that it was asked.
-#[derive(Clone)]
-pub struct Granted(watch::Receiver<Verdict>);
-
-impl Granted {
-    /// Waits until the server has answered (SUBACK). Safe to cancel.
-    ///
-    /// # Errors
-    /// The first filter that it refused, and why. It is asked again, after the longest of waits; who
-    /// does not want that drops the [`Subscription`].
-    pub async fn wait(&mut self) -> Result<(), SubscribeError> {
-        loop {
-            if let Some(verdict) = &*self.0.borrow_and_update() {
-                return verdict.clone();
-            }
-            self.changed().await;
-        }
-    }
-
-    /// Returns when the server has answered once more; never once the connection has ended for good.
-    /// Safe to cancel.
-    pub async fn changed(&mut self) {
-        if self.0.changed().await.is_err() {
-            std::future::pending().await
-        }
     }
 }

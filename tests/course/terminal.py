@@ -71,8 +71,12 @@ class Terminal:
                 self.text = text.replace("\r\n", "\n")
 
     def wait_for_line(self, line, limit=60):
-        whole = re.compile(rf"{re.escape(line)}[^\n]*\n")
-        return self.wait(whole.search, f"{line!r}", limit)[0]
+        """Waits for a line with these words, while the program that says it is running."""
+        either = re.compile(rf"{re.escape(line)}[^\n]*\n|{PROMPT.pattern}")
+        shown, match = self.wait(either.search, f"{line!r}", limit)
+        if match[1] is not None:
+            raise Failed(f"{self.name}: exit code {match[1]} before it said {line!r}:\n{shown}")
+        return shown
 
     def wait_for_prompt(self, limit=120):
         """Waits for the end of the command, and returns what it showed and its exit code."""

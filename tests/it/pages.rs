@@ -132,7 +132,7 @@ async fn the_bytes_on_the_page_are_those_on_the_line() {
     world.core.jobs().create_job("job-0", document).unwrap();
     world.succeeds("job-0").await;
     let volume = volume_when_quiet(&line).await - before;
-    program.interrupt().await;
+    program.kill().await;
     for (way, bytes) in [("sent", volume.sent), ("received", volume.received)] {
         let told = told(&format!("per job that comes while idle: {way}"));
         // A packet id or a version number may have a digit more.

@@ -3,7 +3,7 @@
 
 use local_iot_core::{Fault, KeyForm, Options, Pki, ServerCertificate, Times, fill_policy};
 
-use crate::support::{THING, World, program_path};
+use crate::support::{THING, World};
 
 /// Runs the program with these flags, and compares what it says with this.
 async fn fails(world: &World, flags: &[&str], words: &str) {
@@ -204,7 +204,7 @@ async fn a_key_that_is_encrypted_of_another_certificate_or_of_an_unknown_kind() 
 #[cfg(target_os = "linux")] // elsewhere, the trust store is not a file
 async fn a_system_without_a_trust_store() {
     let world = World::new().await;
-    let mut command = tokio::process::Command::new(program_path());
+    let mut command = tokio::process::Command::new(crate::support::program_path());
     let mut flags = world.flags(&[]);
     let at = flags.iter().position(|flag| flag == "--ca_file").unwrap();
     flags.drain(at..at + 2);

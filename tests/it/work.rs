@@ -139,13 +139,12 @@ async fn a_job_that_was_ended_in_the_cloud_while_the_device_worked_is_given_up()
         running.out.wait_for("Starting local work on job...").await;
         change(world.core.jobs());
         world.queue(&["next"]);
-        let noticed = format!("job_id:job is not wanted any more: {why}. Waiting for the work");
+        let noticed = format!("job_id:job is not wanted any more: {why}.");
         running.out.wait_for(&noticed).await;
         assert_eq!(running.out.count("Starting local work on job..."), 1); // never two at a time
         gate.add_permits(2);
         world.succeeds("next").await;
-        let given_up =
-            format!("{why}, so the end of the work is not reported. Giving job_id:job up.");
+        let given_up = format!("How it ended is not reported: {why}. Giving job_id:job up.");
         running.out.wait_for(&given_up).await;
         assert_eq!(running.out.count("Publishing request to update"), 1); // that of the next
         running.stop().await.unwrap();
