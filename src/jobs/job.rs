@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::{AbortHandle, spawn_blocking};
 
+use super::Event;
 use super::client::Client;
 use super::details::StatusDetails;
 use super::error::RequestError;
@@ -61,6 +62,12 @@ impl Shared {
     /// The right to send an update.
     pub async fn known(&self) -> OwnedMutexGuard<Known> {
         Arc::clone(&self.known).lock_owned().await
+    }
+
+    /// Somebody else has changed the execution that we work on.
+    pub fn say_another(&self) {
+        let job_id = self.execution.job_id.clone();
+        self.client.inbox().tell(Event::AnotherWorks { job_id });
     }
 
     /// The service does not want the job any more.

@@ -1,17 +1,22 @@
 //! What goes on beside the work on a job: reporting progress, and listening whether it is still wanted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use super::details::StatusDetails;
+use super::error::RequestError;
 use super::job::Shared;
 use super::model::JobStatus;
 use super::outcome::Unwanted;
 use super::report::Report;
-use super::requests::Describe;
+use super::requests::{Describe, Update};
+
+/// The work hears that its job has ended after this time at the latest, known how or not.
+const ENDING_LIMIT: Duration = Duration::from_secs(1);
 
 /// Keeps a job in hand, until it is aborted.
 pub(super) async fn keep(job: Arc<Shared>, progress: watch::Receiver<Option<StatusDetails>>) {
@@ -32,6 +37,9 @@ async fn report_progress(job: &Arc<Shared>, mut progress: watch::Receiver<Option
             Ok(report) => report.verdict().await.map(drop),
             Err(error) => Err(error),
         };
+        if job.unwanted.borrow().is_some() {
+            return; // nobody wants to hear of it
+        }
         if let Err(error) = told {
             debug!("a progress was not reported: {error}"); // a later one takes its place
         }
@@ -87,9 +95,27 @@ async fn ask(job: &Shared) {
         Ok(Some(execution)) => Unwanted::Ended(Some(execution.status)),
         Ok(None) => Unwanted::Deleted,
         Err(error) => match error.says_it_is_gone() {
+            Some(Unwanted::Ended(_)) => how_it_ended(job).await,
             Some(why) => why,
             None => return debug!("whether the job is still wanted is not known: {error}"),
         },
     };
+    if let Unwanted::Ended(Some(JobStatus::Succeeded | JobStatus::Failed | JobStatus::Rejected)) =
+        why
+    {
+        job.say_another(); // only a device says that, and this one has not
+    }
     job.no_longer_wanted(&why);
+}
+
+/// An execution that has ended is not described, but the refusal of an update tells its status.
+async fn how_it_ended(job: &Shared) -> Unwanted {
+    let update = Update::of(&job.execution, JobStatus::InProgress);
+    let refused = timeout(ENDING_LIMIT, job.client.ask(update)).await;
+    let status = match refused {
+        Ok(Err(RequestError::Rejected { rejection, .. })) => rejection.execution_state,
+        _ => None,
+    };
+    let status = status.map(|state| state.status);
+    Unwanted::Ended(status.filter(JobStatus::is_terminal))
 }

@@ -90,10 +90,11 @@ impl<E: Clone> Events<E> {
     }
 }
 
-/// Whether there is a connection, and how many sessions there have been.
+/// Whether there is a connection, and how many connections and sessions there have been.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Status {
     online: bool,
+    connections: u64,
     sessions: u64,
 }
 
@@ -179,6 +180,11 @@ impl Client {
     /// 0 before the first.
     pub fn session(&self) -> u64 {
         self.status.borrow().sessions
+    }
+
+    /// The number of the connection that is under way, or was last: one more with each.
+    pub fn connection(&self) -> u64 {
+        self.status.borrow().connections
     }
 
     /// Returns once the session with this number is over and a new one has begun.

@@ -5,21 +5,16 @@ use std::time::{Duration, Instant};
 use jobs_mqtt5::jobs::{
     self, Job, Outcome, ReportError, RequestError, StatusDetails, Unwanted, Verdict,
 };
-use jobs_mqtt5::mqtt;
 use local_iot_core::{Event, Fault, NewJob, On, Operation, Options, Status, Times};
 use serde::Deserialize;
 
-use crate::support::{THING, World, idle, within};
+use crate::support::{Device, World, detail, idle, within};
 
 /// Progress at most once in this time: long enough to count, short enough to wait for.
 const INTERVAL: Duration = Duration::from_millis(400);
 
-fn details(name: &str, value: &str) -> StatusDetails {
-    StatusDetails::of([(name, value)]).unwrap()
-}
-
 /// What the service has under this name.
-fn detail(world: &World, job_id: &str, name: &str) -> Option<String> {
+fn left(world: &World, job_id: &str, name: &str) -> Option<String> {
     let execution = world.core.jobs().execution(job_id).unwrap();
     execution.status_details.get(name).cloned()
 }
@@ -50,19 +45,14 @@ fn updates(world: &World) -> Vec<serde_json::Value> {
     payloads.collect()
 }
 
-/// A job that was started, on a client with a short progress interval.
-async fn in_hand(world: &World, set: impl FnOnce(&mut jobs::Options)) -> (Job, mqtt::Client) {
-    let mut settings = world.settings();
-    settings.jobs.progress_interval = INTERVAL;
-    set(&mut settings.jobs);
-    let (mqtt, _) = mqtt::connect(settings.mqtt);
-    let client = jobs::Client::with(&mqtt, THING, settings.jobs);
-    let job = within(client.start_next()).await.unwrap().unwrap();
-    (job, mqtt)
+/// A job that was started, with other options.
+async fn in_hand(world: &World, set: impl FnOnce(&mut jobs::Options)) -> (Job, Device) {
+    world.in_hand_as("test-device", set).await
 }
 
-async fn in_hand_as_is(world: &World) -> (Job, mqtt::Client) {
-    in_hand(world, |_| {}).await
+/// Progress at most once in this time: long enough to count, short enough to wait for.
+fn seldom(options: &mut jobs::Options) {
+    options.progress_interval = INTERVAL;
 }
 
 #[tokio::test]
@@ -75,7 +65,7 @@ async fn the_document_is_a_type_of_the_reader_s_or_the_text_it_came_as() {
     let world = World::new().await;
     let text = r#"{ "operation" : "a", "retries": 3 }"#;
     world.core.jobs().create_job_with_text("job", text).unwrap();
-    let (job, _mqtt) = in_hand_as_is(&world).await;
+    let (job, _device) = in_hand(&world, seldom).await;
     let expected = Document {
         operation: "a".to_owned(),
         retries: 3,
@@ -89,14 +79,14 @@ async fn the_document_is_a_type_of_the_reader_s_or_the_text_it_came_as() {
 #[tokio::test]
 async fn progress_never_waits_the_latest_wins_and_at_most_one_is_sent_in_the_interval() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, _mqtt) = in_hand_as_is(&world).await;
+    let (job, _device) = in_hand(&world, seldom).await;
     let began = Instant::now();
     for percent in 0..1_000 {
-        job.progress(details("percent", &percent.to_string()));
+        job.progress(detail("percent", &percent.to_string()));
     }
     assert!(began.elapsed() < INTERVAL, "progress has waited");
     has(&world, "job", "percent", "999").await;
-    job.progress(details("percent", "1000"));
+    job.progress(detail("percent", "1000"));
     has(&world, "job", "percent", "1000").await;
     let sent = world.core.journal().entries();
     let sent: Vec<Instant> = sent
@@ -127,17 +117,17 @@ async fn one_progress_is_under_way_at_a_time_and_those_meanwhile_are_left_out() 
         .core
         .faults()
         .add(Fault::LateReply(On::Progress, late), Times::Once);
-    let (job, _mqtt) = in_hand(&world, |options| {
+    let (job, _device) = in_hand(&world, |options| {
         options.progress_interval = Duration::from_millis(1);
     })
     .await;
-    job.progress(details("step", "first"));
+    job.progress(detail("step", "first"));
     has(&world, "job", "step", "first").await;
     for step in ["second", "third", "last"] {
-        job.progress(details("step", step));
+        job.progress(detail("step", step));
         tokio::time::sleep(Duration::from_millis(50)).await; // longer than the interval
     }
-    assert_eq!(detail(&world, "job", "step").as_deref(), Some("first"));
+    assert_eq!(left(&world, "job", "step").as_deref(), Some("first"));
     has(&world, "job", "step", "last").await;
     assert_eq!(updates(&world).len(), 2);
 }
@@ -150,14 +140,14 @@ async fn regular_progress_renews_the_step_timer_also_when_it_tells_nothing_new()
     };
     let world = World::with(options).await;
     world.queue(&["job"]);
-    let (job, _mqtt) = in_hand(&world, |options| {
+    let (job, _device) = in_hand(&world, |options| {
         options.step_timeout_in_minutes = Some(2);
         options.progress_interval = Duration::from_millis(200);
     })
     .await;
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(3_000) {
-        job.progress(details("step", "still at it")); // twice the step timeout
+        job.progress(detail("step", "still at it")); // twice the step timeout
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let status = || world.core.jobs().execution("job").unwrap().status;
@@ -176,49 +166,49 @@ async fn regular_progress_renews_the_step_timer_also_when_it_tells_nothing_new()
 #[tokio::test]
 async fn a_checkpoint_returns_when_the_service_has_it_and_the_next_run_finds_it() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, mqtt) = in_hand_as_is(&world).await;
+    let (job, device) = world.in_hand().await;
     assert!(job.status_details().is_empty());
     let checkpoint = StatusDetails::of([("step", "restarting"), ("slot", "b")]).unwrap();
     within(job.checkpoint(checkpoint.clone())).await.unwrap();
-    assert_eq!(detail(&world, "job", "slot").as_deref(), Some("b"));
-    let left = within(job.finish(Outcome::LeftInProgress)).await;
-    assert_eq!(left, Ok(Verdict::Accepted));
-    mqtt.disconnect();
-    let (job, _mqtt) = in_hand_as_is(&world).await; // as after a restart
+    assert_eq!(left(&world, "job", "slot").as_deref(), Some("b"));
+    let ended = within(job.finish(Outcome::LeftInProgress)).await;
+    assert_eq!(ended, Ok(Verdict::Accepted));
+    device.mqtt.disconnect();
+    let (job, _device) = world.in_hand().await; // as after a restart
     assert_eq!(*job.status_details(), checkpoint);
     within(job.finish(Outcome::succeeded())).await.unwrap();
     world.succeeds("job").await;
-    assert_eq!(detail(&world, "job", "slot").as_deref(), Some("b")); // nothing new was said
+    assert_eq!(left(&world, "job", "slot").as_deref(), Some("b")); // nothing new was said
     assert_eq!(world.core.jobs().execution("job").unwrap().starts, 1);
 }
 
 #[tokio::test]
 async fn a_checkpoint_is_not_undone_by_an_older_progress() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, _mqtt) = in_hand_as_is(&world).await;
-    job.progress(details("step", "1"));
+    let (job, _device) = in_hand(&world, seldom).await;
+    job.progress(detail("step", "1"));
     has(&world, "job", "step", "1").await;
-    job.progress(details("step", "2")); // its turn is only after the interval
-    within(job.checkpoint(details("step", "checkpoint")))
+    job.progress(detail("step", "2")); // its turn is only after the interval
+    within(job.checkpoint(detail("step", "checkpoint")))
         .await
         .unwrap();
     tokio::time::sleep(INTERVAL * 2).await;
-    assert_eq!(detail(&world, "job", "step").as_deref(), Some("checkpoint"));
+    assert_eq!(left(&world, "job", "step").as_deref(), Some("checkpoint"));
 }
 
 #[tokio::test]
 async fn a_job_that_succeeds_keeps_the_details_of_its_last_progress() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, _mqtt) = in_hand(&world, |options| {
+    let (job, _device) = in_hand(&world, |options| {
         options.progress_interval = Duration::from_secs(3600);
     })
     .await;
-    job.progress(details("percent", "50"));
+    job.progress(detail("percent", "50"));
     has(&world, "job", "percent", "50").await;
-    job.progress(details("percent", "100")); // its turn never comes
+    job.progress(detail("percent", "100")); // its turn never comes
     within(job.finish(Outcome::succeeded())).await.unwrap();
     world.succeeds("job").await;
-    assert_eq!(detail(&world, "job", "percent").as_deref(), Some("100"));
+    assert_eq!(left(&world, "job", "percent").as_deref(), Some("100"));
 }
 
 #[tokio::test]
@@ -226,14 +216,14 @@ async fn a_checkpoint_that_the_service_refuses_is_an_error_and_no_other_takes_it
     let world = World::with_jobs(&["job"]).await;
     let refuse = Fault::Reject(On::Progress, "InvalidRequest".to_owned());
     world.core.faults().add(refuse, Times::Once);
-    let (job, _mqtt) = in_hand_as_is(&world).await;
-    let refused = within(job.checkpoint(details("step", "1"))).await;
+    let (job, _device) = in_hand(&world, seldom).await;
+    let refused = within(job.checkpoint(detail("step", "1"))).await;
     let Err(ReportError::Request(RequestError::Rejected { .. })) = refused else {
         panic!("{refused:?}");
     };
     assert_eq!(updates(&world).len(), 1);
-    within(job.checkpoint(details("step", "2"))).await.unwrap();
-    assert_eq!(detail(&world, "job", "step").as_deref(), Some("2"));
+    within(job.checkpoint(detail("step", "2"))).await.unwrap();
+    assert_eq!(left(&world, "job", "step").as_deref(), Some("2"));
 }
 
 #[tokio::test]
@@ -244,9 +234,9 @@ async fn an_update_that_was_taken_but_whose_reply_was_lost_is_no_mismatch_to_the
     ] {
         let world = World::with_jobs(&["job"]).await;
         world.core.faults().add(fault.clone(), Times::Once);
-        let (job, _mqtt) = in_hand_as_is(&world).await;
-        within(job.checkpoint(details("step", "1"))).await.unwrap();
-        within(job.checkpoint(details("step", "2"))).await.unwrap();
+        let (job, _device) = in_hand(&world, seldom).await;
+        within(job.checkpoint(detail("step", "1"))).await.unwrap();
+        within(job.checkpoint(detail("step", "2"))).await.unwrap();
         let ended = within(job.finish(Outcome::succeeded())).await;
         assert_eq!(ended, Ok(Verdict::Accepted));
         let mismatch = |event: &Event| matches!(event, Event::Reply { code: Some(code), .. } if code == "VersionMismatch");
@@ -263,7 +253,7 @@ async fn the_work_ends_as_it_says_or_fails_by_any_error_string_or_panic() {
     .await;
     let work = async |job: Job| match job.id() {
         "plain" => Ok(Outcome::succeeded()),
-        "details" => Ok(Outcome::Succeeded(details("installed", "1.2"))),
+        "details" => Ok(Outcome::Succeeded(detail("installed", "1.2"))),
         "failed" => Ok(Outcome::Failed("no room".to_owned())),
         "rejected" => Ok(Outcome::Rejected("not for me".to_owned())),
         "io" => {
@@ -298,7 +288,7 @@ async fn the_work_ends_as_it_says_or_fails_by_any_error_string_or_panic() {
     ] {
         let execution = world.core.jobs().execution(job_id).unwrap();
         assert_eq!(execution.status, status, "{job_id}");
-        assert_eq!(detail(&world, job_id, name).as_deref(), value, "{job_id}");
+        assert_eq!(left(&world, job_id, name).as_deref(), value, "{job_id}");
     }
     assert!(
         out.text()
@@ -322,11 +312,16 @@ async fn the_job_s_own_timeout_is_noticed_by_the_work() {
     let world = World::with(options).await;
     let job = NewJob::new("job", "{}").in_progress_timeout_minutes(1);
     world.core.jobs().create(job).unwrap();
-    let (job, _mqtt) = in_hand_as_is(&world).await;
+    let (job, _device) = in_hand(&world, seldom).await;
     assert_eq!(job.unwanted(), None);
     let why = within(job.until_unwanted()).await;
+    assert_eq!(why, Unwanted::Ended(Some(jobs::JobStatus::TimedOut)));
     assert_eq!(job.unwanted(), Some(why.clone()));
     let ended = within(job.finish(Outcome::succeeded())).await;
     assert_eq!(ended, Ok(Verdict::Unwanted(why)));
-    assert_eq!(updates(&world).len(), 0, "its end was reported");
+    assert!(
+        updates(&world)
+            .iter()
+            .all(|sent| sent["status"] == "IN_PROGRESS")
+    );
 }

@@ -1,6 +1,7 @@
 //! A world for a test: the service, the certificates, and the sample running against it.
 
 mod captured;
+mod in_hand;
 mod program;
 mod proxy;
 mod works;
@@ -20,6 +21,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use captured::Captured;
+pub use in_hand::{Device, detail};
 #[cfg(unix)]
 pub use program::Ended;
 pub use program::{Program, program_path};
