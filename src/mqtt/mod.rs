@@ -8,6 +8,7 @@
 //! - `outbox`: what was handed to rumqttc and is not acknowledged yet
 //! - `options`: what to connect to, as whom, and how patiently
 //! - `subscription`, `subscriptions`: who wants which messages, and what the server says to that
+//! - `filter`: topic filters, and which topics match them
 //! - `setup`: rumqttc's settings for AWS IoT Core
 //! - `failure`: why a connection failed, and whether waiting can help
 //! - `backoff`: how long to wait before the next try
@@ -23,6 +24,7 @@ use tracing::warn;
 
 mod backoff;
 mod failure;
+mod filter;
 mod link;
 mod options;
 mod outbox;

@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use jobs_mqtt5::jobs::{
-    self, Job, Outcome, ReportError, RequestError, StatusDetails, Unwanted, Verdict,
-};
-use local_iot_core::{Event, Fault, NewJob, On, Operation, Options, Status, Times};
+use jobs_mqtt5::jobs::{self, Job, Outcome, ReportError, RequestError, StatusDetails, Verdict};
+use local_iot_core::{Event, Fault, On, Operation, Status, Times};
 use serde::Deserialize;
 
 use crate::support::{Device, World, detail, idle, within};
@@ -31,18 +29,6 @@ async fn has(world: &World, job_id: &str, name: &str, value: &str) {
             .wait_until(|books| books.execution(job_id).is_some_and(is_there)),
     )
     .await;
-}
-
-/// The updates that the service got: their payloads, in order.
-fn updates(world: &World) -> Vec<serde_json::Value> {
-    let events = world.core.journal().events();
-    let payloads = events.iter().filter_map(|event| match event {
-        Event::Publish { topic, payload, .. } if topic.ends_with("/update") => {
-            serde_json::from_slice(payload).ok()
-        }
-        _ => None,
-    });
-    payloads.collect()
 }
 
 /// A job that was started, with other options.
@@ -129,38 +115,7 @@ async fn one_progress_is_under_way_at_a_time_and_those_meanwhile_are_left_out() 
     }
     assert_eq!(left(&world, "job", "step").as_deref(), Some("first"));
     has(&world, "job", "step", "last").await;
-    assert_eq!(updates(&world).len(), 2);
-}
-
-#[tokio::test]
-async fn regular_progress_renews_the_step_timer_also_when_it_tells_nothing_new() {
-    let options = Options {
-        minute: Duration::from_millis(700),
-        ..Options::default()
-    };
-    let world = World::with(options).await;
-    world.queue(&["job"]);
-    let (job, _device) = in_hand(&world, |options| {
-        options.step_timeout_in_minutes = Some(2);
-        options.progress_interval = Duration::from_millis(200);
-    })
-    .await;
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(3_000) {
-        job.progress(detail("step", "still at it")); // twice the step timeout
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    let status = || world.core.jobs().execution("job").unwrap().status;
-    assert_eq!(status(), Status::InProgress);
-    assert!(
-        updates(&world)
-            .iter()
-            .all(|sent| sent["stepTimeoutInMinutes"] == 2)
-    );
-    // Without any, it times out, and the work hears of it.
-    let why = within(job.until_unwanted()).await;
-    assert_eq!(status(), Status::TimedOut);
-    assert!(matches!(why, Unwanted::Ended(_)), "{why}");
+    assert_eq!(world.updates().len(), 2);
 }
 
 #[tokio::test]
@@ -221,7 +176,7 @@ async fn a_checkpoint_that_the_service_refuses_is_an_error_and_no_other_takes_it
     let Err(ReportError::Request(RequestError::Rejected { .. })) = refused else {
         panic!("{refused:?}");
     };
-    assert_eq!(updates(&world).len(), 1);
+    assert_eq!(world.updates().len(), 1);
     within(job.checkpoint(detail("step", "2"))).await.unwrap();
     assert_eq!(left(&world, "job", "step").as_deref(), Some("2"));
 }
@@ -301,27 +256,4 @@ async fn the_work_ends_as_it_says_or_fails_by_any_error_string_or_panic() {
     idle(&running).await;
     world.succeeds("left").await;
     running.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn the_job_s_own_timeout_is_noticed_by_the_work() {
-    let options = Options {
-        minute: Duration::from_millis(500),
-        ..Options::default()
-    };
-    let world = World::with(options).await;
-    let job = NewJob::new("job", "{}").in_progress_timeout_minutes(1);
-    world.core.jobs().create(job).unwrap();
-    let (job, _device) = in_hand(&world, seldom).await;
-    assert_eq!(job.unwanted(), None);
-    let why = within(job.until_unwanted()).await;
-    assert_eq!(why, Unwanted::Ended(Some(jobs::JobStatus::TimedOut)));
-    assert_eq!(job.unwanted(), Some(why.clone()));
-    let ended = within(job.finish(Outcome::succeeded())).await;
-    assert_eq!(ended, Ok(Verdict::Unwanted(why)));
-    assert!(
-        updates(&world)
-            .iter()
-            .all(|sent| sent["status"] == "IN_PROGRESS")
-    );
 }

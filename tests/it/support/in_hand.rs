@@ -43,6 +43,18 @@ impl World {
         self.core.journal().count(fits)
     }
 
+    /// The updates that the service got, in order.
+    pub fn updates(&self) -> Vec<serde_json::Value> {
+        let events = self.core.journal().events();
+        let payloads = events.iter().filter_map(|event| match event {
+            Event::Publish { topic, payload, .. } if topic.ends_with("/update") => {
+                serde_json::from_slice(payload).ok()
+            }
+            _ => None,
+        });
+        payloads.collect()
+    }
+
     /// How often a fault has struck.
     pub fn struck(&self) -> usize {
         let is_fault = |event: &Event| matches!(event, Event::Fault(_));

@@ -2,6 +2,7 @@
 
 mod captured;
 mod in_hand;
+mod open_world;
 mod program;
 mod proxy;
 mod works;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 
 pub use captured::Captured;
 pub use in_hand::{Device, detail};
+pub use open_world::{OTHER, next_message};
 #[cfg(unix)]
 pub use program::Ended;
 pub use program::{Program, program_path};
