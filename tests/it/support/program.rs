@@ -12,8 +12,13 @@ use super::{Captured, within};
 /// Where the program with the simulated work is: `cargo test` builds it beside the one that a reader
 /// may have put work of their own into.
 pub fn program_path() -> PathBuf {
+    example_path("simulated")
+}
+
+/// Where an example is, as a program.
+pub fn example_path(name: &str) -> PathBuf {
     let beside = Path::new(env!("CARGO_BIN_EXE_jobs-mqtt5"));
-    let name = format!("examples/simulated{}", std::env::consts::EXE_SUFFIX);
+    let name = format!("examples/{name}{}", std::env::consts::EXE_SUFFIX);
     let path = beside.with_file_name(name);
     assert!(
         path.is_file(),
@@ -42,6 +47,13 @@ pub struct Ended {
 impl Program {
     pub fn start(flags: &[String]) -> Self {
         let mut command = Command::new(program_path());
+        command.args(flags);
+        Self::start_command(command)
+    }
+
+    /// Starts one of the worked examples.
+    pub fn start_example(name: &str, flags: &[String]) -> Self {
+        let mut command = Command::new(example_path(name));
         command.args(flags);
         Self::start_command(command)
     }
