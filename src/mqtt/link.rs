@@ -65,7 +65,7 @@ impl Link {
         pace: Arc<Pace>,
     ) -> (Self, Arc<Outbox>) {
         let (requests, event_loop) = new_session(&options);
-        let outbox = Arc::new(Outbox::new(requests.clone()));
+        let outbox = Outbox::new(requests.clone());
         let link = Self {
             refusals: options.backoff.clone(),
             options,

@@ -6,6 +6,7 @@
 //!
 //! - `link`: the task, from one connection to the next
 //! - `outbox`: what was handed to rumqttc and is not acknowledged yet
+//! - `publish_error`: why a message was not published
 //! - `options`: what to connect to, as whom, and how patiently
 //! - `subscription`, `subscriptions`: who wants which messages, and what the server says to that
 //! - `filter`: topic filters, and which topics match them
@@ -29,6 +30,7 @@ mod link;
 mod options;
 mod outbox;
 mod pace;
+mod publish_error;
 mod reason;
 mod setup;
 mod subscription;
@@ -37,7 +39,7 @@ mod subscriptions;
 pub use backoff::Backoff;
 pub use failure::Failure;
 pub use options::Options;
-pub use outbox::PublishError;
+pub use publish_error::PublishError;
 pub use subscription::{Granted, Subscription};
 pub use subscriptions::{Message, SubscribeError};
 

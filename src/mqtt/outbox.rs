@@ -7,18 +7,19 @@
 //! packet id never comes round while it is still in use, whatever the order of acknowledgements.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use rumqttc::v5::AsyncClient;
 use rumqttc::v5::mqttbytes::v5::{Filter, PubAckReason, SubAck};
 use rumqttc::v5::mqttbytes::{QoS, valid_topic};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
+use super::publish_error::PublishError;
 use super::reason;
 use super::subscriptions::{Message, SubscribeError, Subscriptions};
-use crate::text::printable;
 
 /// At most this many packets are under way: enough for 100 a second at a round trip of 200 ms.
 pub(super) const PLACES: u16 = 20;
@@ -26,55 +27,6 @@ pub(super) const PLACES: u16 = 20;
 /// The bytes that a PUBLISH has besides topic and payload: fixed header, lengths, packet id, no
 /// properties (MQTT5, section 3.3), generously.
 const PUBLISH_OVERHEAD: usize = 16;
-
-/// Why a message was not published.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// The server began a new session before it acknowledged the message: it may have arrived.
-    #[error("the session was lost before the message was acknowledged")]
-    SessionLost,
-    /// The policy does not allow it (PUBACK 0x87).
-    #[error(
-        "The server refused a publish to {}: PUBACK 0x87 (not authorized). Add to the policy of your \
-         certificate: allow iot:Publish on arn:aws:iot:REGION:ACCOUNT:topic/{} (policy.json has it \
-         for every request).",
-        printable(topic),
-        printable(topic)
-    )]
-    NotAuthorized {
-        /// Where it was published to.
-        topic: String,
-    },
-    /// The server did not take it for another reason, which may pass.
-    #[error(
-        "the server refused a publish to {}: PUBACK {reason}",
-        printable(topic)
-    )]
-    Refused {
-        /// Where it was published to.
-        topic: String,
-        /// The reason code and its name.
-        reason: String,
-    },
-    /// It is larger than the packets that this server takes.
-    #[error("the message has {size} bytes, and the server takes packets of up to {limit}")]
-    TooLarge {
-        /// Bytes of the packet, about.
-        size: usize,
-        /// Bytes, from CONNACK's Maximum Packet Size.
-        limit: usize,
-    },
-    /// It is no topic to publish to: it is empty, or has a wildcard (`#` or `+`) in it.
-    #[error("'{}' is no topic to publish to", printable(topic))]
-    BadTopic {
-        /// Where it was to be published to.
-        topic: String,
-    },
-    /// The connection has ended for good.
-    #[error("the connection has ended")]
-    Ended,
-}
 
 /// How a publish ended.
 type Outcome = Result<(), PublishError>;
@@ -115,6 +67,9 @@ struct Place {
 pub(super) struct Outbox(Mutex<Inner>);
 
 struct Inner {
+    /// The outbox around this, and where to wait for a place in it.
+    outbox: Weak<Outbox>,
+    runtime: Handle,
     requests: AsyncClient,
     /// Whether there is a connection that takes packets.
     open: bool,
@@ -122,22 +77,28 @@ struct Inner {
     places: Arc<Semaphore>,
     under_way: VecDeque<Place>,
     subscriptions: Subscriptions,
+    /// Whether a SUBSCRIBE is in line for a place.
+    in_line: bool,
     /// Whether the server has ever done what we asked for.
     has_worked: bool,
 }
 
 impl Outbox {
-    /// An empty one, closed until there is a connection.
-    pub fn new(requests: AsyncClient) -> Self {
-        Self(Mutex::new(Inner {
+    /// An empty one, closed until there is a connection. Must be called within a tokio runtime.
+    pub fn new(requests: AsyncClient) -> Arc<Self> {
+        let inner = |outbox: &Weak<Self>| Inner {
+            outbox: Weak::clone(outbox),
+            runtime: Handle::current(),
             requests,
             open: false,
             max_packet_size: usize::MAX,
             places: Arc::new(Semaphore::new(PLACES.into())),
             under_way: VecDeque::new(),
             subscriptions: Subscriptions::default(),
+            in_line: false,
             has_worked: false,
-        }))
+        };
+        Arc::new_cyclic(|outbox| Self(Mutex::new(inner(outbox))))
     }
 
     /// Whether the server has ever granted a subscription or taken a publish: what it refuses later
@@ -153,7 +114,8 @@ impl Outbox {
     }
 
     /// Hands a message to rumqttc. What is returned tells how it ended; if the other side drops it
-    /// without a word, the session was lost. `None` if there is no connection.
+    /// without a word, the session was lost. `None` if there is no connection, or the place was in a
+    /// session that is over.
     pub fn publish(
         &self,
         topic: &str,
@@ -161,7 +123,7 @@ impl Outbox {
         permit: OwnedSemaphorePermit,
     ) -> Result<Option<oneshot::Receiver<Outcome>>, PublishError> {
         let mut inner = self.lock();
-        if !inner.open {
+        if !inner.open || !inner.is_ours(&permit) {
             return Ok(None);
         }
         let (size, limit) = (
@@ -190,7 +152,7 @@ impl Outbox {
     pub fn subscriptions<T>(&self, change: impl FnOnce(&mut Subscriptions) -> T) -> T {
         let mut inner = self.lock();
         let result = change(&mut inner.subscriptions);
-        inner.subscribe();
+        inner.subscribe(None);
         result
     }
 
@@ -212,7 +174,7 @@ impl Outbox {
         let mut inner = self.lock();
         inner.max_packet_size = max_packet_size.map_or(usize::MAX, |size| size as usize);
         inner.open = true;
-        inner.subscribe();
+        inner.subscribe(None);
     }
 
     /// There is no connection. On the next one, every publish is still to be sent, and every SUBSCRIBE
@@ -331,10 +293,11 @@ impl Inner {
     }
 
     /// Asks for the filters that are not asked for yet, as far as there is a connection and room.
-    fn subscribe(&mut self) {
+    fn subscribe(&mut self, mut place: Option<OwnedSemaphorePermit>) {
         while self.open && self.subscriptions.has_wanted() {
-            let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
-                return; // until a place is free again
+            let free = || Arc::clone(&self.places).try_acquire_owned().ok();
+            let Some(permit) = place.take().or_else(free) else {
+                return self.get_in_line();
             };
             let filters = self.subscriptions.next_to_ask();
             let paths = filters
@@ -348,6 +311,28 @@ impl Inner {
         }
     }
 
+    /// Waits for a place in line with the publishes, for the next that is free goes to one of those.
+    fn get_in_line(&mut self) {
+        if std::mem::replace(&mut self.in_line, true) {
+            return;
+        }
+        let (outbox, places) = (Weak::clone(&self.outbox), Arc::clone(&self.places));
+        self.runtime.spawn(async move {
+            let place = places.acquire_owned().await.ok();
+            if let Some(outbox) = outbox.upgrade() {
+                let mut inner = outbox.lock();
+                inner.in_line = false;
+                let place = place.filter(|place| inner.is_ours(place));
+                inner.subscribe(place);
+            }
+        });
+    }
+
+    /// Whether this is a place in the session under way.
+    fn is_ours(&self, place: &OwnedSemaphorePermit) -> bool {
+        Arc::ptr_eq(place.semaphore(), &self.places)
+    }
+
     /// The first place with this id whose packet is not acknowledged.
     fn position(&self, id: Option<u16>) -> Option<usize> {
         let mut places = self.under_way.iter();
@@ -359,7 +344,6 @@ impl Inner {
         let nth = self.position(Some(id))?;
         let packet = self.under_way[nth].packet.take();
         self.move_window();
-        self.subscribe();
         packet
     }
 

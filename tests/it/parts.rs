@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jobs_mqtt5::mqtt::{self, Subscription};
-use local_iot_core::Event;
+use local_iot_core::{Event, Limits};
 
 use crate::support::{THING, World, next_message, within};
 
@@ -138,4 +138,28 @@ async fn a_subscription_that_is_dropped_is_unsubscribed_unless_somebody_else_has
     within(mqtt.publish("b", "once more")).await.unwrap();
     assert_eq!(next_message(&mut again).await.1, "once more");
     assert_eq!(world.core.journal().count(unsubscribe), 1);
+}
+
+#[tokio::test]
+async fn a_subscribe_gets_its_turn_among_parts_that_publish_without_end() {
+    let limits = Limits {
+        receive_maximum: 1,
+        ..Limits::default()
+    };
+    let world = World::open_with(limits).await;
+    let (mqtt, _) = world.connect();
+    let flood = ["a"; 4].map(|topic| {
+        let mqtt = mqtt.clone();
+        tokio::spawn(async move { while mqtt.publish(topic, "flood").await.is_ok() {} })
+    });
+    let publish = |event: &Event| matches!(event, Event::Publish { .. });
+    within(world.core.journal().wait_for_count(20, publish)).await;
+    let among_them = mqtt.subscribe(["b"]);
+    within(among_them.granted().wait()).await.unwrap();
+    assert!(flood.iter().all(|part| !part.is_finished()));
+    // Who gives up waiting leaves its turn to others.
+    let after_them = mqtt.subscribe(["c"]);
+    flood.iter().for_each(|part| part.abort());
+    within(after_them.granted().wait()).await.unwrap();
+    assert_eq!(world.core.journal().violations(), [""; 0]);
 }

@@ -2,7 +2,7 @@
 
 use jobs_mqtt5::jobs;
 use jobs_mqtt5::mqtt::{self, Client, Events, Subscription};
-use local_iot_core::Options;
+use local_iot_core::{Limits, Options};
 
 use super::{World, within};
 
@@ -16,7 +16,13 @@ pub const OTHER: &str = "other-thing";
 impl World {
     /// A world whose policy leaves a device free, with two things.
     pub async fn open() -> Self {
+        Self::open_with(Limits::default()).await
+    }
+
+    /// The same, with a server that allows this much.
+    pub async fn open_with(limits: Limits) -> Self {
         Self::with(Options {
+            limits,
             policy: POLICY.to_owned(),
             more_things: vec![OTHER.to_owned()],
             ..Options::default()
