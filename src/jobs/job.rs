@@ -15,6 +15,7 @@ use super::error::RequestError;
 use super::keeper;
 use super::model::{JobExecution, JobStatus};
 use super::report::{Known, Report, Verdict};
+use super::requests::Describe;
 use crate::text::panic_message;
 
 /// How the work on a job ended.
@@ -93,6 +94,18 @@ impl Shared {
         Arc::clone(&self.known).lock_owned().await
     }
 
+    /// The execution as the service has it now, with its document. `None`: it is gone.
+    pub async fn look(&self) -> Result<Option<JobExecution>, RequestError> {
+        let mut describe = Describe::job(&self.execution.job_id);
+        describe.execution_number = Some(self.execution.execution_number);
+        let found = match self.client.ask(describe).await {
+            Ok(described) => described.execution,
+            Err(error) if error.says_it_is_gone().is_some() => None,
+            Err(error) => return Err(error),
+        };
+        Ok(found.filter(|found| found.id() == self.execution.id()))
+    }
+
     /// The service does not want the job any more.
     pub fn no_longer_wanted(&self, why: &Unwanted) {
         self.unwanted.send_if_modified(|so_far| {
@@ -145,6 +158,15 @@ impl Job {
     /// If it does not have the form of that type, or can't be read at all.
     pub fn document<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         self.0.shared.execution.job_document.read()
+    }
+
+    /// The execution as the service has it now; `None` if it is gone. The presigned URLs in its
+    /// document are fresh: those that the job came with expire.
+    ///
+    /// # Errors
+    /// See [`Asked::reply`](super::Asked::reply).
+    pub async fn describe(&self) -> Result<Option<JobExecution>, RequestError> {
+        self.0.shared.look().await
     }
 
     /// Reports how far the job is, in place of the status details so far. Never waits: one update is
