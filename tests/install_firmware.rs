@@ -143,7 +143,7 @@ fn fetch(agent: &Agent, firmware: &Firmware, from: u64, mut file: &File) -> io::
     let expected = format!("bytes {from}-{to}/{size}");
     let sent = response.headers().get("content-range");
     if sent.is_none_or(|sent| *sent != expected) {
-        let problem = format!("the server does not have {expected}, as the job document says");
+        let problem = format!("the server sent {}, not {expected}", response.status());
         return Err(io::Error::other(problem));
     }
     let body = response.into_body().into_reader();
@@ -163,10 +163,7 @@ impl Firmware {
         };
         let check = |holds: bool, rule: &str| holds.then_some(()).ok_or(rule.to_owned());
         check(is_safe, "url must be https, or http to this machine")?;
-        check(
-            numbers(&new.version).is_some(),
-            "version must be like 1.4.2",
-        )?;
+        check(numbers(&new.version).is_some(), "version is not like 1.4.2")?;
         check((1..=LARGEST).contains(&new.size), "size is 0, or too large")?;
         check(new.sha256.len() == 64, "sha256 must have 64 digits")?;
         Ok(new)
