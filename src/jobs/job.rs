@@ -14,6 +14,7 @@ use super::keeper;
 use super::model::{JobExecution, JobStatus};
 use super::outcome::{Outcome, Unwanted, WorkResult};
 use super::report::{Known, Report, Verdict};
+use super::requests::Describe;
 
 /// A report on a job that the service did not take.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -61,6 +62,18 @@ impl Shared {
     /// The right to send an update.
     pub async fn known(&self) -> OwnedMutexGuard<Known> {
         Arc::clone(&self.known).lock_owned().await
+    }
+
+    /// The execution as the service has it now, with its document. `None`: it is gone.
+    pub async fn look(&self) -> Result<Option<JobExecution>, RequestError> {
+        let mut describe = Describe::job(&self.execution.job_id);
+        describe.execution_number = Some(self.execution.execution_number);
+        let found = match self.client.ask(describe).await {
+            Ok(described) => described.execution,
+            Err(error) if error.says_it_is_gone().is_some() => None,
+            Err(error) => return Err(error),
+        };
+        Ok(found.filter(|found| found.id() == self.execution.id()))
     }
 
     /// The service does not want the job any more.
@@ -115,6 +128,15 @@ impl Job {
     /// If it does not have the form of that type, or can't be read at all.
     pub fn document<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         self.0.shared.execution.job_document.read()
+    }
+
+    /// The execution as the service has it now; `None` if it is gone. The presigned URLs in its
+    /// document are fresh: those that the job came with expire.
+    ///
+    /// # Errors
+    /// See [`Asked::reply`](super::Asked::reply).
+    pub async fn describe(&self) -> Result<Option<JobExecution>, RequestError> {
+        self.0.shared.look().await
     }
 
     /// Reports how far the job is, in place of the status details so far. Never waits: one update is

@@ -13,7 +13,7 @@ use super::exchange::Asked;
 use super::job::Shared;
 use super::model::{ExecutionState, JobExecution, JobStatus};
 use super::outcome::Unwanted;
-use super::requests::{Describe, Update};
+use super::requests::Update;
 use crate::mqtt::Backoff;
 
 /// What the service says to a report.
@@ -177,16 +177,7 @@ impl Report {
 
     /// Where the execution stands, where the rejection does not say it. `None`: it is gone.
     async fn look(&self) -> Result<Option<ExecutionState>, RequestError> {
-        let execution = &self.job.execution;
-        let mut describe = Describe::job(&execution.job_id);
-        describe.execution_number = Some(execution.execution_number);
-        let found = match self.job.client.ask(describe).await {
-            Ok(described) => described.execution,
-            Err(error) if error.says_it_is_gone().is_some() => None,
-            Err(error) => return Err(error),
-        };
-        let ours = found.filter(|found| found.id() == execution.id());
-        Ok(ours.map(|found| ExecutionState {
+        Ok(self.job.look().await?.map(|found| ExecutionState {
             status: found.status,
             status_details: found.status_details,
             version_number: Some(found.version_number),

@@ -4,6 +4,7 @@ mod bad_input;
 mod connection;
 mod crypto;
 mod flags;
+mod install_firmware;
 mod pages;
 mod panics;
 mod permanent_causes;

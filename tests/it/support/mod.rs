@@ -1,6 +1,7 @@
 //! A world for a test: the service, the certificates, and the sample running against it.
 
 mod captured;
+mod files;
 mod program;
 mod proxy;
 mod works;
@@ -20,9 +21,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use captured::Captured;
+pub use files::{Faults, FileServer};
 #[cfg(unix)]
 pub use program::Ended;
-pub use program::{Program, program_path};
+pub use program::{Program, example_path, program_path};
 pub use proxy::ForwardProxy;
 pub use works::{counted_work, done_once, held_work, idle, quick_work};
 

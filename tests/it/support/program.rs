@@ -12,8 +12,13 @@ use super::{Captured, within};
 /// Where the program with the simulated work is: `cargo test` builds it beside the one that a reader
 /// may have put work of their own into.
 pub fn program_path() -> PathBuf {
+    example_path("simulated")
+}
+
+/// Where an example is, as a program.
+pub fn example_path(name: &str) -> PathBuf {
     let beside = Path::new(env!("CARGO_BIN_EXE_jobs-mqtt5"));
-    let name = format!("examples/simulated{}", std::env::consts::EXE_SUFFIX);
+    let name = format!("examples/{name}{}", std::env::consts::EXE_SUFFIX);
     let path = beside.with_file_name(name);
     assert!(
         path.is_file(),
