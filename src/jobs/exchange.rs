@@ -34,6 +34,9 @@ pub struct Asked<R: Request> {
     most_tries: Option<u32>,
     /// How often it was published, or tried to.
     published: u32,
+    /// The connection under way when it was first published. On another one, what was not acknowledged
+    /// is sent again.
+    connection: u64,
     /// Whether the last reply could not be read.
     was_unreadable: bool,
     /// What went wrong last; each trouble is told once.
@@ -91,6 +94,7 @@ impl<R: Request> Asked<R> {
             backoff: client.options().backoff.clone(),
             most_tries,
             published: 0,
+            connection: client.mqtt().connection(),
             was_unreadable: false,
             problem: None,
             answer: None,
@@ -134,7 +138,7 @@ impl<R: Request> Asked<R> {
             Ok(Read::Rejected(rejection)) => Err(RequestError::Rejected {
                 operation: R::OPERATION,
                 rejection,
-                repeated: self.published > 1,
+                repeated: self.published > 1 || self.connection != self.client.mqtt().connection(),
             }),
             // Once, it may be damaged; twice, it is as the service has it.
             Ok(Read::Unreadable(problem, job_id)) if self.was_unreadable => {

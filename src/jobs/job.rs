@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::{AbortHandle, spawn_blocking};
 
+use super::Event;
 use super::client::Client;
 use super::details::StatusDetails;
 use super::error::RequestError;
@@ -51,8 +52,8 @@ impl Drop for InHand {
 pub(super) struct Shared {
     pub client: Client,
     pub execution: JobExecution,
-    /// The progress that was reported last by the work.
-    pub progress: watch::Sender<StatusDetails>,
+    /// The progress that the work reported last. `None`: none, or a checkpoint took its place.
+    pub progress: watch::Sender<Option<StatusDetails>>,
     pub unwanted: watch::Sender<Option<Unwanted>>,
     /// What the service has. Whoever holds it may send an update: one at a time.
     known: Arc<Mutex<Known>>,
@@ -64,16 +65,26 @@ impl Shared {
         Arc::clone(&self.known).lock_owned().await
     }
 
-    /// The execution as the service has it now, with its document. `None`: it is gone.
-    pub async fn look(&self) -> Result<Option<JobExecution>, RequestError> {
+    /// The execution as the service has it now, or why it is not wanted any more.
+    pub async fn look(
+        &self,
+        document: bool,
+    ) -> Result<Result<JobExecution, Unwanted>, RequestError> {
         let mut describe = Describe::job(&self.execution.job_id);
         describe.execution_number = Some(self.execution.execution_number);
+        describe.include_job_document = document;
         let found = match self.client.ask(describe).await {
             Ok(described) => described.execution,
-            Err(error) if error.says_it_is_gone().is_some() => None,
-            Err(error) => return Err(error),
+            Err(error) => return error.says_it_is_gone().map(Err).ok_or(error),
         };
-        Ok(found.filter(|found| found.id() == self.execution.id()))
+        let ours = found.filter(|found| found.id() == self.execution.id());
+        Ok(ours.ok_or(Unwanted::Deleted))
+    }
+
+    /// Somebody else has changed the execution that we work on.
+    pub fn say_another(&self) {
+        let job_id = self.execution.job_id.clone();
+        self.client.inbox().tell(Event::AnotherWorks { job_id });
     }
 
     /// The service does not want the job any more.
@@ -90,7 +101,7 @@ impl Job {
     pub(super) fn new(client: &Client, execution: JobExecution) -> Self {
         let shared = Arc::new(Shared {
             client: client.clone(),
-            progress: watch::Sender::new(StatusDetails::default()),
+            progress: watch::Sender::new(None),
             unwanted: watch::Sender::new(None),
             known: Arc::new(Mutex::new(Known::from(&execution))),
             execution,
@@ -136,23 +147,26 @@ impl Job {
     /// # Errors
     /// See [`Asked::reply`](super::Asked::reply).
     pub async fn describe(&self) -> Result<Option<JobExecution>, RequestError> {
-        self.0.shared.look().await
+        Ok(self.0.shared.look(true).await?.ok())
     }
 
     /// Reports how far the job is, in place of the status details so far. Never waits: one update is
     /// under way at a time, at most one in [`Options::progress_interval`](super::Options), and the
     /// latest wins. Renews the step timer, where one is set.
     pub fn progress(&self, details: StatusDetails) {
-        self.0.shared.progress.send_replace(details);
+        self.0.shared.progress.send_replace(Some(details));
     }
 
     /// Sets the status details, and returns when the service has them: for what the next run must
     /// know, before a restart for instance. Waits for as long as it takes.
     ///
     /// # Errors
-    /// If the job is not wanted any more, or the connection has ended for good.
+    /// If the job is not wanted any more, the service can't take these details, or the connection has
+    /// ended for good.
     pub async fn checkpoint(&self, details: StatusDetails) -> Result<(), ReportError> {
         let shared = &self.0.shared;
+        // A progress that waits for its turn is older, and must not take the checkpoint's place.
+        shared.progress.send_replace(None);
         let known = shared.known().await;
         let report = Report::publish(shared, known, JobStatus::InProgress, details, None).await?;
         match report.verdict().await? {
@@ -231,12 +245,16 @@ impl Job {
     pub async fn report(self, outcome: Outcome) -> Result<Report, RequestError> {
         self.0.keeper.abort(); // from here on, what is first in line is no news
         let status = outcome.status();
-        let details = match &outcome {
+        let mut details = match &outcome {
             Outcome::Succeeded(details) => details.clone(),
             Outcome::Failed(reason) | Outcome::Rejected(reason) => StatusDetails::reason(reason),
             Outcome::LeftInProgress => StatusDetails::default(),
         };
         let shared = &self.0.shared;
-        Report::publish(shared, shared.known().await, status, details, None).await
+        let known = shared.known().await;
+        if status == JobStatus::Succeeded && details.is_empty() {
+            details = known.not_there_yet(&shared.progress.borrow());
+        }
+        Report::publish(shared, known, status, details, None).await
     }
 }

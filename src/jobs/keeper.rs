@@ -1,35 +1,45 @@
 //! What goes on beside the work on a job: reporting progress, and listening whether it is still wanted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use super::details::StatusDetails;
+use super::error::RequestError;
 use super::job::Shared;
 use super::model::JobStatus;
 use super::outcome::Unwanted;
 use super::report::Report;
-use super::requests::Describe;
+use super::requests::Update;
+
+/// The work hears that its job has ended after this time at the latest, known how or not.
+const ENDING_LIMIT: Duration = Duration::from_secs(1);
 
 /// Keeps a job in hand, until it is aborted.
-pub(super) async fn keep(job: Arc<Shared>, progress: watch::Receiver<StatusDetails>) {
+pub(super) async fn keep(job: Arc<Shared>, progress: watch::Receiver<Option<StatusDetails>>) {
     tokio::join!(report_progress(&job, progress), listen(&job));
 }
 
 /// Reports the latest progress, one update at a time and not too often.
-async fn report_progress(job: &Arc<Shared>, mut progress: watch::Receiver<StatusDetails>) {
+async fn report_progress(job: &Arc<Shared>, mut progress: watch::Receiver<Option<StatusDetails>>) {
     let options = job.client.options();
     while progress.changed().await.is_ok() {
         let known = job.known().await;
-        let details = progress.borrow_and_update().clone();
+        let Some(details) = progress.borrow_and_update().clone() else {
+            continue; // a checkpoint took its place
+        };
         let next = Instant::now() + options.progress_interval;
         let (status, tries) = (JobStatus::InProgress, Some(options.tries));
         let told = match Report::publish(job, known, status, details, tries).await {
             Ok(report) => report.verdict().await.map(drop),
             Err(error) => Err(error),
         };
+        if job.unwanted.borrow().is_some() {
+            return; // nobody wants to hear of it
+        }
         if let Err(error) = told {
             debug!("a progress was not reported: {error}"); // a later one takes its place
         }
@@ -71,23 +81,29 @@ async fn listen(job: &Shared) {
 /// Asks the service whether the job is still to be done. (What it said last may be older than the
 /// start of this job.)
 async fn ask(job: &Shared) {
-    let mut describe = Describe::job(&job.execution.job_id);
-    describe.execution_number = Some(job.execution.execution_number);
-    describe.include_job_document = false;
-    let why = match job
-        .client
-        .ask(describe)
-        .await
-        .map(|answer| answer.execution)
-    {
-        Ok(Some(execution)) if execution.id() != job.execution.id() => Unwanted::Deleted,
-        Ok(Some(execution)) if execution.status == JobStatus::InProgress => return,
-        Ok(Some(execution)) => Unwanted::Ended(Some(execution.status)),
-        Ok(None) => Unwanted::Deleted,
-        Err(error) => match error.says_it_is_gone() {
-            Some(why) => why,
-            None => return debug!("whether the job is still wanted is not known: {error}"),
-        },
+    let why = match job.look(false).await {
+        Ok(Ok(execution)) if execution.status == JobStatus::InProgress => return,
+        Ok(Ok(execution)) => Unwanted::Ended(Some(execution.status)),
+        Ok(Err(Unwanted::Ended(_))) => how_it_ended(job).await,
+        Ok(Err(why)) => why,
+        Err(error) => return debug!("whether the job is still wanted is not known: {error}"),
     };
+    if let Unwanted::Ended(Some(JobStatus::Succeeded | JobStatus::Failed | JobStatus::Rejected)) =
+        why
+    {
+        job.say_another(); // only a device says that, and this one has not
+    }
     job.no_longer_wanted(&why);
+}
+
+/// An execution that has ended is not described, but the refusal of an update tells its status.
+async fn how_it_ended(job: &Shared) -> Unwanted {
+    let update = Update::of(&job.execution, JobStatus::InProgress);
+    let refused = timeout(ENDING_LIMIT, job.client.ask(update)).await;
+    let status = match refused {
+        Ok(Err(RequestError::Rejected { rejection, .. })) => rejection.execution_state,
+        _ => None,
+    };
+    let status = status.map(|state| state.status);
+    Unwanted::Ended(status.filter(JobStatus::is_terminal))
 }

@@ -92,7 +92,7 @@ impl Report {
         loop {
             let error = match self.asked {
                 Ok(asked) => match asked.reply().await {
-                    Ok(_) => return Ok(self.known.taken(self.details, None)),
+                    Ok(_) => return Ok(self.known.accepted(self.details)),
                     Err(error) => error,
                 },
                 Err(error) => error,
@@ -119,13 +119,13 @@ impl Report {
         else {
             return self.once_more(error).await;
         };
-        let state = match (&rejection.execution_state, error.says_it_is_gone()) {
+        let mut state = match (&rejection.execution_state, error.says_it_is_gone()) {
             (Some(state), _) => state.clone(),
             (None, Some(why)) => return Ok(Some(Verdict::Unwanted(why))),
             (None, None) if error.is_about_the_request() => return self.once_more(error).await,
             (None, None) => match self.look().await {
-                Ok(Some(state)) => state,
-                Ok(None) => return Ok(Some(Verdict::Unwanted(Unwanted::Deleted))),
+                Ok(Ok(state)) => state,
+                Ok(Err(why)) => return Ok(Some(Verdict::Unwanted(why))),
                 Err(error) => return self.once_more(error).await,
             },
         };
@@ -138,21 +138,35 @@ impl Report {
             }
             return Ok(Some(Verdict::Accepted));
         }
-        let Some(version) = state
+        if state
             .version_number
-            .filter(|now| *now != self.known.version)
-        else {
+            .is_none_or(|now| now == self.known.version)
+        {
             return self.once_more(error).await;
-        };
-        let is_ours = self.known.in_doubt.contains(&state.status_details);
-        if is_ours && self.status == JobStatus::InProgress && state.status_details == self.details {
-            return Ok(Some(self.known.taken(state.status_details, Some(version))));
         }
-        if !is_ours {
+        if self.sent_before(&state, *repeated) {
+            if self.status == JobStatus::InProgress && state.status_details == self.details {
+                return Ok(Some(self.known.taken(state)));
+            }
+        } else {
+            // It may be a job that was created anew under this name, and waits to be worked on.
+            state = match self.look().await {
+                Ok(Ok(state)) => state,
+                Ok(Err(why)) => return Ok(Some(Verdict::Unwanted(why))),
+                Err(error) => return self.once_more(error).await,
+            };
             self.say_another();
         }
-        self.known.taken(state.status_details, Some(version));
+        self.known.taken(state);
         Ok(None)
+    }
+
+    /// Whether the execution stands as an update left it that we sent before, and whose reply was lost.
+    fn sent_before(&self, state: &ExecutionState, repeated: bool) -> bool {
+        let is_first = self.status == JobStatus::InProgress && !repeated;
+        let sent = self.known.in_doubt.len() - usize::from(is_first); // that one was refused
+        state.status == JobStatus::InProgress
+            && self.known.in_doubt[..sent].contains(&state.status_details)
     }
 
     /// The report is sent once more, after a pause; without the details, if they are at fault.
@@ -162,6 +176,9 @@ impl Report {
         }
         let plain = StatusDetails::reason("see the device's own log");
         if error.is_about_the_request() && self.details != plain {
+            if self.status == JobStatus::InProgress {
+                return Err(error); // a checkpoint is these details, or it is none
+            }
             self.details = plain; // the work's details must not keep the job from being ended
             return Ok(None);
         }
@@ -175,9 +192,10 @@ impl Report {
         Ok(None)
     }
 
-    /// Where the execution stands, where the rejection does not say it. `None`: it is gone.
-    async fn look(&self) -> Result<Option<ExecutionState>, RequestError> {
-        Ok(self.job.look().await?.map(|found| ExecutionState {
+    /// Where the execution stands, or why it is not wanted any more.
+    async fn look(&self) -> Result<Result<ExecutionState, Unwanted>, RequestError> {
+        let found = self.job.look(false).await?;
+        Ok(found.map(|found| ExecutionState {
             status: found.status,
             status_details: found.status_details,
             version_number: Some(found.version_number),
@@ -187,19 +205,32 @@ impl Report {
     /// Somebody else has changed the execution that we work on.
     fn say_another(&mut self) {
         if !std::mem::replace(&mut self.known.said_another, true) {
-            let job_id = self.job.execution.job_id.clone();
-            self.job.client.inbox().tell(Event::AnotherWorks { job_id });
+            self.job.say_another();
         }
     }
 }
 
 impl Known {
-    /// The service has these details now, and this version, or else the next one.
-    fn taken(&mut self, details: StatusDetails, version: Option<i64>) -> Verdict {
-        self.version = version.unwrap_or(self.version + 1);
+    /// The details of the last progress, if the service may not have them; else none.
+    pub fn not_there_yet(&self, progress: &Option<StatusDetails>) -> StatusDetails {
+        let news = progress.as_ref().filter(|last| **last != self.details);
+        news.cloned().unwrap_or_default()
+    }
+
+    /// An update with these details was taken.
+    fn accepted(&mut self, details: StatusDetails) -> Verdict {
         if !details.is_empty() {
             self.details = details; // an update without details leaves those that there are
         }
+        self.version += 1;
+        self.in_doubt.clear();
+        Verdict::Accepted
+    }
+
+    /// The execution stands so.
+    fn taken(&mut self, state: ExecutionState) -> Verdict {
+        self.details = state.status_details;
+        self.version = state.version_number.unwrap_or(self.version);
         self.in_doubt.clear();
         Verdict::Accepted
     }

@@ -214,18 +214,18 @@ impl Link {
             let keep_alive = self.options.keep_alive.max(SHORTEST_KEEP_ALIVE);
             self.event_loop.options.set_keep_alive(keep_alive);
         }
-        let mut sessions = self.status.borrow().sessions;
+        let mut status = *self.status.borrow();
+        (status.online, status.connections) = (true, status.connections + 1);
         if session_present {
             self.pace.spend(self.event_loop.pending.len() as u32);
         } else {
             let receive_maximum = limits.and_then(|limits| limits.receive_max);
             self.outbox.forget(self.requests.clone(), receive_maximum);
-            sessions += 1;
+            status.sessions += 1;
         }
         self.outbox
             .open(limits.and_then(|limits| limits.max_packet_size));
-        let online = true;
-        self.status.send_replace(Status { online, sessions });
+        self.status.send_replace(status);
         self.tell(Event::Connected { session_present });
     }
 
@@ -293,15 +293,13 @@ impl Link {
         self.event_loop.clean();
         let (mut again, mut first_time) = (Vec::new(), Vec::new());
         for request in self.event_loop.pending.drain(..) {
-            // A SUBSCRIBE is made anew where it is needed.
+            // (A SUBSCRIBE is made anew where it is needed.)
             if let Request::Publish(mut publish) = request {
                 publish.dup = publish.pkid != 0;
-                let list = if publish.dup {
-                    &mut again
-                } else {
-                    &mut first_time
-                };
-                list.push(Request::Publish(publish));
+                match publish.dup {
+                    true => again.push(Request::Publish(publish)),
+                    false => first_time.push(Request::Publish(publish)),
+                }
             }
         }
         again.append(&mut first_time);

@@ -8,6 +8,7 @@
 //! - `outbox`: what was handed to rumqttc and is not acknowledged yet
 //! - `options`: what to connect to, as whom, and how patiently
 //! - `subscription`, `subscriptions`: who wants which messages, and what the server says to that
+//! - `filter`: topic filters, and which topics match them
 //! - `setup`: rumqttc's settings for AWS IoT Core
 //! - `failure`: why a connection failed, and whether waiting can help
 //! - `backoff`: how long to wait before the next try
@@ -23,6 +24,7 @@ use tracing::warn;
 
 mod backoff;
 mod failure;
+mod filter;
 mod link;
 mod options;
 mod outbox;
@@ -90,10 +92,11 @@ impl<E: Clone> Events<E> {
     }
 }
 
-/// Whether there is a connection, and how many sessions there have been.
+/// Whether there is a connection, and how many connections and sessions there have been.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Status {
     online: bool,
+    connections: u64,
     sessions: u64,
 }
 
@@ -179,6 +182,11 @@ impl Client {
     /// 0 before the first.
     pub fn session(&self) -> u64 {
         self.status.borrow().sessions
+    }
+
+    /// The number of the connection that is under way, or was last: one more with each.
+    pub fn connection(&self) -> u64 {
+        self.status.borrow().connections
     }
 
     /// Returns once the session with this number is over and a new one has begun.

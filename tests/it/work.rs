@@ -121,11 +121,11 @@ async fn a_job_that_was_ended_in_the_cloud_while_the_device_worked_is_given_up()
     let changes: [(Change, &str); 3] = [
         (
             |jobs| jobs.cancel_job_by_force("job").unwrap(),
-            "the job execution was ended in the cloud",
+            "the job execution is CANCELED now",
         ),
         (
             |jobs| jobs.time_out("job").unwrap(),
-            "the job execution was ended in the cloud",
+            "the job execution is TIMED_OUT now",
         ),
         (
             |jobs| jobs.delete_job("job").unwrap(),

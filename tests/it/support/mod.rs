@@ -2,6 +2,8 @@
 
 mod captured;
 mod files;
+mod in_hand;
+mod open_world;
 mod program;
 mod proxy;
 mod works;
@@ -22,6 +24,8 @@ use tokio::task::JoinHandle;
 
 pub use captured::Captured;
 pub use files::{Faults, FileServer};
+pub use in_hand::{Device, detail};
+pub use open_world::{OTHER, next_message};
 #[cfg(unix)]
 pub use program::Ended;
 pub use program::{Program, example_path, program_path};

@@ -1,0 +1,168 @@
+//! One connection for all that a device does: several parts publish and subscribe over it, two jobs
+//! clients among them, and none has to care about the others.
+
+use std::time::Duration;
+
+use jobs_mqtt5::jobs::Outcome;
+use local_iot_core::{Event, Status};
+
+use crate::support::{OTHER, THING, World, next_message, within};
+
+/// The SUBSCRIBE packets so far: how many filters each had.
+fn subscribes(world: &World) -> Vec<usize> {
+    let events = world.core.journal().events();
+    let sizes = events.iter().filter_map(|event| match event {
+        Event::Subscribe { filters, .. } => Some(filters.len()),
+        _ => None,
+    });
+    sizes.collect()
+}
+
+#[tokio::test]
+async fn what_is_registered_before_the_connect_leaves_in_one_subscribe_and_the_ninth_in_another() {
+    for (more, packets) in [(3, vec![8]), (4, vec![8, 1]), (12, vec![8, 8, 1])] {
+        let world = World::open().await;
+        let (mqtt, _) = world.connect();
+        let client = world.jobs_of(THING, &mqtt); // brings five
+        let filters: Vec<_> = (0..more).map(|nth| format!("dt/{nth}")).collect();
+        let subscription = mqtt.subscribe(filters);
+        within(subscription.granted().wait()).await.unwrap();
+        within(client.get_pending()).await.unwrap();
+        assert_eq!(subscribes(&world), packets);
+        assert_eq!(world.core.journal().violations(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn each_gets_the_messages_of_its_filters_and_no_others_before_and_after_the_connect() {
+    let world = World::open().await;
+    let (mqtt, _) = world.connect();
+    let mut early = mqtt.subscribe(["a/+"]);
+    within(early.granted().wait()).await.unwrap();
+    let mut late = mqtt.subscribe(["b/#", "a/shared"]);
+    within(late.granted().wait()).await.unwrap();
+    within(mqtt.publish("a/1", "one")).await.unwrap();
+    within(mqtt.publish("b/2/c", "two")).await.unwrap();
+    within(mqtt.publish("c/3", "for nobody")).await.unwrap();
+    world.core.publish("a/shared", "for both").unwrap();
+    assert_eq!(next_message(&mut early).await, ("a/1".into(), "one".into()));
+    assert_eq!(
+        next_message(&mut late).await,
+        ("b/2/c".into(), "two".into())
+    );
+    for both in [&mut early, &mut late] {
+        assert_eq!(
+            next_message(both).await,
+            ("a/shared".into(), "for both".into())
+        );
+    }
+    while let Ok(Some(again)) = tokio::time::timeout(Duration::from_millis(200), early.next()).await
+    {
+        assert_eq!(again.topic, "a/shared"); // it matches two filters of this connection
+    }
+}
+
+#[tokio::test]
+async fn each_suback_code_goes_to_whoever_asked() {
+    let world = World::open().await;
+    let (mqtt, _) = world.connect();
+    let allowed = mqtt.subscribe(["a"]);
+    let secret = mqtt.subscribe(["b", "secret/+"]);
+    within(allowed.granted().wait()).await.unwrap();
+    let refused = within(secret.granted().wait()).await.unwrap_err();
+    assert!(refused.denied);
+    assert_eq!(refused.filter, "secret/+");
+    assert!(
+        refused.to_string().contains(
+            "SUBACK 0x87 (not authorized). Add to the policy of your certificate: allow iot:Subscribe \
+             on arn:aws:iot:REGION:ACCOUNT:topicfilter/secret/*"
+        ),
+        "{refused}"
+    );
+    let allowed_later = mqtt.subscribe(["c"]);
+    within(allowed_later.granted().wait()).await.unwrap();
+    assert_eq!(subscribes(&world), [3, 1]);
+}
+
+#[tokio::test]
+async fn a_filter_that_is_none_is_refused_and_keeps_no_other_from_being_subscribed() {
+    let world = World::open().await;
+    world.queue(&["job"]);
+    let (mqtt, _) = world.connect();
+    let client = world.jobs_of(THING, &mqtt);
+    let long = "x".repeat(70_000);
+    for filter in ["a/#/b", "", "a+", long.as_str()] {
+        let wrong = mqtt.subscribe(["fine", filter]);
+        let refused = within(wrong.granted().wait()).await.unwrap_err();
+        assert_eq!(refused.filter, filter);
+        assert!(refused.to_string().contains("topic filter"), "{refused}");
+        assert!(!refused.denied);
+    }
+    let job = within(client.start_next()).await.unwrap().unwrap();
+    within(job.finish(Outcome::succeeded())).await.unwrap();
+    world.core.drop_connections();
+    world.core.forget_sessions();
+    within(client.get_pending()).await.unwrap();
+    assert_eq!(world.core.journal().violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn after_a_lost_session_all_are_subscribed_again() {
+    let world = World::open().await;
+    let (mqtt, _) = world.connect();
+    let mut telemetry = mqtt.subscribe(["a"]);
+    let client = world.jobs_of(THING, &mqtt);
+    within(telemetry.granted().wait()).await.unwrap();
+    within(client.get_pending()).await.unwrap();
+    world.core.forget_sessions();
+    world.core.drop_connections();
+    within(mqtt.session_after(1)).await.unwrap();
+    within(mqtt.publish("a", "again")).await.unwrap();
+    assert_eq!(next_message(&mut telemetry).await.1, "again");
+    within(client.get_pending()).await.unwrap();
+    assert_eq!(subscribes(&world), [6, 6]);
+}
+
+#[tokio::test]
+async fn two_jobs_clients_for_two_things_share_a_connection_and_each_does_its_own_jobs() {
+    let world = World::open().await;
+    let (mqtt, _) = world.connect();
+    let mut devices = Vec::new();
+    for thing_name in [THING, OTHER] {
+        let books = world.core.jobs_of(thing_name).unwrap();
+        books
+            .create_job_with_text("job", &format!("\"for {thing_name}\""))
+            .unwrap();
+        let client = world.jobs_of(thing_name, &mqtt);
+        devices.push(tokio::spawn(async move {
+            let mut done = Vec::new();
+            while done.len() < 2 {
+                match client.start_next().await.unwrap() {
+                    Some(job) => {
+                        done.push(job.document::<String>().unwrap());
+                        job.finish(Outcome::succeeded()).await.unwrap();
+                    }
+                    None => client.changed().await.unwrap(),
+                }
+            }
+            done
+        }));
+    }
+    for thing_name in [THING, OTHER] {
+        let books = world.core.jobs_of(thing_name).unwrap();
+        within(books.wait_for_status("job", Status::Succeeded)).await;
+        books
+            .create_job_with_text("later", &format!("\"for {thing_name}\""))
+            .unwrap();
+    }
+    for (device, thing_name) in devices.into_iter().zip([THING, OTHER]) {
+        let done = within(device).await.unwrap();
+        assert_eq!(
+            done,
+            [format!("for {thing_name}"), format!("for {thing_name}")]
+        );
+    }
+    let connects = |event: &Event| matches!(event, Event::Connect { .. });
+    assert_eq!(world.core.journal().count(connects), 1);
+    assert_eq!(world.core.journal().violations(), [""; 0]);
+}

@@ -1,0 +1,43 @@
+//! A world with room for more than jobs, and the parts of a device in it.
+
+use jobs_mqtt5::jobs;
+use jobs_mqtt5::mqtt::{self, Client, Events, Subscription};
+use local_iot_core::Options;
+
+use super::{World, within};
+
+/// Everything is allowed but topics with `secret` in them.
+const POLICY: &str = r#"{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "iot:*", "Resource": "*"},
+    {"Effect": "Deny", "Action": "iot:*", "Resource": "*secret*"}]}"#;
+/// The other thing of a gateway.
+pub const OTHER: &str = "other-thing";
+
+impl World {
+    /// A world whose policy leaves a device free, with two things.
+    pub async fn open() -> Self {
+        Self::with(Options {
+            policy: POLICY.to_owned(),
+            more_things: vec![OTHER.to_owned()],
+            ..Options::default()
+        })
+        .await
+    }
+
+    /// A connection.
+    pub fn connect(&self) -> (Client, Events<mqtt::Event>) {
+        mqtt::connect(self.settings().mqtt)
+    }
+
+    /// A jobs client on it.
+    pub fn jobs_of(&self, thing_name: &str, mqtt: &Client) -> jobs::Client {
+        jobs::Client::with(mqtt, thing_name, self.settings().jobs)
+    }
+}
+
+/// The next message, as topic and text.
+pub async fn next_message(subscription: &mut Subscription) -> (String, String) {
+    let message = within(subscription.next()).await.unwrap();
+    let text = String::from_utf8_lossy(&message.payload).into_owned();
+    (message.topic, text)
+}

@@ -1,0 +1,65 @@
+//! The time that a job has: the step timer, which progress renews, and the job's own timeout.
+
+use std::time::{Duration, Instant};
+
+use jobs_mqtt5::jobs::{JobStatus, Outcome, Unwanted, Verdict};
+use local_iot_core::{NewJob, Options, Status};
+
+use crate::support::{World, detail, within};
+
+#[tokio::test]
+async fn regular_progress_renews_the_step_timer_also_when_it_tells_nothing_new() {
+    let options = Options {
+        minute: Duration::from_millis(700),
+        ..Options::default()
+    };
+    let world = World::with(options).await;
+    world.queue(&["job"]);
+    let (job, _device) = world
+        .in_hand_as("test-device", |options| {
+            options.step_timeout_in_minutes = Some(2);
+            options.progress_interval = Duration::from_millis(200);
+        })
+        .await;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(3_000) {
+        job.progress(detail("step", "still at it")); // twice the step timeout
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let status = || world.core.jobs().execution("job").unwrap().status;
+    assert_eq!(status(), Status::InProgress);
+    assert!(
+        world
+            .updates()
+            .iter()
+            .all(|sent| sent["stepTimeoutInMinutes"] == 2)
+    );
+    // Without any, it times out, and the work hears of it.
+    let why = within(job.until_unwanted()).await;
+    assert_eq!(status(), Status::TimedOut);
+    assert!(matches!(why, Unwanted::Ended(_)), "{why}");
+}
+
+#[tokio::test]
+async fn the_job_s_own_timeout_is_noticed_by_the_work() {
+    let options = Options {
+        minute: Duration::from_millis(500),
+        ..Options::default()
+    };
+    let world = World::with(options).await;
+    let job = NewJob::new("job", "{}").in_progress_timeout_minutes(1);
+    world.core.jobs().create(job).unwrap();
+    let (job, _device) = world.in_hand().await;
+    assert_eq!(job.unwanted(), None);
+    let why = within(job.until_unwanted()).await;
+    assert_eq!(why, Unwanted::Ended(Some(JobStatus::TimedOut)));
+    assert_eq!(job.unwanted(), Some(why.clone()));
+    let ended = within(job.finish(Outcome::succeeded())).await;
+    assert_eq!(ended, Ok(Verdict::Unwanted(why)));
+    assert!(
+        world
+            .updates()
+            .iter()
+            .all(|sent| sent["status"] == "IN_PROGRESS")
+    );
+}
