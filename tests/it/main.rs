@@ -10,6 +10,7 @@ mod permanent_causes;
 mod readme;
 mod service_client;
 mod signals;
+#[cfg(unix)]
 mod soak;
 mod story;
 mod support;
