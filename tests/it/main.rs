@@ -14,6 +14,7 @@ mod readme;
 mod service_client;
 mod shared_connection;
 mod signals;
+#[cfg(unix)]
 mod soak;
 mod still_wanted;
 mod story;

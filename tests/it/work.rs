@@ -7,7 +7,7 @@
 //! The list goes on in `work_and_events.rs`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use local_iot_core::{Event, Fault, On, Operation, Times};
 
@@ -102,6 +102,22 @@ async fn a_policy_that_does_not_let_replies_through_is_named_as_what_to_check() 
 
 // 2. Requests that the service rejects, for now or for good
 
+/// When the first request of this operation came, and came again.
+fn times_of_the_first(world: &World, wanted: Operation) -> Vec<Instant> {
+    let entries = world.core.journal().entries();
+    let mut requests = entries.into_iter().filter_map(|entry| match entry.event {
+        Event::Request {
+            operation,
+            client_token,
+            ..
+        } if operation == wanted => Some((client_token, entry.at)),
+        _ => None,
+    });
+    let (first, at) = requests.next().unwrap();
+    let again = requests.filter(|(token, _)| *token == first);
+    [at].into_iter().chain(again.map(|(_, at)| at)).collect()
+}
+
 #[tokio::test]
 async fn what_may_pass_is_asked_again_with_growing_waits() {
     for code in ["RequestThrottled", "InternalError", "SomethingNew"] {
@@ -109,7 +125,18 @@ async fn what_may_pass_is_asked_again_with_growing_waits() {
             let world = World::with_jobs(&["job"]).await;
             let fault = Fault::Reject(On::Only(operation), code.to_owned());
             world.core.faults().add(fault, Times::Count(3));
-            let running = world.run(world.settings(), quick_work());
+            let mut settings = world.settings();
+            settings.jobs.backoff = settings.jobs.backoff.seeded(7);
+            let mut schedule = settings.jobs.backoff.clone();
+            let running = world.run(settings, quick_work());
+            world.succeeds("job").await;
+            let asked = times_of_the_first(&world, operation);
+            assert_eq!(asked.len(), 4, "{operation}");
+            for pair in asked.windows(2) {
+                let wait = schedule.next_wait();
+                let waited = pair[1] - pair[0];
+                assert!(waited >= wait, "{operation}: {waited:?} for {wait:?}");
+            }
             done_once(&world, "job", running).await;
         }
     }
