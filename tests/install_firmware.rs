@@ -105,7 +105,7 @@ async fn download(
         if length >= firmware.size {
             match hash_of(path)? {
                 hash if hash == firmware.sha256 => return Ok(true),
-                hash if !is_resumed => return Err(format!("its SHA-256 is {hash}").into()),
+                hash if !is_resumed => return Err(format!("the file's SHA-256 is {hash}").into()),
                 // What an earlier run has left may be what is wrong: once more, from the start.
                 _ => (file, is_resumed) = (File::create(path)?, false),
             }

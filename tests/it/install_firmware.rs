@@ -283,7 +283,7 @@ async fn a_wrong_hash_is_failed() {
     let scene = Scene::with(Faults::default()).await;
     let mut document = scene.document();
     document["sha256"] = json!(sha256(b"another file"));
-    let reason = format!("its SHA-256 is {}", sha256(&scene.firmware));
+    let reason = format!("the file's SHA-256 is {}", sha256(&scene.firmware));
     fails(&scene, document, &reason).await;
     assert_eq!(scene.server.requests().len(), 4, "the whole file, once");
 }

@@ -222,3 +222,25 @@ async fn a_job_id_that_is_none_costs_one_request_and_not_the_client() {
     mqtt.disconnect();
     mqtt.ended().await;
 }
+
+#[tokio::test]
+async fn a_job_in_hand_can_be_described_for_a_fresh_url_until_it_is_gone() {
+    let world = World::new().await;
+    let document = json!({"url": "${aws:iot:s3-presigned-url:https://localhost/firmware}"});
+    let jobs = world.core.jobs();
+    jobs.create_job("job", document.clone()).unwrap();
+    let (client, mqtt) = world.jobs_client();
+    let job = client.start_next().await.unwrap().unwrap();
+    let described = job.describe().await.unwrap().unwrap();
+    assert_eq!(described.status, JobStatus::InProgress);
+    let (first, fresh) = (&job.execution().job_document, described.job_document);
+    assert!(fresh.text().contains("https://localhost/firmware?X-Amz-"));
+    assert_ne!(*first, fresh);
+
+    jobs.delete_job("job").unwrap();
+    assert_eq!(job.describe().await.unwrap(), None);
+    jobs.create_job("job", document).unwrap(); // another one, under the same name
+    assert_eq!(job.describe().await.unwrap(), None);
+    mqtt.disconnect();
+    mqtt.ended().await;
+}
