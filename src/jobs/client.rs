@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::error::RequestError;
 use super::exchange::Asked;
@@ -77,16 +77,37 @@ impl Client {
     /// Starts the first job execution in line, or takes up one that an earlier run left IN_PROGRESS.
     /// `None` if nothing is pending.
     ///
-    /// An execution that can't be read at all is REJECTED, and the next one started.
+    /// An execution that can't be read at all is REJECTED, and the next one started. A service that
+    /// has answered before and does not any more is waited for.
     ///
     /// # Errors
     /// See [`Asked::reply`].
     pub async fn start_next(&self) -> Result<Option<Job>, RequestError> {
+        let mut backoff = self.0.options.backoff.clone();
         loop {
-            match self.publish_start_next().await?.reply().await {
-                Ok(next) => return Ok(self.job(next)),
-                Err(error) => self.reject_unreadable(error).await?,
+            let error = match self.next_or_rejected().await {
+                Ok(Some(next)) => return Ok(self.job(next)),
+                Ok(None) => continue,
+                Err(error) => error,
+            };
+            if !matches!(error, RequestError::Unanswered { .. }) || !self.0.inbox.was_answered() {
+                return Err(error);
             }
+            let trouble = format!("{error}. It is asked again.");
+            self.0.inbox.tell(Event::Trouble(trouble));
+            sleep(backoff.long_wait()).await;
+        }
+    }
+
+    /// What is to be done next; `None` if that can't be read, and was REJECTED.
+    async fn next_or_rejected(&self) -> Result<Option<NextExecution>, RequestError> {
+        let reply = match self.publish_start_next().await {
+            Ok(asked) => asked.reply().await,
+            Err(error) => Err(error), // the reply can be here before the PUBACK
+        };
+        match reply {
+            Ok(next) => Ok(Some(next)),
+            Err(error) => self.reject_unreadable(error).await.map(|()| None),
         }
     }
 

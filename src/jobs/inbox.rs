@@ -45,6 +45,8 @@ pub(super) struct Inbox {
     pub first_in_line: watch::Sender<Option<Option<ExecutionId>>>,
     /// Whether the server ever granted what we subscribed to.
     was_granted: AtomicBool,
+    /// Whether the service ever answered a request.
+    was_answered: AtomicBool,
 }
 
 /// Receives the replies to one request. Once it is dropped, nobody waits for them.
@@ -62,11 +64,16 @@ impl Inbox {
             hint: Notify::new(),
             first_in_line: watch::Sender::new(None),
             was_granted: AtomicBool::new(false),
+            was_answered: AtomicBool::new(false),
         }
     }
 
     pub fn was_granted(&self) -> bool {
         self.was_granted.load(Ordering::Relaxed)
+    }
+
+    pub fn was_answered(&self) -> bool {
+        self.was_answered.load(Ordering::Relaxed)
     }
 
     /// From now on, replies with this token are expected.
@@ -193,6 +200,7 @@ impl Inbox {
         if awaited.operation != operation || awaited.job_id.as_deref() != job_id {
             return Err("the clientToken of another request");
         }
+        self.was_answered.store(true, Ordering::Relaxed);
         let _ = awaited.to.try_send(reply);
         Ok(())
     }

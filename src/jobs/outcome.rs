@@ -20,7 +20,7 @@ pub enum Outcome {
     /// REJECTED, for this reason: trying again would not help.
     Rejected(String),
     /// Left IN_PROGRESS on purpose, for instance because the device is about to restart: the next run
-    /// of the program takes it up again.
+    /// of the program takes it up again. (So would this one, at once: end the loop.)
     LeftInProgress,
 }
 

@@ -3,9 +3,11 @@
 mod bad_input;
 mod connection;
 mod crypto;
+mod documents;
 mod flags;
 mod install_firmware;
 mod job_in_hand;
+mod outages;
 mod pages;
 mod panics;
 mod parts;
@@ -25,4 +27,5 @@ mod two_copies;
 mod unread_output;
 mod work;
 mod work_and_events;
+mod worked_examples;
 mod write_config;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use jobs_mqtt5::jobs::{JobStatus, Outcome, Unwanted, Verdict};
+use jobs_mqtt5::jobs::{JobStatus, Outcome, Unwanted, Update, Verdict};
 use local_iot_core::{NewJob, Options, Status};
 
 use crate::support::{World, detail, within};
@@ -62,4 +62,30 @@ async fn the_job_s_own_timeout_is_noticed_by_the_work() {
             .iter()
             .all(|sent| sent["status"] == "IN_PROGRESS")
     );
+}
+
+#[tokio::test]
+async fn an_update_asks_for_a_step_timeout_and_the_state_and_without_them_says_nothing_of_either() {
+    let world = World::with_jobs(&["job"]).await;
+    let (job, device) = world.in_hand().await;
+    let mut update = Update::of(job.execution(), JobStatus::InProgress);
+    update.status_details = detail("step", "1");
+    update.step_timeout_in_minutes = Some(5);
+    update.include_job_execution_state = true;
+    let reply = within(device.jobs.ask(update)).await.unwrap();
+    let state = reply.execution_state.unwrap();
+    assert_eq!(
+        (state.status, state.version_number),
+        (JobStatus::InProgress, Some(3))
+    );
+    assert_eq!(state.status_details, detail("step", "1"));
+    let plain = Update::unseen("job", JobStatus::Succeeded);
+    let reply = within(device.jobs.ask(plain)).await.unwrap();
+    assert_eq!(reply.execution_state, None);
+    let sent = world.updates();
+    assert_eq!(sent[0]["stepTimeoutInMinutes"], 5);
+    assert_eq!(sent[0]["includeJobExecutionState"], true);
+    let mut fields: Vec<_> = sent[1].as_object().unwrap().keys().cloned().collect();
+    fields.sort();
+    assert_eq!(fields, ["clientToken", "status"]);
 }

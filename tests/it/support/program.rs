@@ -51,6 +51,13 @@ impl Program {
         Self::start_command(command)
     }
 
+    /// Starts one of the worked examples.
+    pub fn start_example(name: &str, flags: &[String]) -> Self {
+        let mut command = Command::new(example_path(name));
+        command.args(flags);
+        Self::start_command(command)
+    }
+
     pub fn start_command(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())

@@ -1,0 +1,269 @@
+//! No job document can stop the queue: whatever it is, it is shown, started and worked on; and an
+//! execution that can't be read at all is out of the way of the next.
+
+use jobs_mqtt5::jobs::{DescribedExecution, Job, JobExecution, JobStatus, NextExecution, Outcome};
+use local_iot_core::{Dialect, Event, Fault, Options, Status, Times};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::{World, idle, quick_work, within};
+
+/// Documents that some parsers stop at.
+fn troublesome() -> Vec<(&'static str, String)> {
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    vec![
+        ("lone-surrogate", r#"{"a":"\ud83d"}"#.to_owned()),
+        ("surrogate-key", r#"{"\ud83d":1}"#.to_owned()),
+        ("brackets", nested(15 * 1024)),
+        ("levels", format!(r#"{{"a":{}}}"#, nested(126))),
+        (
+            "number",
+            r#"{"a":1e400,"b":-1E-9999,"c":123456789012345678901234567890}"#.to_owned(),
+        ),
+        (
+            "twice",
+            r#"{"a":1,"a":2,"jobId":"other","status":"CANCELED"}"#.to_owned(),
+        ),
+        ("null", "null".to_owned()),
+        ("empty", "{}".to_owned()),
+        ("text", r#""execution""#.to_owned()),
+        ("escapes", r#"{"a":"\u0000\u001b[2J\u202e\n"}"#.to_owned()),
+    ]
+}
+
+#[tokio::test]
+async fn every_document_is_shown_started_and_worked_on_and_then_the_next_job() {
+    for rewrites_documents in [false, true] {
+        let dialect = Dialect {
+            rewrites_documents,
+            ..Dialect::default()
+        };
+        let world = World::with(Options {
+            dialect,
+            ..Options::default()
+        })
+        .await;
+        let documents = troublesome();
+        for (job_id, document) in &documents {
+            world
+                .core
+                .jobs()
+                .create_job_with_text(job_id, document)
+                .unwrap();
+        }
+        world.queue(&["next"]);
+        let expected = documents.clone();
+        let work = async move |job: Job| {
+            let text = job.execution().job_document.text().to_owned();
+            match expected.iter().find(|(job_id, _)| *job_id == job.id()) {
+                Some((_, document)) if !rewrites_documents && text != *document => {
+                    Err(format!("it came as {text}").into())
+                }
+                _ => Ok(Outcome::succeeded()),
+            }
+        };
+        let running = world.run(world.settings(), work);
+        world.succeeds("next").await;
+        idle(&running).await;
+        for (job_id, _) in &documents {
+            let execution = world.core.jobs().execution(job_id).unwrap();
+            let reason = execution.status_details.get("reason");
+            assert_eq!(execution.status, Status::Succeeded, "{job_id}: {reason:?}");
+            let shown = format!("Job {job_id}: QUEUED");
+            let started = format!("was accepted. job_id:{job_id} job_document:");
+            assert_eq!(running.out.count(&shown), 1, "{job_id}");
+            assert_eq!(running.out.count(&started), 1, "{job_id}");
+        }
+        let repaints = |c: char| c.is_control() && c != '\n';
+        assert!(!running.out.text().contains(repaints));
+        running.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_can_not_be_read_as_the_type_wanted_fails_its_job_only() {
+    let world = World::new().await;
+    for (job_id, document) in troublesome() {
+        world
+            .core
+            .jobs()
+            .create_job_with_text(job_id, &document)
+            .unwrap();
+    }
+    world.queue(&["next"]);
+    let work = async |job: Job| {
+        let value: std::collections::BTreeMap<String, f64> = match job.id() {
+            "next" => return Ok(Outcome::succeeded()),
+            _ => job.document()?,
+        };
+        Ok(Outcome::Failed(format!("read as {value:?}")))
+    };
+    let running = world.run(world.settings(), work);
+    world.succeeds("next").await;
+    let failed = |job_id: &str| {
+        let execution = world.core.jobs().execution(job_id).unwrap();
+        assert_eq!(execution.status, Status::Failed, "{job_id}");
+        execution.status_details["reason"].clone()
+    };
+    for (job_id, _) in troublesome() {
+        assert!(!failed(job_id).is_empty(), "{job_id}");
+    }
+    let reason = failed("lone-surrogate");
+    assert!(
+        reason.contains("escape") || reason.contains("surrogate"),
+        "{reason}"
+    );
+    assert_eq!(failed("empty"), "read as {}");
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_execution_that_can_not_be_read_is_rejected_with_the_reason_and_the_queue_goes_on() {
+    for field in [
+        "versionNumber",
+        "-status",
+        "executionNumber",
+        "-versionNumber",
+    ] {
+        let world = World::with_jobs(&["broken", "next"]).await;
+        let fault = Fault::BrokenExecution("broken".to_owned(), field.to_owned());
+        world.core.faults().add(fault, Times::Always);
+        let running = world.run(world.settings(), quick_work());
+        within(
+            world
+                .core
+                .jobs()
+                .wait_for_status("broken", Status::Rejected),
+        )
+        .await;
+        world.succeeds("next").await;
+        let broken = world.core.jobs().execution("broken").unwrap();
+        let reason = &broken.status_details["reason"];
+        let field = field.trim_start_matches('-');
+        assert!(
+            reason.starts_with("the job execution can't be read: ")
+                && (reason.contains(field) || reason.contains("invalid type")),
+            "{reason}"
+        );
+        running.out.wait_for("job_id:broken is REJECTED.").await;
+        assert_eq!(running.out.count("Starting local work on job..."), 1);
+        running.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_loop_of_ones_own_goes_past_an_execution_that_can_not_be_read_as_well() {
+    let world = World::with_jobs(&["broken", "next"]).await;
+    let fault = Fault::BrokenExecution("broken".to_owned(), "status".to_owned());
+    world.core.faults().add(fault, Times::Always);
+    let (client, _mqtt) = world.jobs_client();
+    let job = within(client.start_next()).await.unwrap().unwrap();
+    assert_eq!(job.id(), "next");
+    let broken = world.core.jobs().execution("broken").unwrap();
+    assert_eq!(broken.status, Status::Rejected);
+    let is_fault = |event: &Event| matches!(event, Event::Fault(_));
+    assert!(world.core.journal().count(is_fault) >= 2);
+}
+
+/// A JSON string as AWS writes it: any character, some as escapes, and surrogates that are alone.
+fn string() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => any::<char>().prop_map(|c| {
+            let quoted = json!(c.to_string()).to_string();
+            quoted[1..quoted.len() - 1].to_owned()
+        }),
+        1 => any::<u16>().prop_map(|unit| format!("\\u{unit:04x}")),
+        1 => Just(r"\ud83d\ude00".to_owned()),
+        1 => proptest::sample::select(&[r"\/", r"\b", r"\f", r"\n", r"\\", "\\\"", "}", "]"][..])
+            .prop_map(str::to_owned),
+    ];
+    vec(piece, 0..8).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
+}
+
+/// A document as AWS writes it: any JSON text, keys that come twice and numbers beyond a double among
+/// it.
+fn document() -> impl Strategy<Value = String> {
+    let number = "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,4})?";
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        any::<bool>().prop_map(|yes| yes.to_string()),
+        number.prop_map(|number| number),
+        string(),
+    ];
+    let inner = leaf.prop_recursive(6, 40, 5, |inner| {
+        let member = (string(), inner.clone()).prop_map(|(key, value)| format!("{key}:{value}"));
+        prop_oneof![
+            vec(inner, 0..5).prop_map(|items| format!("[{}]", items.join(","))),
+            vec(member, 0..5).prop_map(|members| format!("{{{}}}", members.join(", "))),
+        ]
+    });
+    (inner, 0..2_000_usize).prop_map(|(inner, depth)| {
+        format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth)) // deeper than any parser likes
+    })
+}
+
+/// Status details as the service keeps them.
+fn kept_details() -> impl Strategy<Value = std::collections::BTreeMap<String, String>> {
+    btree_map("[a-zA-Z0-9:_-]{1,20}", "[^\\p{C}]{1,40}", 0..4)
+}
+
+proptest! {
+    #[test]
+    fn any_document_comes_through_as_it_was_sent(document in document()) {
+        let reply = format!(
+            r#"{{"clientToken":"t","execution":{{"jobId":"j","jobDocument":{document},"status":"QUEUED",
+            "versionNumber":1,"executionNumber":1}},"timestamp":1}}"#
+        );
+        let next: NextExecution = serde_json::from_slice(reply.as_bytes())?;
+        let execution = next.execution.unwrap();
+        prop_assert_eq!(execution.job_document.text(), document.as_str());
+        prop_assert_eq!(execution.job_id.as_str(), "j");
+        // As values, it is what serde_json makes of it, or an error with words.
+        match (execution.job_document.read::<Value>(), serde_json::from_str::<Value>(&document)) {
+            (Ok(read), Ok(expected)) => prop_assert_eq!(read, expected),
+            (Err(read), Err(_)) => prop_assert!(!read.to_string().is_empty()),
+            (read, _) => prop_assert!(false, "{read:?}"),
+        }
+    }
+
+    #[test]
+    fn any_reply_reads_as_it_was_sent(
+        job_id in "[a-zA-Z0-9_-]{1,64}",
+        status in proptest::sample::select(&["QUEUED", "IN_PROGRESS", "TIMED_OUT", "PAUSED"][..]),
+        details in kept_details(),
+        (version, number) in (1..i64::MAX, 1..i64::MAX),
+        (queued, started) in (0..4_000_000_000_u64, proptest::option::of(0..4_000_000_000_u64)),
+        left in proptest::option::of(0..1_000_000_i64),
+        document in document(),
+    ) {
+        let mut execution = json!({
+            "jobId": job_id, "status": status, "queuedAt": queued, "lastUpdatedAt": queued,
+            "versionNumber": version, "executionNumber": number, "newField": {"a": [1, null]}
+        });
+        if !details.is_empty() {
+            execution["statusDetails"] = json!(details);
+        }
+        if let Some(started) = started {
+            execution["startedAt"] = json!(started);
+        }
+        if let Some(left) = left {
+            execution["approximateSecondsBeforeTimedOut"] = json!(left);
+        }
+        let execution = execution.to_string();
+        let execution = format!(r#"{},"jobDocument":{document}}}"#, &execution[..execution.len() - 1]);
+        let reply = format!(r#"{{"timestamp":1,"execution":{execution},"clientToken":"x"}}"#);
+        let read: DescribedExecution = serde_json::from_str(&reply)?;
+        let read: JobExecution = read.execution.unwrap();
+        prop_assert_eq!(&read.job_id, &job_id);
+        prop_assert_eq!(read.status.to_string(), status);
+        prop_assert_eq!(matches!(read.status, JobStatus::Other(_)), status == "PAUSED");
+        prop_assert_eq!((read.version_number, read.execution_number), (version, number));
+        prop_assert_eq!(read.queued_at.map(|time| time.seconds()), Some(queued));
+        prop_assert_eq!(read.started_at.map(|time| time.seconds()), started);
+        prop_assert_eq!(read.approximate_seconds_before_timed_out, left);
+        prop_assert_eq!(read.job_document.text(), document);
+        let read = read.status_details.iter().map(|(name, value)| (name.into(), value.into()));
+        prop_assert_eq!(read.collect::<std::collections::BTreeMap<_, _>>(), details);
+    }
+}
