@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use local_iot_core::{Event, Fault, On, Operation, Times};
 
-use crate::support::{World, done_once, held_work, quick_work};
+use crate::support::{World, done_once, held_work, idle, quick_work};
 
 const REQUESTS: [Operation; 4] = [
     Operation::GetPending,
@@ -35,6 +35,17 @@ async fn costs_no_job(faults: &[fn(On) -> Fault]) {
         }
     }
     tests.join_all().await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "lose-reply update (once) struck 0 times only")]
+async fn a_test_whose_fault_does_not_strike_fails() {
+    let world = World::new().await;
+    let fault = Fault::LoseReply(On::Only(Operation::Update));
+    world.core.faults().add(fault, Times::Once);
+    let running = world.run(world.settings(), quick_work());
+    idle(&running).await; // there is no job, and so no update
+    running.stop().await.unwrap();
 }
 
 // 1. Replies that are lost, late, doubled, foreign, unreadable or huge

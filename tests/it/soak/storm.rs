@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use local_iot_core::{Books, Fault, Times};
 
+use super::device::clock;
 use crate::support::World;
 
 /// Whatever a device must live through. A `*` is one of [`OPERATIONS`].
@@ -128,8 +129,23 @@ impl<'a> Storm<'a> {
                 tokio::time::sleep(Duration::from_millis(outage)).await;
                 core.resume_listening().await.unwrap();
             }
+            85..88 => self.clock_jumps_by(["+0", "+3d", "-2h", "-56y"]),
             _ => self.meddle(),
         }
+    }
+
+    /// The device's clock is set, by a time server or by somebody; to 1970 if its battery is empty.
+    /// (That changes nothing without `SOAK_LIBFAKETIME`.)
+    fn clock_jumps_by(&mut self, offsets: impl IntoIterator<Item = &'static str>) {
+        let offsets: Vec<_> = offsets.into_iter().collect();
+        let offset = self.random.choice(offsets).unwrap_or_default();
+        std::fs::write(clock(self.world), offset).unwrap();
+    }
+
+    /// What has not struck so far stays away, and the clock is right.
+    pub fn calm_down(&mut self) {
+        self.world.core.faults().clear();
+        self.clock_jumps_by(["+0"]);
     }
 
     /// Somebody in the cloud changes one of the jobs that are pending.
