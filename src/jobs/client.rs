@@ -119,7 +119,12 @@ impl Client {
     /// See [`Asked::reply`].
     pub async fn start_next(&self) -> Result<Option<Job>, RequestError> {
         loop {
-            match self.publish_start_next().await?.reply().await {
+            // The reply may be here before the acknowledgement, and its error with it.
+            let next = match self.publish_start_next().await {
+                Ok(asked) => asked.reply().await,
+                Err(error) => Err(error),
+            };
+            match next {
                 Ok(next) => return Ok(self.job(next)),
                 Err(error) => self.reject_unreadable(error).await?,
             }

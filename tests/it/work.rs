@@ -148,9 +148,28 @@ async fn what_may_pass_is_asked_again_with_growing_waits() {
                 let waited = pair[1] - pair[0];
                 assert!(waited >= wait, "{operation}: {waited:?} for {wait:?}");
             }
+            assert_eq!(
+                running.out.count("is asked again"),
+                1,
+                "each trouble is told once"
+            );
             done_once(&world, "job", running).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_rejection_that_is_delivered_twice_counts_once() {
+    let world = World::with_jobs(&["job"]).await;
+    let faults = world.core.faults();
+    faults.add(Fault::DoubleDeliveries, Times::Always);
+    let throttled = "RequestThrottled".to_owned();
+    let fault = Fault::Reject(On::Only(Operation::GetPending), throttled);
+    faults.add(fault, Times::Count(4)); // after five in vain it would be given up
+    let running = world.run(world.settings(), quick_work());
+    running.out.wait_for("Pending Jobs:").await;
+    assert_eq!(times_of_the_first(&world, Operation::GetPending).len(), 5);
+    done_once(&world, "job", running).await;
 }
 
 #[tokio::test]
@@ -229,6 +248,7 @@ async fn an_update_that_is_refused_because_it_was_carried_out_counts_as_done() {
         )
     };
     assert_eq!(world.core.journal().count(refused), 1);
+    assert_eq!(running.err.text(), ""); // nobody else has reported on it
     done_once(&world, "job", running).await;
 }
 

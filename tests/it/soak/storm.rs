@@ -129,15 +129,19 @@ impl<'a> Storm<'a> {
                 tokio::time::sleep(Duration::from_millis(outage)).await;
                 core.resume_listening().await.unwrap();
             }
-            85..88 => self.clock_jumps_by(["+0", "+3d", "-2h", "-56y"]),
+            85..88 => {
+                self.clock_is_set(["+3d", "-2h", "-56y"]);
+                let wrong = self.random.u64(..1_000); // with it, no certificate is valid in 1970
+                tokio::time::sleep(Duration::from_millis(wrong)).await;
+                self.clock_is_set(["+0"]);
+            }
             _ => self.meddle(),
         }
     }
 
     /// The device's clock is set, by a time server or by somebody; to 1970 if its battery is empty.
     /// (That changes nothing without `SOAK_LIBFAKETIME`.)
-    fn clock_jumps_by(&mut self, offsets: impl IntoIterator<Item = &'static str>) {
-        let offsets: Vec<_> = offsets.into_iter().collect();
+    fn clock_is_set<const N: usize>(&mut self, offsets: [&str; N]) {
         let offset = self.random.choice(offsets).unwrap_or_default();
         std::fs::write(clock(self.world), offset).unwrap();
     }
@@ -145,7 +149,7 @@ impl<'a> Storm<'a> {
     /// What has not struck so far stays away, and the clock is right.
     pub fn calm_down(&mut self) {
         self.world.core.faults().clear();
-        self.clock_jumps_by(["+0"]);
+        self.clock_is_set(["+0"]);
     }
 
     /// Somebody in the cloud changes one of the jobs that are pending.
