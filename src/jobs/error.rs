@@ -82,6 +82,15 @@ impl RequestError {
             _ => None,
         }
     }
+
+    /// Whether the service says that nothing more happens to the execution.
+    pub(super) fn says_it_has_ended(&self) -> bool {
+        let Self::Rejected { rejection, .. } = self else {
+            return false;
+        };
+        let state = rejection.execution_state.as_ref();
+        self.says_it_is_gone().is_some() || state.is_some_and(|state| state.status.is_terminal())
+    }
 }
 
 /// In the words of the Python sample, with where the execution stands.

@@ -6,7 +6,7 @@ use jobs_mqtt5::jobs::{
     PendingJobExecutions, Rejection, RequestError, UpdatedExecution,
 };
 use jobs_mqtt5::mqtt::PublishError;
-use local_iot_core::{Fault, Status, Times};
+use local_iot_core::{Fault, On, Status, Times};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -225,12 +225,20 @@ async fn a_job_id_that_is_none_costs_one_request_and_not_the_client() {
 
 #[tokio::test]
 async fn an_execution_that_is_damaged_once_is_started_and_one_that_stays_unreadable_is_rejected() {
-    for (damaged, status) in [(1, Status::InProgress), (2, Status::Rejected)] {
+    for (damaged, lost, status) in [
+        (1, 0, Status::InProgress),
+        (2, 0, Status::Rejected),
+        (2, 1, Status::Rejected), // the reply to its rejection, which is then refused: it is REJECTED
+    ] {
         let world = World::with_jobs(&["broken", "next"]).await;
         let (client, mqtt) = world.jobs_client();
         let mut events = client.events();
+        let faults = world.core.faults();
         let fault = Fault::BrokenExecution("broken".to_owned(), "versionNumber".to_owned());
-        world.core.faults().add(fault, Times::Count(damaged));
+        faults.add(fault, Times::Count(damaged));
+        if lost > 0 {
+            faults.add(Fault::LoseReply(On::Outcome), Times::Count(lost));
+        }
         let job = within(client.start_next()).await.unwrap().unwrap();
         let broken = world.core.jobs().execution("broken").unwrap();
         assert_eq!(broken.status, status);
