@@ -147,7 +147,10 @@ impl Client {
         let mut update = Update::unseen(job_id, JobStatus::Rejected);
         let reason = format!("the job execution can't be read: {problem}");
         update.status_details = StatusDetails::reason(&reason);
-        self.ask(update).await?;
+        match self.ask(update).await {
+            Err(error) if !error.says_it_has_ended() => return Err(error),
+            _ => {} // its rejection was taken, or was before, and the reply to that lost
+        }
         self.0.inbox.tell(Event::Trouble(format!(
             "{error}. job_id:{job_id} is REJECTED."
         )));

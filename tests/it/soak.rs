@@ -2,7 +2,8 @@
 //!
 //! The device is a process of its own (`device.rs`), so that its open files and its memory can be
 //! looked at from outside. `storm.rs` has what strikes it. `SOAK_SEED` repeats a storm, as far as
-//! the network and the scheduler let it; `SOAK_SECONDS` makes it last longer.
+//! the network and the scheduler let it; `SOAK_SECONDS` makes it last longer. With the path of
+//! libfaketime (Debian, Ubuntu: apt install libfaketime) in `SOAK_LIBFAKETIME`, the clock jumps as well.
 
 mod device;
 mod storm;
@@ -48,6 +49,7 @@ async fn soak_every_job_is_done_exactly_once_whatever_strikes_and_nothing_is_lef
     };
     let world = World::with(options).await;
     let mut storm = Storm::new(&world, seed);
+    storm.calm_down();
     let device = Device::start(&world, seed);
 
     storm.queue(FIRST);
@@ -58,7 +60,7 @@ async fn soak_every_job_is_done_exactly_once_whatever_strikes_and_nothing_is_lef
             storm.strike().await;
             assert!(device.is_alive(), "SOAK_SEED={seed}\n{}", device.story());
         }
-        world.core.faults().clear();
+        storm.calm_down();
         let rest = world.core.jobs().wait_until(all_ended);
         let done = tokio::time::timeout(CALM, rest).await;
         assert!(done.is_ok(), "SOAK_SEED={seed}\n{}", device.story());

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use local_iot_core::{Event, Fault, On, Operation, Times};
 
-use crate::support::{World, done_once, held_work, quick_work};
+use crate::support::{World, done_once, held_work, idle, quick_work};
 
 const REQUESTS: [Operation; 4] = [
     Operation::GetPending,
@@ -35,6 +35,17 @@ async fn costs_no_job(faults: &[fn(On) -> Fault]) {
         }
     }
     tests.join_all().await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "lose-reply update (once) struck 0 times only")]
+async fn a_test_whose_fault_does_not_strike_fails() {
+    let world = World::new().await;
+    let fault = Fault::LoseReply(On::Only(Operation::Update));
+    world.core.faults().add(fault, Times::Once);
+    let running = world.run(world.settings(), quick_work());
+    idle(&running).await; // there is no job, and so no update
+    running.stop().await.unwrap();
 }
 
 // 1. Replies that are lost, late, doubled, foreign, unreadable or huge
@@ -137,9 +148,28 @@ async fn what_may_pass_is_asked_again_with_growing_waits() {
                 let waited = pair[1] - pair[0];
                 assert!(waited >= wait, "{operation}: {waited:?} for {wait:?}");
             }
+            assert_eq!(
+                running.out.count("is asked again"),
+                1,
+                "each trouble is told once"
+            );
             done_once(&world, "job", running).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_rejection_that_is_delivered_twice_counts_once() {
+    let world = World::with_jobs(&["job"]).await;
+    let faults = world.core.faults();
+    faults.add(Fault::DoubleDeliveries, Times::Always);
+    let throttled = "RequestThrottled".to_owned();
+    let fault = Fault::Reject(On::Only(Operation::GetPending), throttled);
+    faults.add(fault, Times::Count(4)); // after five in vain it would be given up
+    let running = world.run(world.settings(), quick_work());
+    running.out.wait_for("Pending Jobs:").await;
+    assert_eq!(times_of_the_first(&world, Operation::GetPending).len(), 5);
+    done_once(&world, "job", running).await;
 }
 
 #[tokio::test]
@@ -217,6 +247,7 @@ async fn an_update_that_is_refused_because_it_was_carried_out_counts_as_done() {
         )
     };
     assert_eq!(world.core.journal().count(refused), 1);
+    assert_eq!(running.err.text(), ""); // nobody else has reported on it
     done_once(&world, "job", running).await;
 }
 

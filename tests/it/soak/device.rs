@@ -21,6 +21,11 @@ const FLAGS: &str = "SOAK_DEVICE_FLAGS";
 /// Where the device writes down what it works on.
 const WORKED: &str = "SOAK_DEVICE_WORKED";
 
+/// The file that the device takes its time of day from, as an offset: see `SOAK_LIBFAKETIME`.
+pub fn clock(world: &World) -> PathBuf {
+    world.folder.path().join("clock")
+}
+
 /// Not a test, but the device: the soak starts it in a process of its own.
 #[test]
 #[ignore = "started by the soak"]
@@ -97,7 +102,15 @@ impl Device {
         let worked = world.folder.path().join("worked");
         std::fs::write(&worked, "").unwrap();
         let flags = serde_json::to_string(&world.flags(&[])).unwrap();
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        if let Some(library) = std::env::var_os("SOAK_LIBFAKETIME") {
+            command
+                .env("LD_PRELOAD", library)
+                .env("FAKETIME_TIMESTAMP_FILE", clock(world))
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1") // nor does a real clock jump
+                .env("FAKETIME_NO_CACHE", "1");
+        }
+        let mut child = command
             .args([
                 "--ignored",
                 "--exact",

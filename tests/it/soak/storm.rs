@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use local_iot_core::{Books, Fault, Times};
 
+use super::device::clock;
 use crate::support::World;
 
 /// Whatever a device must live through. A `*` is one of [`OPERATIONS`].
@@ -128,8 +129,27 @@ impl<'a> Storm<'a> {
                 tokio::time::sleep(Duration::from_millis(outage)).await;
                 core.resume_listening().await.unwrap();
             }
+            85..88 => {
+                self.clock_is_set(["+3d", "-2h", "-56y"]);
+                let wrong = self.random.u64(..1_000); // with it, no certificate is valid in 1970
+                tokio::time::sleep(Duration::from_millis(wrong)).await;
+                self.clock_is_set(["+0"]);
+            }
             _ => self.meddle(),
         }
+    }
+
+    /// The device's clock is set, by a time server or by somebody; to 1970 if its battery is empty.
+    /// (That changes nothing without `SOAK_LIBFAKETIME`.)
+    fn clock_is_set<const N: usize>(&mut self, offsets: [&str; N]) {
+        let offset = self.random.choice(offsets).unwrap_or_default();
+        std::fs::write(clock(self.world), offset).unwrap();
+    }
+
+    /// What has not struck so far stays away, and the clock is right.
+    pub fn calm_down(&mut self) {
+        self.world.core.faults().clear();
+        self.clock_is_set(["+0"]);
     }
 
     /// Somebody in the cloud changes one of the jobs that are pending.
