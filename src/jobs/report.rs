@@ -10,18 +10,21 @@ use super::Event;
 use super::details::StatusDetails;
 use super::error::RequestError;
 use super::exchange::Asked;
-use super::job::Shared;
+use super::keeper::Shared;
 use super::model::{ExecutionState, JobExecution, JobStatus};
 use super::outcome::Unwanted;
 use super::requests::Update;
 use crate::mqtt::Backoff;
 
-/// What the service says to a report.
+/// What came of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
-    /// It has taken it.
+    /// The service has taken it.
     Accepted,
-    /// It does not want the job done any more, and did not take it.
+    /// Nothing was reported: the job stays IN_PROGRESS, for the next run of the program.
+    LeftInProgress,
+    /// The service does not want the job done any more, and did not take it.
     Unwanted(Unwanted),
 }
 
