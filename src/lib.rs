@@ -38,6 +38,21 @@
 //! Beside them: [`program`] (from flags to exit code), [`story`] (what is told), [`log`] (what is
 //! logged), [`text`] (safe to show), [`names`] (what messages call the settings), [`stop`] (signals).
 
+// Nothing ends the program without a word, and everything that is said goes through the story.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used,
+    )
+)]
+
 pub mod cli;
 pub mod jobs;
 pub mod log;

@@ -267,13 +267,13 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
         let report = job.report(outcome).await?;
         tell!(self.story, "Published request to update job.");
         match report.verdict().await? {
-            Verdict::Accepted => tell!(self.story, "Request to update job was accepted."),
             Verdict::Unwanted(why) => {
                 tell!(
                     self.story,
                     "Request to update job failed: {why}. Giving job_id:{job_id} up."
                 );
             }
+            _ => tell!(self.story, "Request to update job was accepted."),
         }
         Ok(())
     }

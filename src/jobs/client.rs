@@ -1,7 +1,6 @@
 //! The client of the Jobs service: asks for jobs, and tells what comes unasked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -14,9 +13,9 @@ use super::job::Job;
 use super::model::{DescribedExecution, JobStatus, NextExecution, PendingJobExecutions};
 use super::options::Options;
 use super::requests::{Describe, GetPending, Request, StartNext, Update};
-use super::topics::{Operation, Topics};
+use super::topics::Topics;
 use super::{Event, StatusDetails};
-use crate::mqtt::{self, Events, Granted, PublishError, SubscribeError};
+use crate::mqtt::{self, Events, PublishError};
 
 /// A client of the Jobs service for one thing, on a connection that others use as well. Cheap to
 /// clone. A gateway has one for each of its things.
@@ -29,9 +28,6 @@ struct Inner {
     thing_name: String,
     options: Options,
     inbox: Arc<Inbox>,
-    granted: Granted,
-    /// Whether the server has ever let us publish a request of each operation.
-    worked: [AtomicBool; Operation::ALL.len()],
     stop: watch::Sender<bool>,
     filling: AbortHandle,
 }
@@ -55,8 +51,7 @@ impl Client {
     pub fn with(mqtt: &mqtt::Client, thing_name: &str, options: Options) -> Self {
         let topics = Topics::of_thing(thing_name);
         let subscription = mqtt.subscribe(topics.filters());
-        let granted = subscription.granted();
-        let inbox = Arc::new(Inbox::new());
+        let inbox = Arc::new(Inbox::new(subscription.granted()));
         let filling = tokio::spawn({
             let (inbox, mqtt, topics) = (Arc::clone(&inbox), mqtt.clone(), topics.clone());
             async move { inbox.fill(subscription, mqtt, topics).await }
@@ -67,8 +62,6 @@ impl Client {
             thing_name: thing_name.to_owned(),
             options,
             inbox,
-            granted,
-            worked: Operation::ALL.map(|_| AtomicBool::new(false)),
             stop: watch::Sender::new(false),
             filling: filling.abort_handle(),
         }))
@@ -90,7 +83,9 @@ impl Client {
                 Ok(None) => continue,
                 Err(error) => error,
             };
-            if !matches!(error, RequestError::Unanswered { .. }) || !self.0.inbox.was_answered() {
+            if !matches!(error, RequestError::Unanswered { .. })
+                || !self.0.inbox.history.was_answered()
+            {
                 return Err(error);
             }
             let trouble = format!("{error}. It is asked again.");
@@ -147,7 +142,10 @@ impl Client {
         let mut update = Update::unseen(job_id, JobStatus::Rejected);
         let reason = format!("the job execution can't be read: {problem}");
         update.status_details = StatusDetails::reason(&reason);
-        self.ask(update).await?;
+        match self.ask(update).await {
+            Err(error) if !error.says_it_has_ended() => return Err(error),
+            _ => {} // its rejection was taken, or was before, and the reply to that lost
+        }
         self.0.inbox.tell(Event::Trouble(format!(
             "{error}. job_id:{job_id} is REJECTED."
         )));
@@ -164,7 +162,7 @@ impl Client {
         let limit = self.0.options.idle_limit;
         tokio::select! {
             _ = timeout(limit, self.0.inbox.hint.notified()) => Ok(()),
-            denied = self.never_granted() => Err(denied.into()),
+            denied = self.0.inbox.history.never_granted() => Err(denied.into()),
             _ = self.0.mqtt.ended() => Err(PublishError::Ended.into()),
         }
     }
@@ -238,26 +236,5 @@ impl Client {
 
     pub(super) fn inbox(&self) -> &Arc<Inbox> {
         &self.0.inbox
-    }
-
-    /// The server has taken a request of this operation.
-    pub(super) fn worked(&self, operation: Operation) {
-        self.0.worked[operation as usize].store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn has_worked(&self, operation: Operation) -> bool {
-        self.0.worked[operation as usize].load(Ordering::Relaxed)
-    }
-
-    /// Resolves if the policy denies us the replies, and always did.
-    pub(super) async fn never_granted(&self) -> SubscribeError {
-        if !self.0.inbox.was_granted()
-            && let Err(refused) = self.0.granted.clone().wait().await
-            && refused.denied
-            && !self.0.inbox.was_granted()
-        {
-            return refused;
-        }
-        std::future::pending().await
     }
 }

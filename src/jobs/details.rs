@@ -144,4 +144,13 @@ mod tests {
             Some(1024)
         );
     }
+
+    #[test]
+    fn what_was_set_is_there_by_name() {
+        let details = StatusDetails::of([("step", "2"), ("percent", "40"), ("step", "3")]);
+        let details = details.unwrap_or_default();
+        let all: Vec<_> = details.iter().collect();
+        assert_eq!(all, [("percent", "40"), ("step", "3")]);
+        assert!(!details.is_empty() && StatusDetails::default().is_empty());
+    }
 }

@@ -82,6 +82,15 @@ impl RequestError {
             _ => None,
         }
     }
+
+    /// Whether the service says that nothing more happens to the execution.
+    pub(super) fn says_it_has_ended(&self) -> bool {
+        let Self::Rejected { rejection, .. } = self else {
+            return false;
+        };
+        let state = rejection.execution_state.as_ref();
+        self.says_it_is_gone().is_some() || state.is_some_and(|state| state.status.is_terminal())
+    }
 }
 
 /// In the words of the Python sample, with where the execution stands.
@@ -97,4 +106,62 @@ fn rejected(operation: Operation, rejection: &Rejection) -> String {
         words += &format!("; the job execution is {} now", printable(&status));
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_it_is_about() {
+        let rejected = |code| RequestError::Rejected {
+            operation: Operation::Update,
+            rejection: Rejection {
+                code,
+                message: String::new(),
+                execution_state: None,
+            },
+            repeated: false,
+        };
+        let topic = String::new;
+        let publish = RequestError::Publish;
+        // Whether the program can't go on; whether the request is at fault; whether the job is gone.
+        for (error, is) in [
+            (rejected(ErrorCode::InvalidRequest), (false, true, None)),
+            (rejected(ErrorCode::VersionMismatch), (false, false, None)),
+            (
+                rejected(ErrorCode::TerminalStateReached),
+                (false, false, Some(Unwanted::Ended(None))),
+            ),
+            (
+                rejected(ErrorCode::ResourceNotFound),
+                (false, false, Some(Unwanted::Deleted)),
+            ),
+            (publish(PublishError::Ended), (true, false, None)),
+            (
+                publish(PublishError::NotAuthorized { topic: topic() }),
+                (true, false, None),
+            ),
+            (
+                publish(PublishError::TooLarge { size: 2, limit: 1 }),
+                (false, true, None),
+            ),
+            (publish(PublishError::SessionLost), (false, false, None)),
+            (
+                RequestError::Unanswered {
+                    operation: Operation::Describe,
+                    tries: 5,
+                    problem: String::new(),
+                },
+                (false, false, None),
+            ),
+        ] {
+            let found = (
+                error.is_fatal(),
+                error.is_about_the_request(),
+                error.says_it_is_gone(),
+            );
+            assert_eq!(found, is, "{error}");
+        }
+    }
 }

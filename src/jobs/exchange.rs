@@ -128,7 +128,7 @@ impl<R: Request> Asked<R> {
         }
         match self.reply_or_end(phase).await {
             Ok(Read::Accepted(answer)) => {
-                self.client.worked(R::OPERATION);
+                self.client.inbox().history.has_published(R::OPERATION);
                 self.answer = Some(answer);
                 Ok(())
             }
@@ -187,7 +187,7 @@ impl<R: Request> Asked<R> {
                 self.phase = Phase::Publishing;
             }
             End::Published(Ok(())) => {
-                self.client.worked(R::OPERATION);
+                self.client.inbox().history.has_published(R::OPERATION);
                 let until = Instant::now() + self.client.options().reply_limit;
                 self.phase = Phase::Listening(until, self.client.mqtt().session());
             }
@@ -195,7 +195,7 @@ impl<R: Request> Asked<R> {
                 return self.in_vain(refused.to_string(), false);
             }
             End::Published(Err(denied @ PublishError::NotAuthorized { .. }))
-                if self.client.has_worked(R::OPERATION) =>
+                if self.client.inbox().history.was_published(R::OPERATION) =>
             {
                 // It was allowed before: somebody is changing the policy.
                 return self.in_vain(denied.to_string(), true);
@@ -248,7 +248,7 @@ async fn end_of(phase: Phase, client: &Client, topic: &str, payload: &Bytes) -> 
         Phase::Publishing => End::Published(client.mqtt().publish(topic, payload.clone()).await),
         Phase::Listening(until, session) => tokio::select! {
             () = sleep_until(until) => End::Overdue,
-            denied = client.never_granted() => End::Failed(denied.into()),
+            denied = client.inbox().history.never_granted() => End::Failed(denied.into()),
             new = client.mqtt().session_after(session) => match new {
                 Ok(()) => End::SessionLost,
                 Err(_) => End::Failed(PublishError::Ended.into()),

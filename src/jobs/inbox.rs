@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -12,9 +11,10 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tracing::{debug, trace};
 
 use super::Event;
+use super::history::History;
 use super::model::{ExecutionId, JobExecution, NextExecution};
 use super::topics::{Incoming, Operation, Topics};
-use crate::mqtt::{self, Message, Subscription};
+use crate::mqtt::{self, Granted, Message, Subscription};
 use crate::text::printable;
 
 /// A listener may be this many events behind before it misses one.
@@ -43,10 +43,7 @@ pub(super) struct Inbox {
     pub hint: Notify,
     /// Which execution is the first in line, by the last event. The outer `None`: there was no event.
     pub first_in_line: watch::Sender<Option<Option<ExecutionId>>>,
-    /// Whether the server ever granted what we subscribed to.
-    was_granted: AtomicBool,
-    /// Whether the service ever answered a request.
-    was_answered: AtomicBool,
+    pub history: History,
 }
 
 /// Receives the replies to one request. Once it is dropped, nobody waits for them.
@@ -57,23 +54,14 @@ pub(super) struct Replies {
 }
 
 impl Inbox {
-    pub fn new() -> Self {
+    pub fn new(granted: Granted) -> Self {
         Self {
             awaited: Mutex::default(),
             events: broadcast::channel(EVENTS_KEPT).0,
             hint: Notify::new(),
             first_in_line: watch::Sender::new(None),
-            was_granted: AtomicBool::new(false),
-            was_answered: AtomicBool::new(false),
+            history: History::new(granted),
         }
-    }
-
-    pub fn was_granted(&self) -> bool {
-        self.was_granted.load(Ordering::Relaxed)
-    }
-
-    pub fn was_answered(&self) -> bool {
-        self.was_answered.load(Ordering::Relaxed)
     }
 
     /// From now on, replies with this token are expected.
@@ -124,8 +112,8 @@ impl Inbox {
                     session = mqtt.session();
                 }
                 () = granted.changed() => match granted.wait().await {
-                    Ok(()) => self.was_granted.store(true, Ordering::Relaxed),
-                    Err(refused) if refused.denied && !self.was_granted() => {} // ends every request
+                    Ok(()) => self.history.has_granted(),
+                    Err(refused) if refused.denied && !self.history.was_granted() => {} // ends every request
                     Err(refused) => self.tell(Event::Denied(refused.to_string())),
                 },
             }
@@ -200,7 +188,7 @@ impl Inbox {
         if awaited.operation != operation || awaited.job_id.as_deref() != job_id {
             return Err("the clientToken of another request");
         }
-        self.was_answered.store(true, Ordering::Relaxed);
+        self.history.has_answered();
         let _ = awaited.to.try_send(reply);
         Ok(())
     }

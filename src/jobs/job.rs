@@ -4,29 +4,16 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, spawn_blocking};
 
-use super::Event;
 use super::client::Client;
 use super::details::StatusDetails;
 use super::error::RequestError;
-use super::keeper;
+use super::keeper::{self, Shared};
 use super::model::{JobExecution, JobStatus};
-use super::outcome::{Outcome, Unwanted, WorkResult};
-use super::report::{Known, Report, Verdict};
-
-/// A report on a job that the service did not take.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReportError {
-    /// The service does not want the job done any more.
-    #[error("{0}")]
-    Unwanted(Unwanted),
-    /// There is no reporting at all.
-    #[error(transparent)]
-    Request(#[from] RequestError),
-}
+use super::outcome::{Outcome, ReportError, Unwanted, WorkResult};
+use super::report::{Report, Verdict};
 
 /// A job execution that this device has started and not ended. Cheap to clone.
 ///
@@ -47,48 +34,9 @@ impl Drop for InHand {
     }
 }
 
-/// What a job shares with its keeper.
-pub(super) struct Shared {
-    pub client: Client,
-    pub execution: JobExecution,
-    /// The progress that the work reported last. `None`: none, or a checkpoint took its place.
-    pub progress: watch::Sender<Option<StatusDetails>>,
-    pub unwanted: watch::Sender<Option<Unwanted>>,
-    /// What the service has. Whoever holds it may send an update: one at a time.
-    known: Arc<Mutex<Known>>,
-}
-
-impl Shared {
-    /// The right to send an update.
-    pub async fn known(&self) -> OwnedMutexGuard<Known> {
-        Arc::clone(&self.known).lock_owned().await
-    }
-
-    /// Somebody else has changed the execution that we work on.
-    pub fn say_another(&self) {
-        let job_id = self.execution.job_id.clone();
-        self.client.inbox().tell(Event::AnotherWorks { job_id });
-    }
-
-    /// The service does not want the job any more.
-    pub fn no_longer_wanted(&self, why: &Unwanted) {
-        self.unwanted.send_if_modified(|so_far| {
-            let first = so_far.is_none();
-            *so_far = so_far.take().or_else(|| Some(why.clone()));
-            first
-        });
-    }
-}
-
 impl Job {
     pub(super) fn new(client: &Client, execution: JobExecution) -> Self {
-        let shared = Arc::new(Shared {
-            client: client.clone(),
-            progress: watch::Sender::new(None),
-            unwanted: watch::Sender::new(None),
-            known: Arc::new(Mutex::new(Known::from(&execution))),
-            execution,
-        });
+        let shared = Arc::new(Shared::new(client, execution));
         let keeper = tokio::spawn(keeper::keep(
             Arc::clone(&shared),
             shared.progress.subscribe(),
@@ -124,6 +72,15 @@ impl Job {
         self.0.shared.execution.job_document.read()
     }
 
+    /// The execution as the service has it now; `None` if it is gone. The presigned URLs in its
+    /// document are fresh: those that the job came with expire.
+    ///
+    /// # Errors
+    /// See [`Asked::reply`](super::Asked::reply).
+    pub async fn describe(&self) -> Result<Option<JobExecution>, RequestError> {
+        Ok(self.0.shared.look(true).await?.ok())
+    }
+
     /// Reports how far the job is, in place of the status details so far. Never waits: one update is
     /// under way at a time, at most one in [`Options::progress_interval`](super::Options), and the
     /// latest wins. Renews the step timer, where one is set.
@@ -144,8 +101,8 @@ impl Job {
         let known = shared.known().await;
         let report = Report::publish(shared, known, JobStatus::InProgress, details, None).await?;
         match report.verdict().await? {
-            Verdict::Accepted => Ok(()),
             Verdict::Unwanted(why) => Err(ReportError::Unwanted(why)),
+            _ => Ok(()),
         }
     }
 
@@ -198,7 +155,8 @@ impl Job {
 
     /// Reports how the work ended, and returns when the service has taken that, or does not want to
     /// hear it any more: throttling, lost replies, lost sessions and outages are waited out. A job
-    /// that is [left IN_PROGRESS](Outcome::LeftInProgress), or is not wanted any more, is not reported.
+    /// that is [left IN_PROGRESS](Outcome::LeftInProgress), or is not wanted any more, is not reported;
+    /// the first is given out again by the next start, so a program that leaves a job should end.
     ///
     /// # Errors
     /// If there is no reporting at all: the policy has never allowed it, or the connection has ended
@@ -206,8 +164,8 @@ impl Job {
     pub async fn finish(self, outcome: impl Into<Outcome>) -> Result<Verdict, RequestError> {
         let (outcome, unwanted) = (outcome.into(), self.unwanted());
         match (outcome, unwanted) {
-            (Outcome::LeftInProgress, _) => Ok(Verdict::Accepted),
             (_, Some(why)) => Ok(Verdict::Unwanted(why)),
+            (Outcome::LeftInProgress, None) => Ok(Verdict::LeftInProgress),
             (outcome, None) => self.report(outcome).await?.verdict().await,
         }
     }

@@ -3,20 +3,80 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
+use super::Event;
+use super::client::Client;
 use super::details::StatusDetails;
 use super::error::RequestError;
-use super::job::Shared;
-use super::model::JobStatus;
+use super::model::{JobExecution, JobStatus};
 use super::outcome::Unwanted;
-use super::report::Report;
+use super::report::{Known, Report};
 use super::requests::{Describe, Update};
 
 /// The work hears that its job has ended after this time at the latest, known how or not.
 const ENDING_LIMIT: Duration = Duration::from_secs(1);
+
+/// What a job shares with its keeper.
+pub(super) struct Shared {
+    pub client: Client,
+    pub execution: JobExecution,
+    /// The progress that the work reported last. `None`: none, or a checkpoint took its place.
+    pub progress: watch::Sender<Option<StatusDetails>>,
+    pub unwanted: watch::Sender<Option<Unwanted>>,
+    /// What the service has. Whoever holds it may send an update: one at a time.
+    known: Arc<Mutex<Known>>,
+}
+
+impl Shared {
+    pub fn new(client: &Client, execution: JobExecution) -> Self {
+        Self {
+            client: client.clone(),
+            progress: watch::Sender::new(None),
+            unwanted: watch::Sender::new(None),
+            known: Arc::new(Mutex::new(Known::from(&execution))),
+            execution,
+        }
+    }
+
+    /// The right to send an update.
+    pub async fn known(&self) -> OwnedMutexGuard<Known> {
+        Arc::clone(&self.known).lock_owned().await
+    }
+
+    /// The execution as the service has it now, or why it is not wanted any more.
+    pub async fn look(
+        &self,
+        document: bool,
+    ) -> Result<Result<JobExecution, Unwanted>, RequestError> {
+        let mut describe = Describe::job(&self.execution.job_id);
+        describe.execution_number = Some(self.execution.execution_number);
+        describe.include_job_document = document;
+        let found = match self.client.ask(describe).await {
+            Ok(described) => described.execution,
+            Err(error) => return error.says_it_is_gone().map(Err).ok_or(error),
+        };
+        let ours = found.filter(|found| found.id() == self.execution.id());
+        Ok(ours.ok_or(Unwanted::Deleted))
+    }
+
+    /// Somebody else has changed the execution that we work on.
+    pub fn say_another(&self) {
+        let job_id = self.execution.job_id.clone();
+        self.client.inbox().tell(Event::AnotherWorks { job_id });
+    }
+
+    /// The service does not want the job any more.
+    pub fn no_longer_wanted(&self, why: &Unwanted) {
+        self.unwanted.send_if_modified(|so_far| {
+            let first = so_far.is_none();
+            *so_far = so_far.take().or_else(|| Some(why.clone()));
+            first
+        });
+    }
+}
 
 /// Keeps a job in hand, until it is aborted.
 pub(super) async fn keep(job: Arc<Shared>, progress: watch::Receiver<Option<StatusDetails>>) {
@@ -81,24 +141,12 @@ async fn listen(job: &Shared) {
 /// Asks the service whether the job is still to be done. (What it said last may be older than the
 /// start of this job.)
 async fn ask(job: &Shared) {
-    let mut describe = Describe::job(&job.execution.job_id);
-    describe.execution_number = Some(job.execution.execution_number);
-    describe.include_job_document = false;
-    let why = match job
-        .client
-        .ask(describe)
-        .await
-        .map(|answer| answer.execution)
-    {
-        Ok(Some(execution)) if execution.id() != job.execution.id() => Unwanted::Deleted,
-        Ok(Some(execution)) if execution.status == JobStatus::InProgress => return,
-        Ok(Some(execution)) => Unwanted::Ended(Some(execution.status)),
-        Ok(None) => Unwanted::Deleted,
-        Err(error) => match error.says_it_is_gone() {
-            Some(Unwanted::Ended(_)) => how_it_ended(job).await,
-            Some(why) => why,
-            None => return debug!("whether the job is still wanted is not known: {error}"),
-        },
+    let why = match job.look(false).await {
+        Ok(Ok(execution)) if execution.status == JobStatus::InProgress => return,
+        Ok(Ok(execution)) => Unwanted::Ended(Some(execution.status)),
+        Ok(Err(Unwanted::Ended(_))) => how_it_ended(job).await,
+        Ok(Err(why)) => why,
+        Err(error) => return debug!("whether the job is still wanted is not known: {error}"),
     };
     if let Unwanted::Ended(Some(JobStatus::Succeeded | JobStatus::Failed | JobStatus::Rejected)) =
         why

@@ -22,7 +22,7 @@
 //! - `report`: an update that is repeated until the service has a verdict
 //! - `keeper`: what goes on beside the work: progress, and whether the job is still wanted
 //! - `exchange`: one request and the reply that belongs to it
-//! - `inbox`: sorts what comes in
+//! - `inbox`, `history`: sorts what comes in, and knows what has worked so far
 //! - `requests`, `model`, `details`, `timestamp`: what can be asked, and what is answered
 //! - `error`, `options`: why a request came to nothing, and how patiently it is asked
 //! - `topics`: every topic string
@@ -33,6 +33,7 @@ mod client;
 mod details;
 mod error;
 mod exchange;
+mod history;
 mod inbox;
 mod job;
 mod keeper;
@@ -48,13 +49,13 @@ pub use client::Client;
 pub use details::{DetailError, StatusDetails};
 pub use error::RequestError;
 pub use exchange::Asked;
-pub use job::{Job, ReportError};
+pub use job::Job;
 pub use model::{
     DescribedExecution, ErrorCode, ExecutionState, JobDocument, JobExecution, JobExecutionSummary,
     JobStatus, NextExecution, PendingJobExecutions, Rejection, UpdatedExecution,
 };
 pub use options::Options;
-pub use outcome::{Outcome, Unwanted, WorkResult};
+pub use outcome::{Outcome, ReportError, Unwanted, WorkResult};
 pub use report::{Report, Verdict};
 pub use requests::{Describe, GetPending, Request, StartNext, Update};
 pub use timestamp::Timestamp;

@@ -6,6 +6,7 @@ use std::fmt;
 use tokio::task::JoinError;
 
 use super::details::StatusDetails;
+use super::error::RequestError;
 use super::model::JobStatus;
 use crate::text::panic_message;
 
@@ -35,6 +36,18 @@ pub enum Unwanted {
     Ended(Option<JobStatus>),
     /// It was deleted; a job that was created anew under its name is another one.
     Deleted,
+}
+
+/// A report on a job that the service did not take.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// The service does not want the job done any more.
+    #[error("{0}")]
+    Unwanted(Unwanted),
+    /// There is no reporting at all.
+    #[error(transparent)]
+    Request(#[from] RequestError),
 }
 
 impl Outcome {

@@ -10,18 +10,21 @@ use super::Event;
 use super::details::StatusDetails;
 use super::error::RequestError;
 use super::exchange::Asked;
-use super::job::Shared;
+use super::keeper::Shared;
 use super::model::{ExecutionState, JobExecution, JobStatus};
 use super::outcome::Unwanted;
-use super::requests::{Describe, Update};
+use super::requests::Update;
 use crate::mqtt::Backoff;
 
-/// What the service says to a report.
+/// What came of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
-    /// It has taken it.
+    /// The service has taken it.
     Accepted,
-    /// It does not want the job done any more, and did not take it.
+    /// Nothing was reported: the job stays IN_PROGRESS, for the next run of the program.
+    LeftInProgress,
+    /// The service does not want the job done any more, and did not take it.
     Unwanted(Unwanted),
 }
 
@@ -194,21 +197,12 @@ impl Report {
 
     /// Where the execution stands, or why it is not wanted any more.
     async fn look(&self) -> Result<Result<ExecutionState, Unwanted>, RequestError> {
-        let execution = &self.job.execution;
-        let mut describe = Describe::job(&execution.job_id);
-        describe.execution_number = Some(execution.execution_number);
-        describe.include_job_document = false;
-        let found = match self.job.client.ask(describe).await {
-            Ok(described) => described.execution,
-            Err(error) => return error.says_it_is_gone().map(Err).ok_or(error),
-        };
-        let ours = found.filter(|found| found.id() == execution.id());
-        let state = ours.map(|found| ExecutionState {
+        let found = self.job.look(false).await?;
+        Ok(found.map(|found| ExecutionState {
             status: found.status,
             status_details: found.status_details,
             version_number: Some(found.version_number),
-        });
-        Ok(state.ok_or(Unwanted::Deleted))
+        }))
     }
 
     /// Somebody else has changed the execution that we work on.

@@ -165,3 +165,59 @@ impl Request for Update {
         Some(&self.job_id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(request: &impl Request) -> String {
+        serde_json::to_string(request).unwrap()
+    }
+
+    fn execution() -> JobExecution {
+        let text = r#"{"jobId":"j","status":"IN_PROGRESS","versionNumber":2,"executionNumber":3}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_request_says_no_more_than_it_has_to() {
+        assert_eq!(json(&GetPending {}), "{}");
+        assert_eq!(json(&StartNext::default()), "{}");
+        assert_eq!(json(&Describe::job("j")), r#"{"includeJobDocument":true}"#);
+        let unseen = Update::unseen("j", JobStatus::Rejected);
+        assert_eq!(json(&unseen), r#"{"status":"REJECTED"}"#);
+    }
+
+    #[test]
+    fn an_update_says_of_which_execution_and_of_which_version_it_is() {
+        let mut update = Update::of(&execution(), JobStatus::Succeeded);
+        assert_eq!(
+            json(&update),
+            r#"{"status":"SUCCEEDED","expectedVersion":2,"executionNumber":3}"#
+        );
+        update.step_timeout_in_minutes = Some(5);
+        update.include_job_execution_state = true;
+        update.status_details = StatusDetails::reason("so");
+        assert_eq!(
+            json(&update),
+            r#"{"status":"SUCCEEDED","statusDetails":{"reason":"so"},"expectedVersion":2,"executionNumber":3,"stepTimeoutInMinutes":5,"includeJobExecutionState":true}"#
+        );
+    }
+
+    #[test]
+    fn the_execution_in_a_reply_is_looked_at() {
+        let (execution, none) = (Some(execution()), None);
+        let next = NextExecution {
+            execution: execution.clone(),
+        };
+        assert_eq!(StartNext::execution(&next), execution.as_ref());
+        let described = DescribedExecution {
+            execution: execution.clone(),
+        };
+        assert_eq!(Describe::execution(&described), execution.as_ref());
+        assert_eq!(
+            StartNext::execution(&NextExecution { execution: none }),
+            None
+        );
+    }
+}

@@ -82,4 +82,24 @@ mod tests {
         }
         assert!(Timestamp::from_number(LAST_MILLISECONDS).is_some());
     }
+
+    #[test]
+    fn a_number_is_taken_for_milliseconds_from_where_no_clock_counts_seconds_any_more() {
+        let shown = |number| Timestamp::from_number(number).map(|time| time.to_string());
+        let last_seconds = shown(FIRST_MILLISECONDS - 1.0);
+        assert_eq!(last_seconds.as_deref(), Some("5138-11-16 09:46:39 UTC"));
+        let first_milliseconds = shown(FIRST_MILLISECONDS);
+        assert_eq!(
+            first_milliseconds.as_deref(),
+            Some("1973-03-03 09:46:40 UTC")
+        );
+    }
+
+    #[test]
+    fn two_copies_of_a_time_have_the_same_whole_seconds() {
+        for number in [1_795_512_600.0, 1_795_512_600.25, 1_795_512_600_999.0] {
+            let seconds = Timestamp::from_number(number).map(Timestamp::seconds);
+            assert_eq!(seconds, Some(1_795_512_600), "{number}");
+        }
+    }
 }

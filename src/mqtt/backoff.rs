@@ -165,8 +165,9 @@ mod tests {
         let waits = |mut backoff: Backoff| [0; 5].map(|_| backoff.next_wait());
         let backoff = Backoff::new(BASE, CAP);
         assert_ne!(waits(backoff.clone()), waits(backoff.clone()));
-        let seeded = backoff.seeded(7);
+        let seeded = backoff.clone().seeded(7);
         assert_eq!(waits(seeded.clone()), waits(seeded.clone()));
+        assert_eq!(waits(seeded), waits(backoff.seeded(7)));
     }
 
     #[test]

@@ -97,6 +97,11 @@ impl Failure {
                 options.connect_limit.as_secs(),
             )),
             E::Proxy(error) => from_proxy(error, options),
+            E::NotConnAck(_) => Self::mistake(format!(
+                "{} answered CONNECT with something else than a CONNACK. Check {endpoint} and {port}: is \
+                 this AWS IoT Core?",
+                options.address()
+            )),
             E::Tls(rumqttc::v5::TlsError::DNSName(_)) => Self::lasting(format!(
                 "'{}' can't be the name of a server. Check {endpoint}.",
                 options.endpoint
@@ -216,84 +221,4 @@ fn sentence(error: &dyn std::fmt::Display) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-
-    use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
-    use rustls::{AlertDescription, ClientConfig, RootCertStore};
-
-    fn options(endpoint: &str) -> Options {
-        let provider = Arc::new(crate::tls::provider::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(RootCertStore::empty())
-            .with_no_client_auth();
-        Options::new(endpoint, 8883, "me", Arc::new(tls))
-    }
-
-    #[test]
-    fn what_somebody_has_to_fix_ends_the_first_connect_and_has_long_waits_later() {
-        use ConnectReturnCode as Connack;
-        use DisconnectReasonCode as Disconnect;
-        let options = options("example.com");
-        let refused =
-            |code| Failure::of(&ConnectionError::ConnectionRefused(code), &options, false);
-        let disconnected = |reason_code| {
-            let reason_string = None;
-            let error = StateError::ServerDisconnect {
-                reason_code,
-                reason_string,
-            };
-            Failure::of(&ConnectionError::MqttState(error), &options, true)
-        };
-        for (failure, first, later, long) in [
-            (
-                refused(Connack::ClientIdentifierNotValid),
-                false,
-                true,
-                true,
-            ),
-            (refused(Connack::BadUserNamePassword), false, true, true),
-            (refused(Connack::NotAuthorized), false, true, true),
-            (refused(Connack::ServerBusy), true, true, false),
-            (refused(Connack::QuotaExceeded), true, true, false),
-            (disconnected(Disconnect::NotAuthorized), false, true, true),
-            (
-                disconnected(Disconnect::SessionTakenOver),
-                false,
-                false,
-                false,
-            ),
-            (
-                disconnected(Disconnect::ServerShuttingDown),
-                true,
-                true,
-                false,
-            ),
-        ] {
-            let is = (
-                failure.is_passing(false),
-                failure.is_passing(true),
-                failure.wants_long_waits(),
-            );
-            assert_eq!(is, (first, later, long), "{failure}");
-        }
-    }
-
-    #[test]
-    fn without_other_names_the_words_are_those_of_the_library_s_caller() {
-        let alert = rustls::Error::AlertReceived(AlertDescription::BadCertificate);
-        assert_eq!(
-            from_tls(&alert, &options("example.com")).to_string(),
-            "example.com:8883 refused this device's certificate (TLS alert BadCertificate). Check that \
-             it is registered and active in this account and region (AWS IoT console: Security > \
-             Certificates), and that the endpoint belongs to the same account."
-        );
-        let words = from_tls(&alert, &options("::1")).to_string();
-        let begins = "'::1' is an IP address, and AWS IoT Core must be asked for by its name (SNI). \
-                      Check that the endpoint is the name that";
-        assert!(words.starts_with(begins), "{words}");
-    }
-}
+mod tests;

@@ -1,99 +1,148 @@
-//! Everything that comes from outside, as nobody would write it: no panic, and an error with words.
+//! Everything that comes from outside, as nobody would write it: no panic, an error with words, and
+//! whatever else `tests/fuzz/properties.rs` says of any bytes at all. `cargo fuzz` looks for more
+//! (`tests/fuzz/README.md`); here, the corpus is tried as it is, changed a little, and beside it what
+//! looks like it.
+
+#[path = "../fuzz/properties.rs"]
+mod properties;
+
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use jobs_mqtt5::cli::Flags;
-use jobs_mqtt5::jobs::{
-    DescribedExecution, JobExecution, NextExecution, PendingJobExecutions, Rejection, Timestamp,
-    Topics, UpdatedExecution,
-};
+use jobs_mqtt5::jobs::Timestamp;
 use jobs_mqtt5::text::{cut, printable};
-use jobs_mqtt5::tls::{Files, client_config};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use proptest::sample::select;
 
-/// Any JSON value, nested a little.
-fn any_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        ".{0,12}".prop_map(Value::from),
-    ];
-    leaf.prop_recursive(3, 24, 4, |inner| {
-        prop_oneof![
-            vec(inner.clone(), 0..4).prop_map(Value::from),
-            proptest::collection::btree_map("[a-zA-Z]{1,12}", inner, 0..4)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
-        ]
+type Property = fn(&[u8]);
+
+const TARGETS: [(&str, Property); 3] = [
+    ("replies", properties::reply),
+    ("topics", properties::topic),
+    ("pem", properties::pem),
+];
+
+/// What AWS sends, and files that people have, by what they are for.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz/corpus")
+        .join(target);
+    let mut paths: Vec<PathBuf> = folder
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    assert!(paths.len() > 5, "{}", folder.display());
+    paths
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_corpus_has_all_properties() {
+    for (target, property) in TARGETS {
+        corpus(target).iter().for_each(|input| property(input));
+    }
+}
+
+/// One of the corpus, with some bytes changed, left out, doubled, or taken from elsewhere.
+fn changed(target: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
+    let pieces = select(
+        &[
+            "{}", "[]", "null", "-1", "1e999", "\"", "\\ud83d", "\n", "/", "\0", "-----",
+        ][..],
+    );
+    let change = (any::<prop::sample::Index>(), 0_usize..40, 0..4, pieces);
+    (select(corpus(target)), vec(change, 1..6)).prop_map(|(mut input, changes)| {
+        for (at, length, kind, piece) in changes {
+            let at = at.index(input.len() + 1);
+            let end = (at + length).min(input.len());
+            match kind {
+                0 => drop(input.drain(at..end)),
+                1 => drop(input.splice(at..end, piece.bytes())),
+                2 => drop(input.splice(at..at, input[at..end].to_vec())),
+                _ => input[at..end]
+                    .iter_mut()
+                    .for_each(|byte| *byte ^= 1 << (length % 8)),
+            }
+        }
+        input
     })
+}
+
+/// Any JSON text, from a number to thousands of brackets, and what no value in memory can hold.
+fn any_json() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        any::<bool>().prop_map(|value| value.to_string()),
+        any::<i64>().prop_map(|value| value.to_string()),
+        "-?[1-9][0-9]{0,400}(\\.[0-9]{1,9})?([eE][+-]?[0-9]{1,4})?",
+        ".{0,12}".prop_map(|text| serde_json::to_string(&text).unwrap()),
+        Just(r#""half a smile \ud83d""#.to_owned()),
+    ];
+    let nested = leaf.prop_recursive(8, 64, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(|all| format!("[{}]", all.join(","))),
+            vec(("[a-zA-Z]{1,12}", inner), 0..4).prop_map(|fields| {
+                let fields = fields
+                    .iter()
+                    .map(|(name, value)| format!("\"{name}\":{value}"));
+                format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+            }),
+        ]
+    });
+    let deep = prop_oneof![9 => Just(0), 1 => 0_usize..5_000];
+    (nested, deep)
+        .prop_map(|(json, deep)| format!("{}{json}{}", "[".repeat(deep), "]".repeat(deep)))
 }
 
 /// An execution as the service sends it, with one field replaced by anything.
-fn strange_execution() -> impl Strategy<Value = Value> {
-    const FIELDS: [&str; 11] = [
-        "jobId",
-        "thingName",
-        "jobDocument",
-        "status",
-        "statusDetails",
-        "queuedAt",
-        "startedAt",
-        "lastUpdatedAt",
-        "versionNumber",
-        "executionNumber",
-        "approximateSecondsBeforeTimedOut",
+fn strange_execution() -> impl Strategy<Value = String> {
+    const FIELDS: [(&str, &str); 11] = [
+        ("jobId", "\"j\""),
+        ("thingName", "\"t\""),
+        ("jobDocument", "{}"),
+        ("status", "\"QUEUED\""),
+        ("statusDetails", "{}"),
+        ("queuedAt", "1"),
+        ("startedAt", "1"),
+        ("lastUpdatedAt", "1"),
+        ("versionNumber", "1"),
+        ("executionNumber", "1"),
+        ("approximateSecondsBeforeTimedOut", "1"),
     ];
-    (proptest::sample::select(&FIELDS[..]), any_json()).prop_map(|(field, value)| {
-        let mut execution = json!({
-            "jobId": "j", "thingName": "t", "jobDocument": {}, "status": "QUEUED",
-            "queuedAt": 1, "lastUpdatedAt": 1, "versionNumber": 1, "executionNumber": 1
+    (0..FIELDS.len(), any_json()).prop_map(|(strange, json)| {
+        let fields = FIELDS.iter().enumerate().map(|(nth, (name, value))| {
+            let value = if nth == strange { &json } else { *value };
+            format!("\"{name}\":{value}")
         });
-        execution[field] = value;
-        execution
+        format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
     })
-}
-
-/// Reads the payload as whatever the service can send. Nothing but a value or an error comes back.
-fn read_as_all(payload: &[u8]) {
-    fn read<T: DeserializeOwned>(payload: &[u8]) {
-        if let Err(error) = serde_json::from_slice::<T>(payload) {
-            assert!(!error.to_string().is_empty());
-        }
-    }
-    read::<PendingJobExecutions>(payload);
-    read::<NextExecution>(payload);
-    read::<DescribedExecution>(payload);
-    read::<UpdatedExecution>(payload);
-    read::<Rejection>(payload);
-    read::<JobExecution>(payload);
 }
 
 proptest! {
     #[test]
-    fn any_bytes_are_a_payload_or_an_error(payload in vec(any::<u8>(), 0..300)) {
-        read_as_all(&payload);
+    fn any_payload_is_read_or_an_error(payload in prop_oneof![
+        vec(any::<u8>(), 0..300),
+        any_json().prop_map(String::into_bytes),
+        changed("replies"),
+    ]) {
+        properties::reply(&payload);
     }
 
     #[test]
-    fn any_json_is_a_payload_or_an_error(payload in any_json(), execution in strange_execution()) {
-        read_as_all(payload.to_string().as_bytes());
-        read_as_all(json!({ "execution": execution }).to_string().as_bytes());
-        read_as_all(json!({ "queuedJobs": [execution] }).to_string().as_bytes());
-        read_as_all(json!({ "code": payload, "executionState": execution }).to_string().as_bytes());
-    }
-
-    #[test]
-    fn an_execution_that_is_read_can_be_shown(execution in strange_execution()) {
-        if let Ok(execution) = serde_json::from_value::<JobExecution>(execution) {
-            for time in [execution.queued_at, execution.started_at, execution.last_updated_at] {
-                let shown = time.map(|time| time.to_string()).unwrap_or_default();
-                prop_assert!(shown.is_empty() || shown.ends_with(" UTC"));
-            }
-            let status = execution.status.to_string();
-            prop_assert!(!printable(&status).contains(char::is_control));
+    fn any_execution_is_read_or_an_error(execution in strange_execution(), code in any_json()) {
+        for payload in [
+            format!(r#"{{"execution":{execution}}}"#),
+            format!(r#"{{"queuedJobs":[{execution}]}}"#),
+            format!(r#"{{"code":{code},"executionState":{execution}}}"#),
+            execution,
+        ] {
+            properties::reply(payload.as_bytes());
         }
     }
 
@@ -105,8 +154,12 @@ proptest! {
     }
 
     #[test]
-    fn any_topic_is_ours_or_not(topic in "(\\$aws/things/)?[a-z$+#/]{0,40}|.{0,40}") {
-        let _ = Topics::of_thing("t").read(&topic);
+    fn any_topic_is_that_of_an_answer_or_not_ours(topic in prop_oneof![
+        "(\\$aws/things/t/jobs/)?[a-z$+#/]{0,40}|.{0,40}",
+        "\\$aws/things/t/jobs/(.{0,9}/)?(get|update|start-next|notify-next)(/accepted|/rejected|/)?",
+        changed("topics").prop_map(|topic| String::from_utf8_lossy(&topic).into_owned()),
+    ]) {
+        properties::topic(topic.as_bytes());
     }
 
     #[test]
@@ -125,25 +178,21 @@ proptest! {
     }
 
     #[test]
-    fn any_file_makes_a_configuration_or_an_error_that_names_the_file(
-        content in prop_oneof![vec(any::<u8>(), 0..200), any_pem().prop_map(String::into_bytes)],
+    fn any_file_makes_a_configuration_or_an_error_that_names_the_file_and_shows_no_key(
+        content in prop_oneof![
+            vec(any::<u8>(), 0..200),
+            any_pem().prop_map(String::into_bytes),
+            changed("pem"),
+        ],
     ) {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("file.pem");
-        std::fs::write(&path, content)?;
-        let files = Files { ca: Some(path.clone()), ..Files::new(path.clone(), path) };
-        let error = client_config(&files, 8883).map(drop).unwrap_err().to_string();
-        prop_assert!(error.starts_with("The device certificate ")
-            || error.starts_with("The private key ")
-            || error.starts_with("The CA file "), "{error}");
-        prop_assert!(!error.contains(char::is_control));
+        properties::pem(&content);
     }
 }
 
 /// Known flags and anything else.
 fn any_argument() -> impl Strategy<Value = String> {
     prop_oneof![
-        proptest::sample::select(
+        select(
             &[
                 "--endpoint",
                 "--cert",
@@ -172,7 +221,7 @@ fn any_argument() -> impl Strategy<Value = String> {
 
 /// Something that looks like PEM.
 fn any_pem() -> impl Strategy<Value = String> {
-    let label = proptest::sample::select(
+    let label = select(
         &[
             "CERTIFICATE",
             "PRIVATE KEY",

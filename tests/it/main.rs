@@ -5,6 +5,7 @@ mod connection;
 mod crypto;
 mod documents;
 mod flags;
+mod install_firmware;
 mod job_in_hand;
 mod outages;
 mod pages;
@@ -15,6 +16,7 @@ mod readme;
 mod service_client;
 mod shared_connection;
 mod signals;
+#[cfg(unix)]
 mod soak;
 mod still_wanted;
 mod story;

@@ -1,16 +1,16 @@
 //! The service client: every shape that a payload of the service can have, and its interface as a
 //! program of one's own would use it.
 
-use jobs_mqtt5::jobs::RequestError;
 use jobs_mqtt5::jobs::{
-    DescribedExecution, ErrorCode, JobExecution, JobStatus, NextExecution, PendingJobExecutions,
-    Rejection, UpdatedExecution,
+    DescribedExecution, ErrorCode, Event, JobExecution, JobStatus, NextExecution, Outcome,
+    PendingJobExecutions, Rejection, RequestError, UpdatedExecution,
 };
 use jobs_mqtt5::mqtt::PublishError;
+use local_iot_core::{Fault, On, Status, Times};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{World, within};
 
 fn read<T: DeserializeOwned>(payload: Value) -> T {
     serde_json::from_value(payload).unwrap()
@@ -221,4 +221,59 @@ async fn a_job_id_that_is_none_costs_one_request_and_not_the_client() {
     assert_eq!(described.status, JobStatus::Queued);
     mqtt.disconnect();
     mqtt.ended().await;
+}
+
+#[tokio::test]
+async fn a_job_in_hand_can_be_described_for_a_fresh_url_until_it_is_gone() {
+    let world = World::new().await;
+    let document = json!({"url": "${aws:iot:s3-presigned-url:https://localhost/firmware}"});
+    let jobs = world.core.jobs();
+    jobs.create_job("job", document.clone()).unwrap();
+    let (client, mqtt) = world.jobs_client();
+    let job = client.start_next().await.unwrap().unwrap();
+    let described = job.describe().await.unwrap().unwrap();
+    assert_eq!(described.status, JobStatus::InProgress);
+    let (first, fresh) = (&job.execution().job_document, described.job_document);
+    assert!(fresh.text().contains("https://localhost/firmware?X-Amz-"));
+    assert_ne!(*first, fresh);
+
+    jobs.delete_job("job").unwrap();
+    assert_eq!(job.describe().await.unwrap(), None);
+    jobs.create_job("job", document).unwrap(); // another one, under the same name
+    assert_eq!(job.describe().await.unwrap(), None);
+    mqtt.disconnect();
+    mqtt.ended().await;
+}
+
+#[tokio::test]
+async fn an_execution_that_is_damaged_once_is_started_and_one_that_stays_unreadable_is_rejected() {
+    for (damaged, lost, status) in [
+        (1, 0, Status::InProgress),
+        (2, 0, Status::Rejected),
+        (2, 1, Status::Rejected), // the reply to its rejection, which is then refused: it is REJECTED
+    ] {
+        let world = World::with_jobs(&["broken", "next"]).await;
+        let (client, mqtt) = world.jobs_client();
+        let mut events = client.events();
+        let faults = world.core.faults();
+        let fault = Fault::BrokenExecution("broken".to_owned(), "versionNumber".to_owned());
+        faults.add(fault, Times::Count(damaged));
+        if lost > 0 {
+            faults.add(Fault::LoseReply(On::Outcome), Times::Count(lost));
+        }
+        let job = within(client.start_next()).await.unwrap().unwrap();
+        let broken = world.core.jobs().execution("broken").unwrap();
+        assert_eq!(broken.status, status);
+        if status == Status::Rejected {
+            assert_eq!(job.id(), "next"); // it is not in the way
+            let reason = &broken.status_details["reason"];
+            let begins = "the job execution can't be read: invalid type: ";
+            assert!(reason.starts_with(begins), "{reason}");
+            let is_told = |event: &Event| matches!(event, Event::Trouble(words) if words.ends_with("job_id:broken is REJECTED."));
+            while !is_told(&within(events.next()).await.unwrap()) {}
+        }
+        within(job.finish(Outcome::succeeded())).await.unwrap();
+        mqtt.disconnect();
+        mqtt.ended().await;
+    }
 }

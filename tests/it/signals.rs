@@ -6,24 +6,32 @@ use std::time::{Duration, Instant};
 
 use local_iot_core::{Event, Fault, Status, Times};
 
-use crate::support::{Ended, Program, World, program_path};
+use crate::support::{Ended, Program, World, program_path, within};
 
-async fn interrupt_in_time(program: Program, signal: &str) -> Ended {
-    let start = Instant::now();
-    program.signal(signal).await;
-    let ended = program.end().await;
-    assert!(
-        start.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        start.elapsed()
-    );
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(
-        ended.out.ends_with("Disconnecting...\nClient Stopped.\n"),
-        "{}",
-        ended.out
-    );
-    ended
+/// What is promised.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Brings a program to the point that the test is about, and interrupts it there. A machine that is
+/// busy with other tests may be late once or twice: one of three programs has to end in time.
+async fn interrupted_in_time(
+    signal: &str,
+    start: impl AsyncFn() -> (World, Program),
+) -> (World, Ended) {
+    let mut took = Vec::new();
+    for _ in 0..3 {
+        let (world, program) = start().await;
+        let start = Instant::now();
+        program.signal(signal).await;
+        let ended = program.end().await;
+        took.push(start.elapsed());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let last = "Disconnecting...\nClient Stopped.\n";
+        assert!(ended.out.ends_with(last), "{}", ended.out);
+        if took.last() < Some(&LIMIT) {
+            return (world, ended);
+        }
+    }
+    panic!("{took:?}");
 }
 
 fn says_goodbye(world: &World) -> bool {
@@ -37,49 +45,58 @@ fn says_goodbye(world: &World) -> bool {
 #[tokio::test]
 async fn while_waiting_for_jobs() {
     for (signal, name) in [("INT", "Ctrl-C"), ("TERM", "SIGTERM")] {
-        let world = World::new().await;
-        let program = world.start(&[]);
-        program.out.wait_for("Waiting for further jobs...").await;
-        let ended = interrupt_in_time(program, signal).await;
+        let (world, ended) = interrupted_in_time(signal, async || {
+            let world = World::new().await;
+            let program = world.start(&[]);
+            program.out.wait_for("Waiting for further jobs...").await;
+            (world, program)
+        })
+        .await;
         assert!(
             ended
                 .out
                 .contains(&format!("Exiting Sample: interrupted by {name}\n"))
         );
         let goodbye = |event: &Event| matches!(event, Event::Disconnect { .. });
-        world.core.journal().wait_for(goodbye).await;
+        within(world.core.journal().wait_for(goodbye)).await;
         assert!(says_goodbye(&world));
     }
 }
 
 #[tokio::test]
 async fn while_connecting() {
-    let world = World::new().await;
-    world.core.faults().add(Fault::NoConnack, Times::Always);
-    let program = world.start(&[]);
-    world
-        .core
-        .journal()
-        .wait_for(|event| matches!(event, Event::Connect { .. }))
-        .await;
-    interrupt_in_time(program, "INT").await;
+    interrupted_in_time("INT", async || {
+        let world = World::new().await;
+        world.core.faults().add(Fault::NoConnack, Times::Always);
+        let program = world.start(&[]);
+        let connects = |event: &Event| matches!(event, Event::Connect { .. });
+        within(world.core.journal().wait_for(connects)).await;
+        (world, program)
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn while_waiting_to_connect_again() {
-    let world = World::new().await;
-    world.core.stop_listening().await;
-    let program = world.start(&[]);
-    program.err.wait_for("can't be reached").await;
-    interrupt_in_time(program, "TERM").await;
+    interrupted_in_time("TERM", async || {
+        let world = World::new().await;
+        world.core.stop_listening().await;
+        let program = world.start(&[]);
+        program.err.wait_for("can't be reached").await;
+        (world, program)
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn while_working_the_job_stays_in_progress_and_the_next_run_takes_it_up() {
-    let world = World::with_jobs(&["long"]).await;
-    let program = world.start(&["--job_time", "3600"]);
-    program.out.wait_for("Starting local work on job...").await;
-    let ended = interrupt_in_time(program, "INT").await;
+    let (world, ended) = interrupted_in_time("INT", async || {
+        let world = World::with_jobs(&["long"]).await;
+        let program = world.start(&["--job_time", "3600"]);
+        program.out.wait_for("Starting local work on job...").await;
+        (world, program)
+    })
+    .await;
     let why = "Exiting Sample: interrupted by Ctrl-C; job_id:long stays IN_PROGRESS, and the next run \
                takes it up again\n";
     assert!(ended.out.contains(why), "{}", ended.out);
@@ -113,11 +130,7 @@ async fn a_closed_stdout_or_stderr_is_no_reason_to_stop_working() {
         command.args(world.flags(&["--verbosity", "Trace"]));
         command.process_group(0);
         let program = Program::start_command(command);
-        world
-            .core
-            .jobs()
-            .wait_for_status("unseen", Status::Succeeded)
-            .await;
+        world.succeeds("unseen").await;
         // It is not the shell's job to pass signals on: the whole group gets it.
         program.signal_group("TERM").await;
     }

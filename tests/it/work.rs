@@ -7,11 +7,11 @@
 //! The list goes on in `work_and_events.rs`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use local_iot_core::{Event, Fault, On, Operation, Times};
 
-use crate::support::{World, done_once, held_work, quick_work};
+use crate::support::{World, done_once, held_work, idle, quick_work};
 
 const REQUESTS: [Operation; 4] = [
     Operation::GetPending,
@@ -35,6 +35,17 @@ async fn costs_no_job(faults: &[fn(On) -> Fault]) {
         }
     }
     tests.join_all().await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "lose-reply update (once) struck 0 times only")]
+async fn a_test_whose_fault_does_not_strike_fails() {
+    let world = World::new().await;
+    let fault = Fault::LoseReply(On::Only(Operation::Update));
+    world.core.faults().add(fault, Times::Once);
+    let running = world.run(world.settings(), quick_work());
+    idle(&running).await; // there is no job, and so no update
+    running.stop().await.unwrap();
 }
 
 // 1. Replies that are lost, late, doubled, foreign, unreadable or huge
@@ -102,6 +113,22 @@ async fn a_policy_that_does_not_let_replies_through_is_named_as_what_to_check() 
 
 // 2. Requests that the service rejects, for now or for good
 
+/// When the first request of this operation came, and came again.
+fn times_of_the_first(world: &World, wanted: Operation) -> Vec<Instant> {
+    let entries = world.core.journal().entries();
+    let mut requests = entries.into_iter().filter_map(|entry| match entry.event {
+        Event::Request {
+            operation,
+            client_token,
+            ..
+        } if operation == wanted => Some((client_token, entry.at)),
+        _ => None,
+    });
+    let (first, at) = requests.next().unwrap();
+    let again = requests.filter(|(token, _)| *token == first);
+    [at].into_iter().chain(again.map(|(_, at)| at)).collect()
+}
+
 #[tokio::test]
 async fn what_may_pass_is_asked_again_with_growing_waits() {
     for code in ["RequestThrottled", "InternalError", "SomethingNew"] {
@@ -109,10 +136,40 @@ async fn what_may_pass_is_asked_again_with_growing_waits() {
             let world = World::with_jobs(&["job"]).await;
             let fault = Fault::Reject(On::Only(operation), code.to_owned());
             world.core.faults().add(fault, Times::Count(3));
-            let running = world.run(world.settings(), quick_work());
+            let mut settings = world.settings();
+            settings.jobs.backoff = settings.jobs.backoff.seeded(7);
+            let mut schedule = settings.jobs.backoff.clone();
+            let running = world.run(settings, quick_work());
+            world.succeeds("job").await;
+            let asked = times_of_the_first(&world, operation);
+            assert_eq!(asked.len(), 4, "{operation}");
+            for pair in asked.windows(2) {
+                let wait = schedule.next_wait();
+                let waited = pair[1] - pair[0];
+                assert!(waited >= wait, "{operation}: {waited:?} for {wait:?}");
+            }
+            assert_eq!(
+                running.out.count("is asked again"),
+                1,
+                "each trouble is told once"
+            );
             done_once(&world, "job", running).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_rejection_that_is_delivered_twice_counts_once() {
+    let world = World::with_jobs(&["job"]).await;
+    let faults = world.core.faults();
+    faults.add(Fault::DoubleDeliveries, Times::Always);
+    let throttled = "RequestThrottled".to_owned();
+    let fault = Fault::Reject(On::Only(Operation::GetPending), throttled);
+    faults.add(fault, Times::Count(4)); // after five in vain it would be given up
+    let running = world.run(world.settings(), quick_work());
+    running.out.wait_for("Pending Jobs:").await;
+    assert_eq!(times_of_the_first(&world, Operation::GetPending).len(), 5);
+    done_once(&world, "job", running).await;
 }
 
 #[tokio::test]
@@ -190,6 +247,7 @@ async fn an_update_that_is_refused_because_it_was_carried_out_counts_as_done() {
         )
     };
     assert_eq!(world.core.journal().count(refused), 1);
+    assert_eq!(running.err.text(), ""); // nobody else has reported on it
     done_once(&world, "job", running).await;
 }
 

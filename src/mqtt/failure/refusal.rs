@@ -5,7 +5,7 @@ use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
 use super::Failure;
 use crate::mqtt::{Options, reason};
 use crate::names::Names;
-use crate::text::printable;
+use crate::text::{cut, printable};
 
 /// A CONNACK with a reason code of 0x80 or above (MQTT5, section 3.2.2.2).
 pub(super) fn refused(code: ConnectReturnCode, options: &Options) -> Failure {
@@ -58,8 +58,10 @@ pub(super) fn disconnected(
 ) -> Failure {
     let id = printable(&options.client_id);
     let mut reason = reason::of_disconnect(code);
-    if let Some(text) = text {
-        reason = format!("{}; {})", reason.trim_end_matches(')'), printable(text));
+    if let Some(text) = text.filter(|text| !text.is_empty()) {
+        let text = printable(text);
+        let text = cut(&text, 300);
+        reason = format!("{}; {text})", reason.trim_end_matches(')'));
     }
     let what = format!(
         "{} ended the connection: DISCONNECT {reason}.",

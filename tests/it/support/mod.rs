@@ -1,6 +1,7 @@
 //! A world for a test: the service, the certificates, and the sample running against it.
 
 mod captured;
+mod files;
 mod in_hand;
 mod open_world;
 mod program;
@@ -15,18 +16,19 @@ use jobs_mqtt5::jobs::{self, Job, WorkResult};
 use jobs_mqtt5::mqtt::{self, Backoff};
 use jobs_mqtt5::sample::{self, SampleError, Settings};
 use jobs_mqtt5::story::Story;
-use local_iot_core::{Files, LocalIotCore, Options, Status};
+use local_iot_core::{Event, Files, LocalIotCore, Options, Status, Times};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use captured::Captured;
+pub use files::{Faults, FileServer};
 pub use in_hand::{Device, detail};
 pub use open_world::{OTHER, next_message};
 #[cfg(unix)]
 pub use program::Ended;
-pub use program::{Program, program_path};
+pub use program::{Program, example_path, program_path};
 pub use proxy::ForwardProxy;
 pub use works::{counted_work, done_once, held_work, idle, quick_work};
 
@@ -115,18 +117,7 @@ impl World {
 
     /// The settings of the library for this world, with short waits.
     pub fn settings(&self) -> Settings {
-        use clap::Parser;
-        let flags = self.flags(&[]);
-        let flags = Flags::parse_from(["test".to_owned()].iter().chain(&flags));
-        let (story, _) = captured_story();
-        let mut settings = Settings::from_flags(&flags, &story).unwrap();
-        let short = Backoff::new(Duration::from_millis(20), Duration::from_millis(200));
-        settings.mqtt.backoff = short.clone();
-        settings.mqtt.connect_limit = Duration::from_secs(2);
-        settings.mqtt.ack_limit = Duration::from_millis(700);
-        settings.jobs.reply_limit = Duration::from_millis(700);
-        settings.jobs.backoff = short;
-        settings
+        settings(&self.flags(&[]))
     }
 
     /// A client of the Jobs service, on a connection of its own to this world.
@@ -158,6 +149,38 @@ impl World {
             stop,
         }
     }
+}
+
+impl Drop for World {
+    /// A test that something is survived proves nothing if it did not happen: each fault that was
+    /// armed has struck.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let faults = self.core.faults();
+        for (fault, times) in faults.armed() {
+            let name = Event::Fault(fault.to_string());
+            let struck = self.core.journal().count(|event| *event == name);
+            let enough = times == Times::Always && struck > 0;
+            assert!(enough, "{fault} ({times}) struck {struck} times only");
+        }
+    }
+}
+
+/// The settings of the library with these flags, with short waits.
+pub fn settings(flags: &[String]) -> Settings {
+    use clap::Parser;
+    let flags = Flags::parse_from(["test".to_owned()].iter().chain(flags));
+    let (story, _) = captured_story();
+    let mut settings = Settings::from_flags(&flags, &story).unwrap();
+    let short = Backoff::new(Duration::from_millis(20), Duration::from_millis(200));
+    settings.mqtt.backoff = short.clone();
+    settings.mqtt.connect_limit = Duration::from_secs(2);
+    settings.mqtt.ack_limit = Duration::from_millis(700);
+    settings.jobs.reply_limit = Duration::from_millis(700);
+    settings.jobs.backoff = short;
+    settings
 }
 
 /// The library running in this process.
