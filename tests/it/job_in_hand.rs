@@ -127,7 +127,7 @@ async fn a_checkpoint_returns_when_the_service_has_it_and_the_next_run_finds_it(
     within(job.checkpoint(checkpoint.clone())).await.unwrap();
     assert_eq!(left(&world, "job", "slot").as_deref(), Some("b"));
     let ended = within(job.finish(Outcome::LeftInProgress)).await;
-    assert_eq!(ended, Ok(Verdict::Accepted));
+    assert_eq!(ended, Ok(Verdict::LeftInProgress));
     device.mqtt.disconnect();
     let (job, _device) = world.in_hand().await; // as after a restart
     assert_eq!(*job.status_details(), checkpoint);
