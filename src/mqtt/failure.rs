@@ -192,6 +192,34 @@ fn hung_up(options: &Options, online: bool) -> Failure {
     ))
 }
 
+/// Whether the books of the two sides differ, or hold a packet that can't be sent.
+pub(super) fn is_hopeless(error: &ConnectionError) -> bool {
+    use StateError as E;
+    matches!(
+        error,
+        ConnectionError::MqttState(
+            E::Unsolicited(_)
+                | E::CollisionTimeout
+                | E::OutgoingPacketTooLarge { .. }
+                | E::Deserialization(CodecError::OutgoingPacketTooLarge { .. })
+                | E::InvalidState
+                | E::InvalidAlias { .. }
+        )
+    )
+}
+
+/// Whether a packet from the server can't be read, or is none that a server may send.
+pub(super) fn is_unreadable(error: &ConnectionError) -> bool {
+    use StateError as E;
+    match error {
+        ConnectionError::MqttState(E::Deserialization(error)) => {
+            !matches!(error, CodecError::Io(_))
+        }
+        ConnectionError::MqttState(E::WrongPacket | E::IncomingPacketTooLarge { .. }) => true,
+        _ => false,
+    }
+}
+
 /// The socket's error inside rumqttc's, wherever it keeps it.
 fn io_error_in(error: &ConnectionError) -> Option<&io::Error> {
     match error {

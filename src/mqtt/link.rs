@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::Outgoing;
-use rumqttc::v5::mqttbytes::Error as CodecError;
 use rumqttc::v5::mqttbytes::v5::{ConnAck, Packet, Publish};
-use rumqttc::v5::{AsyncClient, ConnectionError, EventLoop, Request, StateError};
+use rumqttc::v5::{AsyncClient, ConnectionError, EventLoop, Request};
 use tokio::sync::{broadcast, watch};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
+use super::failure::{is_hopeless, is_unreadable};
 use super::outbox::Outbox;
 use super::pace::Pace;
 use super::setup::{SHORTEST_KEEP_ALIVE, new_session};
@@ -323,32 +323,4 @@ fn no_answer(packet: &str, options: &Options) -> Failure {
         "{} did not answer a {packet} in time, so the connection is given up for a new one.",
         options.address()
     ))
-}
-
-/// Whether the books of the two sides differ, or hold a packet that can't be sent.
-fn is_hopeless(error: &ConnectionError) -> bool {
-    use StateError as E;
-    matches!(
-        error,
-        ConnectionError::MqttState(
-            E::Unsolicited(_)
-                | E::CollisionTimeout
-                | E::OutgoingPacketTooLarge { .. }
-                | E::Deserialization(CodecError::OutgoingPacketTooLarge { .. })
-                | E::InvalidState
-                | E::InvalidAlias { .. }
-        )
-    )
-}
-
-/// Whether a packet from the server can't be read, or is none that a server may send.
-fn is_unreadable(error: &ConnectionError) -> bool {
-    use StateError as E;
-    match error {
-        ConnectionError::MqttState(E::Deserialization(error)) => {
-            !matches!(error, CodecError::Io(_))
-        }
-        ConnectionError::MqttState(E::WrongPacket | E::IncomingPacketTooLarge { .. }) => true,
-        _ => false,
-    }
 }

@@ -14,6 +14,7 @@
 //! - `failure`: why a connection failed, and whether waiting can help
 //! - `backoff`: how long to wait before the next try
 //! - `reason`: reason codes by number and name
+//! - `events`: what happens, for whoever listens
 //! - `pace`: never more publishes a second than AWS IoT Core takes
 
 use std::sync::Arc;
@@ -21,15 +22,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{broadcast, watch};
-use tracing::warn;
 
 mod backoff;
+mod events;
 mod failure;
 mod filter;
 mod link;
 mod options;
 mod outbox;
 mod pace;
+mod place;
 mod publish_error;
 mod reason;
 mod setup;
@@ -37,6 +39,7 @@ mod subscription;
 mod subscriptions;
 
 pub use backoff::Backoff;
+pub use events::Events;
 pub use failure::Failure;
 pub use options::Options;
 pub use publish_error::PublishError;
@@ -70,30 +73,6 @@ pub enum Event {
     Ended(Result<(), Failure>),
 }
 
-/// Tells what happens. Need not be listened to.
-pub struct Events<E>(broadcast::Receiver<E>);
-
-impl<E: Clone> Events<E> {
-    /// What is sent from now on.
-    pub(crate) fn of(events: &broadcast::Sender<E>) -> Self {
-        Self(events.subscribe())
-    }
-
-    /// The next event; `None` after the last. Safe to cancel. Whoever is slow to listen misses the
-    /// oldest events, never the last.
-    pub async fn next(&mut self) -> Option<E> {
-        loop {
-            match self.0.recv().await {
-                Ok(event) => return Some(event),
-                Err(broadcast::error::RecvError::Lagged(missed)) => {
-                    warn!("{missed} events were missed by a slow listener");
-                }
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
-        }
-    }
-}
-
 /// Whether there is a connection, and how many connections and sessions there have been.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Status {
@@ -124,7 +103,8 @@ pub struct Ended;
 ///
 /// Must be called within a tokio runtime.
 pub fn connect(options: Options) -> (Client, Events<Event>) {
-    let (events, listener) = broadcast::channel(EVENTS_KEPT);
+    let (events, _) = broadcast::channel(EVENTS_KEPT);
+    let listener = Events::of(&events);
     let (status_in, status) = watch::channel(Status::default());
     let (stop_in, stop) = watch::channel(false);
     let pace = Arc::new(Pace::new());
@@ -136,7 +116,7 @@ pub fn connect(options: Options) -> (Client, Events<Event>) {
         stop: Arc::new(stop_in),
         pace,
     };
-    (client, Events(listener))
+    (client, listener)
 }
 
 impl Client {

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
+use super::place::{Outcome, Packet, Place};
 use super::publish_error::PublishError;
 use super::reason;
 use super::subscriptions::{Message, SubscribeError, Subscriptions};
@@ -27,40 +28,6 @@ pub(super) const PLACES: u16 = 20;
 /// The bytes that a PUBLISH has besides topic and payload: fixed header, lengths, packet id, no
 /// properties (MQTT5, section 3.3), generously.
 const PUBLISH_OVERHEAD: usize = 16;
-
-/// How a publish ended.
-type Outcome = Result<(), PublishError>;
-
-/// What was handed to rumqttc.
-enum Packet {
-    Publish {
-        topic: String,
-        done: oneshot::Sender<Outcome>,
-    },
-    Subscribe(Vec<String>),
-    Unsubscribe,
-}
-
-impl Packet {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Publish { .. } => "PUBLISH",
-            Self::Subscribe(_) => "SUBSCRIBE",
-            Self::Unsubscribe => "UNSUBSCRIBE",
-        }
-    }
-}
-
-/// A place in the window.
-struct Place {
-    /// `None` once it is acknowledged: the place then waits for the older ones.
-    packet: Option<Packet>,
-    /// The packet id, once rumqttc has given it one.
-    id: Option<u16>,
-    /// When it was sent on this connection. `None`: not yet.
-    since: Option<Instant>,
-    _permit: OwnedSemaphorePermit,
-}
 
 /// The packets under way and the subscriptions. Shared by the clients, who add to them, and the link,
 /// who settles them.

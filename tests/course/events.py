@@ -191,8 +191,8 @@ def what_the_policy_does_not_allow(device):
         policy = file.read().replace("<region>", REGION).replace("<account>", ACCOUNT)
     for thing, client, missing in (
         (device.name, "test-*", None),
-        ("another-thing", "test-*", "iot:Subscribe"),
-        (device.name, "another-*", "iot:Connect"),
+        ("another-thing", "test-*", ("iot:Subscribe", "iot:Publish")),  # both leave together
+        (device.name, "another-*", ("iot:Connect",)),
     ):
         document = policy.replace("<thingname>", thing).replace("test-*", client)
         versions = device.service.iot.list_policy_versions(policyName=f"of-{device.name}")["policyVersions"]
@@ -210,7 +210,8 @@ def what_the_policy_does_not_allow(device):
             continue
         ended = subprocess.run(device.command, capture_output=True, text=True, timeout=LIMIT)
         assert ended.returncode == 1, ended
-        assert "0x87 (not authorized)" in ended.stderr and missing in ended.stderr, ended.stderr
+        assert "0x87 (not authorized)" in ended.stderr, ended.stderr
+        assert any(action in ended.stderr for action in missing), ended.stderr
 
 
 def documents_of_every_kind(device):
