@@ -72,7 +72,8 @@ class Service:
 class Ministack:
     """A ministack of its own, for as long as a `with` lasts."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, auth=True):
+        self.auth = auth
         self.gateway, self.mqtt = free_ports(2)
         self.log = os.path.join(folder, "ministack.log")
         self.folder = folder
@@ -82,7 +83,7 @@ class Ministack:
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.gateway),
             "IOT_MTLS_PORT": str(self.mqtt),
-            "AUTH": "true",
+            "AUTH": "true" if self.auth else "false",
             "TMPDIR": self.folder,
         }
         with open(self.log, "w") as log:
