@@ -1,8 +1,6 @@
-//! The story: describe what is pending, start the next, work, report, wait for more.
-//!
-//! It is told from top to bottom. [`work`] is where your own work goes; the rest is for every device
-//! that does jobs. The list at the start is in `pending.rs`; what is heard on the side (news of the
-//! connection, events) in `listener.rs`.
+//! The story: describe what is pending, start the next, work, report, wait for more. [`work`] is where
+//! your own work goes; the rest is for every device that does jobs. The list at the start is in
+//! `pending.rs`; what is heard on the side (the connection, events) in `listener.rs`.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -10,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::jobs::{self, Asked, Job, Outcome, RequestError, StartNext, Verdict, WorkResult};
-use crate::mqtt::{self, Backoff, Events};
+use crate::mqtt::{self, Backoff};
 use crate::story::{Story, tell};
 use crate::text::printable;
 
@@ -60,13 +58,13 @@ pub async fn run(
     story: &Story,
     stop: impl Future<Output = &'static str>,
 ) -> Result<(), SampleError> {
-    let client_id = printable(&settings.mqtt.client_id).into_owned();
-    let endpoint = &settings.mqtt.endpoint;
     match settings.ci {
         true => tell!(story, "Connecting to endpoint with client ID"), // a public log
         false => tell!(
             story,
-            "Connecting to {endpoint} with client ID '{client_id}'..."
+            "Connecting to {} with client ID '{}'...",
+            settings.mqtt.endpoint,
+            printable(&settings.mqtt.client_id)
         ),
     }
     let (mqtt, mut events) = mqtt::connect(settings.mqtt);
@@ -109,7 +107,11 @@ pub async fn run(
         ),
     }
     tell!(story, "Disconnecting...");
-    device.disconnect(events).await;
+    device.mqtt.disconnect();
+    let _ = timeout(FAREWELL_LIMIT, async {
+        while events.next().await.is_some() {}
+    })
+    .await;
     tell!(story, "Client Stopped.");
     outcome.map(drop)
 }
@@ -276,12 +278,5 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
             _ => tell!(self.story, "Request to update job was accepted."),
         }
         Ok(())
-    }
-
-    /// Says DISCONNECT, and waits until it is said.
-    async fn disconnect(&self, mut events: Events<mqtt::Event>) {
-        self.mqtt.disconnect();
-        let gone = async { while events.next().await.is_some() {} };
-        let _ = timeout(FAREWELL_LIMIT, gone).await;
     }
 }

@@ -20,15 +20,15 @@ use crate::mqtt::{self, Events, PublishError};
 /// A client of the Jobs service for one thing, on a connection that others use as well. Cheap to
 /// clone. A gateway has one for each of its things.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(pub(super) Arc<Inner>);
 
-struct Inner {
-    mqtt: mqtt::Client,
-    topics: Topics,
-    thing_name: String,
-    options: Options,
-    inbox: Arc<Inbox>,
-    stop: watch::Sender<bool>,
+pub(super) struct Inner {
+    pub mqtt: mqtt::Client,
+    pub topics: Topics,
+    pub thing_name: String,
+    pub options: Options,
+    pub inbox: Arc<Inbox>,
+    pub stop: watch::Sender<bool>,
     filling: AbortHandle,
 }
 
@@ -212,29 +212,5 @@ impl Client {
     /// Whether [`Self::stop`] was called.
     pub fn is_stopping(&self) -> bool {
         *self.0.stop.borrow()
-    }
-
-    pub(super) fn stopping(&self) -> watch::Receiver<bool> {
-        self.0.stop.subscribe()
-    }
-
-    pub(super) fn mqtt(&self) -> &mqtt::Client {
-        &self.0.mqtt
-    }
-
-    pub(super) fn topics(&self) -> &Topics {
-        &self.0.topics
-    }
-
-    pub(super) fn thing_name(&self) -> &str {
-        &self.0.thing_name
-    }
-
-    pub(super) fn options(&self) -> &Options {
-        &self.0.options
-    }
-
-    pub(super) fn inbox(&self) -> &Arc<Inbox> {
-        &self.0.inbox
     }
 }

@@ -25,6 +25,7 @@ pub struct StatusDetails(BTreeMap<String, String>);
 
 /// The service would not take this status detail.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DetailError {
     /// Its name has other characters than the service takes, or too many, or none.
     #[error("the name of a status detail has 1 to 128 letters, digits, ':', '_' and '-'; '{}' has not", printable(.0))]

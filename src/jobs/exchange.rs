@@ -86,15 +86,16 @@ impl<R: Request> Asked<R> {
         let mut asked = Self {
             client: client.clone(),
             topic: client
-                .topics()
+                .0
+                .topics
                 .request(R::OPERATION, job_id.unwrap_or_default()),
             payload: with_token(&request, &token),
-            replies: client.inbox().await_replies(&token, R::OPERATION, job_id),
+            replies: client.0.inbox.await_replies(&token, R::OPERATION, job_id),
             phase: Phase::Publishing,
-            backoff: client.options().backoff.clone(),
+            backoff: client.0.options.backoff.clone(),
             most_tries,
             published: 0,
-            connection: client.mqtt().connection(),
+            connection: client.0.mqtt.connection(),
             was_unreadable: false,
             problem: None,
             answer: None,
@@ -128,7 +129,7 @@ impl<R: Request> Asked<R> {
         }
         match self.reply_or_end(phase).await {
             Ok(Read::Accepted(answer)) => {
-                self.client.inbox().history.has_published(R::OPERATION);
+                self.client.0.inbox.history.has_published(R::OPERATION);
                 self.answer = Some(answer);
                 Ok(())
             }
@@ -138,7 +139,7 @@ impl<R: Request> Asked<R> {
             Ok(Read::Rejected(rejection)) => Err(RequestError::Rejected {
                 operation: R::OPERATION,
                 rejection,
-                repeated: self.published > 1 || self.connection != self.client.mqtt().connection(),
+                repeated: self.published > 1 || self.connection != self.client.0.mqtt.connection(),
             }),
             // Once, it may be damaged; twice, it is as the service has it.
             Ok(Read::Unreadable(problem, job_id)) if self.was_unreadable => {
@@ -187,22 +188,22 @@ impl<R: Request> Asked<R> {
                 self.phase = Phase::Publishing;
             }
             End::Published(Ok(())) => {
-                self.client.inbox().history.has_published(R::OPERATION);
-                let until = Instant::now() + self.client.options().reply_limit;
-                self.phase = Phase::Listening(until, self.client.mqtt().session());
+                self.client.0.inbox.history.has_published(R::OPERATION);
+                let until = Instant::now() + self.client.0.options.reply_limit;
+                self.phase = Phase::Listening(until, self.client.0.mqtt.session());
             }
             End::Published(Err(refused @ PublishError::Refused { .. })) => {
                 return self.in_vain(refused.to_string(), false);
             }
             End::Published(Err(denied @ PublishError::NotAuthorized { .. }))
-                if self.client.inbox().history.was_published(R::OPERATION) =>
+                if self.client.0.inbox.history.was_published(R::OPERATION) =>
             {
                 // It was allowed before: somebody is changing the policy.
                 return self.in_vain(denied.to_string(), true);
             }
             End::Published(Err(error)) => return Err(error.into()),
             End::Overdue => {
-                let limit = self.client.options().reply_limit.as_secs_f32();
+                let limit = self.client.0.options.reply_limit.as_secs_f32();
                 return self.in_vain(format!("no reply came within {limit} seconds"), false);
             }
             End::Failed(error) => return Err(error),
@@ -227,7 +228,7 @@ impl<R: Request> Asked<R> {
         }
         warn!(?wait, "asking {operation} again: {problem}");
         if self.problem.as_ref() != Some(&problem) {
-            self.client.inbox().tell(match long {
+            self.client.0.inbox.tell(match long {
                 true => Event::Denied(problem.clone()),
                 false => Event::Trouble(format!("{operation} is asked again: {problem}.")),
             });
@@ -245,11 +246,11 @@ async fn end_of(phase: Phase, client: &Client, topic: &str, payload: &Bytes) -> 
             sleep_until(until).await;
             End::Paused
         }
-        Phase::Publishing => End::Published(client.mqtt().publish(topic, payload.clone()).await),
+        Phase::Publishing => End::Published(client.0.mqtt.publish(topic, payload.clone()).await),
         Phase::Listening(until, session) => tokio::select! {
             () = sleep_until(until) => End::Overdue,
-            denied = client.inbox().history.never_granted() => End::Failed(denied.into()),
-            new = client.mqtt().session_after(session) => match new {
+            denied = client.0.inbox.history.never_granted() => End::Failed(denied.into()),
+            new = client.0.mqtt.session_after(session) => match new {
                 Ok(()) => End::SessionLost,
                 Err(_) => End::Failed(PublishError::Ended.into()),
             }
@@ -272,7 +273,7 @@ fn read<R: Request>(client: &Client, request: &R, reply: &Reply) -> Read<R::Repl
     };
     if let Some(execution) = R::execution(&answer) {
         let thing_name = execution.thing_name.as_deref();
-        if thing_name.is_some_and(|name| name != client.thing_name()) {
+        if thing_name.is_some_and(|name| name != client.0.thing_name) {
             return Read::NotOurs("it is about another thing");
         }
         let asked = request.job_id().filter(|id| *id != "$next");

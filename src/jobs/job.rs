@@ -42,7 +42,7 @@ impl Job {
             shared.progress.subscribe(),
         ));
         Self(Arc::new(InHand {
-            stopping: client.stopping(),
+            stopping: client.0.stop.subscribe(),
             keeper: keeper.abort_handle(),
             shared,
         }))

@@ -65,7 +65,7 @@ impl Shared {
     /// Somebody else has changed the execution that we work on.
     pub fn say_another(&self) {
         let job_id = self.execution.job_id.clone();
-        self.client.inbox().tell(Event::AnotherWorks { job_id });
+        self.client.0.inbox.tell(Event::AnotherWorks { job_id });
     }
 
     /// The service does not want the job any more.
@@ -85,7 +85,7 @@ pub(super) async fn keep(job: Arc<Shared>, progress: watch::Receiver<Option<Stat
 
 /// Reports the latest progress, one update at a time and not too often.
 async fn report_progress(job: &Arc<Shared>, mut progress: watch::Receiver<Option<StatusDetails>>) {
-    let options = job.client.options();
+    let options = &job.client.0.options;
     while progress.changed().await.is_ok() {
         let known = job.known().await;
         let Some(details) = progress.borrow_and_update().clone() else {
@@ -113,8 +113,8 @@ async fn report_progress(job: &Arc<Shared>, mut progress: watch::Receiver<Option
 /// none, it has ended or is gone; and in a lost session, that may have gone unheard.
 async fn listen(job: &Shared) {
     let id = job.execution.id();
-    let mut first_in_line = job.client.inbox().first_in_line.subscribe();
-    let mut session = job.client.mqtt().session();
+    let mut first_in_line = job.client.0.inbox.first_in_line.subscribe();
+    let mut session = job.client.0.mqtt.session();
     loop {
         let is_first = match &*first_in_line.borrow_and_update() {
             Some(first) => first.as_ref() == Some(&id),
@@ -127,11 +127,11 @@ async fn listen(job: &Shared) {
             named = first_in_line.changed() => if named.is_err() {
                 return;
             },
-            begun = job.client.mqtt().session_after(session) => {
+            begun = job.client.0.mqtt.session_after(session) => {
                 if begun.is_err() {
                     return;
                 }
-                session = job.client.mqtt().session();
+                session = job.client.0.mqtt.session();
                 ask(job).await;
             }
         }

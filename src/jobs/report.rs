@@ -78,7 +78,7 @@ impl Report {
         }
         Ok(Self {
             job: Arc::clone(job),
-            backoff: job.client.options().backoff.clone(),
+            backoff: job.client.0.options.backoff.clone(),
             known,
             status,
             details,
@@ -189,7 +189,8 @@ impl Report {
         warn!(?wait, "reporting again: {error}");
         self.job
             .client
-            .inbox()
+            .0
+            .inbox
             .tell(Event::Trouble(format!("{error}. It is asked again.")));
         sleep(wait).await;
         Ok(None)
@@ -251,7 +252,7 @@ async fn ask(
     update.expected_version = Some(known.version);
     update.status_details = details.clone();
     if *status == JobStatus::InProgress {
-        update.step_timeout_in_minutes = job.client.options().step_timeout_in_minutes;
+        update.step_timeout_in_minutes = job.client.0.options.step_timeout_in_minutes;
         let then = if details.is_empty() {
             &known.details
         } else {
