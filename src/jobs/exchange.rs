@@ -196,9 +196,10 @@ impl<R: Request> Asked<R> {
                 return self.in_vain(refused.to_string(), false);
             }
             End::Published(Err(denied @ PublishError::NotAuthorized { .. }))
-                if self.client.0.inbox.history.was_published(R::OPERATION) =>
+                if self.client.0.inbox.history.was_published(R::OPERATION)
+                    || self.client.0.mqtt.connection() > 1 =>
             {
-                // It was allowed before: somebody is changing the policy.
+                // This is no first connect any more: somebody is changing the policy.
                 return self.in_vain(denied.to_string(), true);
             }
             End::Published(Err(error)) => return Err(error.into()),

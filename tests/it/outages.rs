@@ -91,6 +91,22 @@ async fn a_publish_that_was_never_allowed_ends_the_program_with_the_statement_th
 }
 
 #[tokio::test]
+async fn a_first_report_that_is_denied_on_a_later_connection_is_tried_again() {
+    let world = World::new().await;
+    let running = world.run(world.settings(), quick_work());
+    idle(&running).await; // it has never reported on a job
+    world.core.drop_connections();
+    running.err.wait_for("The connection is back.").await;
+    let fault = Fault::Puback(0x87, "/update".to_owned());
+    world.core.faults().add(fault.clone(), Times::Count(2));
+    world.queue(&["denied"]);
+    running.err.wait_for("PUBACK 0x87 (not authorized).").await;
+    world.succeeds("denied").await;
+    assert_eq!(struck(&world, &fault), 2);
+    goes_on(&world, running).await;
+}
+
+#[tokio::test]
 async fn a_subscription_that_is_denied_in_a_later_session_is_said_and_asked_for_again() {
     let world = World::new().await;
     let running = after_a_job(&world).await;
