@@ -11,7 +11,7 @@ use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::v5::{ConnAck, Packet, Publish};
 use rumqttc::v5::{AsyncClient, ConnectionError, EventLoop, Request};
 use tokio::sync::{broadcast, watch};
-use tokio::task::yield_now;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
@@ -44,8 +44,10 @@ pub(super) struct Link {
     leaving: Option<Instant>,
     /// Connections in a row that ended with a packet that can't be read.
     unreadable: u32,
-    /// The waits before filters that were refused are asked for again.
+    /// The waits before filters that were refused are asked for again, and the one under way: what
+    /// several SUBACKs refuse is asked for together, or the waits would multiply.
     refusals: Backoff,
+    asking_again: Option<JoinHandle<()>>,
 }
 
 /// How a connection ended.
@@ -68,6 +70,7 @@ impl Link {
         let outbox = Outbox::new(requests.clone());
         let link = Self {
             refusals: options.backoff.clone(),
+            asking_again: None,
             options,
             requests,
             event_loop,
@@ -231,19 +234,20 @@ impl Link {
 
     /// A filter was refused: it is asked for again, in a while if somebody has to change the policy.
     fn ask_again_later(&mut self, refused: &SubscribeError) {
+        let under_way = self.asking_again.as_ref();
+        if under_way.is_some_and(|waiting| !waiting.is_finished()) {
+            return;
+        }
         let wait = match refused.denied {
             true => self.refusals.long_wait(),
             false => self.refusals.next_wait(),
         };
         warn!(?wait, "{refused}");
-        let (outbox, status) = (Arc::clone(&self.outbox), self.status.subscribe());
-        let session = status.borrow().sessions;
-        tokio::spawn(async move {
+        let outbox = Arc::clone(&self.outbox);
+        self.asking_again = Some(tokio::spawn(async move {
             sleep(wait).await;
-            if status.borrow().sessions == session {
-                outbox.subscriptions(|all| all.retry_refused());
-            }
-        });
+            outbox.subscriptions(|all| all.retry_refused());
+        }));
     }
 
     /// A message for somebody.

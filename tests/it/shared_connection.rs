@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jobs_mqtt5::jobs::Outcome;
+use jobs_mqtt5::mqtt::Backoff;
 use local_iot_core::{Event, Status};
 
 use crate::support::{OTHER, THING, World, next_message, within};
@@ -165,4 +166,23 @@ async fn two_jobs_clients_for_two_things_share_a_connection_and_each_does_its_ow
     let connects = |event: &Event| matches!(event, Event::Connect { .. });
     assert_eq!(world.core.journal().count(connects), 1);
     assert_eq!(world.core.journal().violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_several_subacks_refuse_is_asked_for_again_together_and_not_ever_more_often() {
+    let world = World::open().await;
+    let mut options = world.settings().mqtt;
+    options.backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(50));
+    let (mqtt, _) = jobs_mqtt5::mqtt::connect(options);
+    let filters: Vec<_> = (0..20).map(|nth| format!("secret/{nth}")).collect();
+    let secret = mqtt.subscribe(filters);
+    assert!(within(secret.granted().wait()).await.unwrap_err().denied);
+    while subscribes(&world).len() < 60 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // Three packets after each wait of up to 50 ms: in one second, some 120.
+    let before = subscribes(&world).len();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let packets = subscribes(&world).len() - before;
+    assert!((3..300).contains(&packets), "{packets}");
 }
