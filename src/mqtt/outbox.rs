@@ -166,6 +166,7 @@ impl Outbox {
     /// at most `receive_maximum` packets may be under way.
     pub fn forget(&self, requests: AsyncClient, receive_maximum: Option<u16>) {
         let mut inner = self.lock();
+        inner.open = false; // nothing is handed to a queue whose packets are not counted here
         let places = receive_maximum.map_or(PLACES, |most| most.clamp(1, PLACES));
         inner.places.close();
         inner.places = Arc::new(Semaphore::new(places.into()));
