@@ -245,6 +245,7 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
             Outcome::Rejected(reason) => {
                 tell!(self.story, "Job refused: {}", printable(reason));
             }
+            Outcome::LeftInProgress => tell!(self.story, "Stopped working on job."),
             _ => tell!(self.story, "Done working on job."),
         }
         outcome

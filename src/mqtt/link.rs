@@ -168,12 +168,15 @@ impl Link {
 
     /// When the first answer that is waited for is overdue, and the packet that it should answer.
     fn deadline(&self) -> Option<(Instant, &'static str)> {
-        let half_a_keep_alive = self.event_loop.options.keep_alive() / 2;
+        let keep_alive = self.event_loop.options.keep_alive();
+        // `poll` returns once per keep alive, unless a dead link takes nothing of what it has to send.
+        let stuck = self.connected_at.map(|_| Instant::now() + keep_alive * 2);
         [
+            stuck.map(|at| (at, "PINGREQ")),
             self.leaving
                 .map(|since| (since + FAREWELL_LIMIT, "DISCONNECT")),
             self.pinging
-                .map(|since| (since + half_a_keep_alive, "PINGREQ")),
+                .map(|since| (since + keep_alive / 2, "PINGREQ")),
             self.outbox
                 .oldest()
                 .map(|(since, packet)| (since + self.options.ack_limit, packet)),
