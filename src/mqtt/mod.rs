@@ -81,8 +81,7 @@ struct Status {
     sessions: u64,
 }
 
-/// A handle on the connection: publishes and subscribes. Cheap to clone; every part of a device has
-/// its own.
+/// A handle on the connection: publishes and subscribes. Cheap to clone; each part has its own.
 #[derive(Clone)]
 pub struct Client {
     outbox: Arc<Outbox>,
