@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use crate::jobs::{self, Asked, Job, Outcome, RequestError, StartNext, Verdict, WorkResult};
+use crate::jobs::{self, Asked, ExecutionReply, Job, Outcome, RequestError, Verdict, WorkResult};
 use crate::mqtt::{self, Backoff};
 use crate::story::{Story, tell};
 use crate::text::printable;
@@ -160,7 +160,7 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
     /// Start the next, work, report; wait when there is none. The first start has left already.
     async fn do_one_after_another(
         &self,
-        first: Result<Asked<StartNext>, RequestError>,
+        first: Result<Asked<ExecutionReply>, RequestError>,
     ) -> Result<Option<String>, SampleError> {
         let mut first = Some(first);
         let mut backoff = self.backoff.clone();
@@ -199,7 +199,7 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
     /// Asks for the first execution in line. `None` when nothing is pending.
     async fn start_next(
         &self,
-        published: Option<Result<Asked<StartNext>, RequestError>>,
+        published: Option<Result<Asked<ExecutionReply>, RequestError>>,
     ) -> Result<Option<Job>, RequestError> {
         tell!(self.story, "Publishing request to start next job...");
         let request = match published {

@@ -10,12 +10,13 @@ use super::error::RequestError;
 use super::exchange::Asked;
 use super::inbox::Inbox;
 use super::job::Job;
-use super::model::{DescribedExecution, JobStatus, NextExecution, PendingJobExecutions};
+use super::model::{ExecutionReply, JobExecution, JobStatus, PendingJobExecutions};
 use super::options::Options;
 use super::requests::{Describe, GetPending, Request, StartNext, Update};
 use super::topics::Topics;
 use super::{Event, StatusDetails};
 use crate::mqtt::{self, Events, PublishError};
+use crate::text::printable;
 
 /// A client of the Jobs service for one thing, on a connection that others use as well. Cheap to
 /// clone. A gateway has one for each of its things.
@@ -25,7 +26,6 @@ pub struct Client(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub mqtt: mqtt::Client,
     pub topics: Topics,
-    pub thing_name: String,
     pub options: Options,
     pub inbox: Arc<Inbox>,
     pub stop: watch::Sender<bool>,
@@ -59,7 +59,6 @@ impl Client {
         Self(Arc::new(Inner {
             mqtt: mqtt.clone(),
             topics,
-            thing_name: thing_name.to_owned(),
             options,
             inbox,
             stop: watch::Sender::new(false),
@@ -71,38 +70,29 @@ impl Client {
     /// `None` if nothing is pending.
     ///
     /// An execution that can't be read at all is REJECTED, and the next one started. A service that
-    /// has answered before and does not any more is waited for.
+    /// does not answer is waited for.
     ///
     /// # Errors
     /// See [`Asked::reply`].
     pub async fn start_next(&self) -> Result<Option<Job>, RequestError> {
         let mut backoff = self.0.options.backoff.clone();
         loop {
-            let error = match self.next_or_rejected().await {
-                Ok(Some(next)) => return Ok(self.job(next)),
-                Ok(None) => continue,
+            let reply = match self.publish_start_next().await {
+                Ok(asked) => asked.reply().await,
+                Err(error) => Err(error), // the reply can be here before the PUBACK
+            };
+            let error = match reply {
+                Ok(next) => return Ok(self.job(next)),
                 Err(error) => error,
             };
-            if !matches!(error, RequestError::Unanswered { .. })
-                || !self.0.inbox.history.was_answered()
-            {
-                return Err(error);
+            match self.reject_unreadable(error).await {
+                Ok(()) => {}
+                Err(error @ RequestError::Unanswered { .. }) => {
+                    self.tell_asked_again(&error);
+                    sleep(backoff.long_wait()).await;
+                }
+                Err(error) => return Err(error),
             }
-            let trouble = format!("{error}. It is asked again.");
-            self.0.inbox.tell(Event::Trouble(trouble));
-            sleep(backoff.long_wait()).await;
-        }
-    }
-
-    /// What is to be done next; `None` if that can't be read, and was REJECTED.
-    async fn next_or_rejected(&self) -> Result<Option<NextExecution>, RequestError> {
-        let reply = match self.publish_start_next().await {
-            Ok(asked) => asked.reply().await,
-            Err(error) => Err(error), // the reply can be here before the PUBACK
-        };
-        match reply {
-            Ok(next) => Ok(Some(next)),
-            Err(error) => self.reject_unreadable(error).await.map(|()| None),
         }
     }
 
@@ -111,7 +101,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`Asked::reply`].
-    pub async fn publish_start_next(&self) -> Result<Asked<StartNext>, RequestError> {
+    pub async fn publish_start_next(&self) -> Result<Asked<ExecutionReply>, RequestError> {
         // What was hinted at so far is in line before this request.
         let _ = futures_util::FutureExt::now_or_never(self.0.inbox.hint.notified());
         let request = StartNext {
@@ -122,7 +112,7 @@ impl Client {
     }
 
     /// Takes the job that was started in hand.
-    pub fn job(&self, next: NextExecution) -> Option<Job> {
+    pub fn job(&self, next: ExecutionReply) -> Option<Job> {
         next.execution.map(|execution| Job::new(self, execution))
     }
 
@@ -132,24 +122,38 @@ impl Client {
     /// The error itself, if it is another one.
     pub async fn reject_unreadable(&self, error: RequestError) -> Result<(), RequestError> {
         let RequestError::Unreadable {
-            job_id: Some(job_id),
-            problem,
-            ..
+            job_id, problem, ..
         } = &error
         else {
             return Err(error);
         };
-        let mut update = Update::unseen(job_id, JobStatus::Rejected);
+        let job_id = match job_id {
+            Some(job_id) => job_id.clone(),
+            None => self.find_unreadable().await.ok_or_else(|| error.clone())?,
+        };
+        let mut update = Update::unseen(&job_id, JobStatus::Rejected);
         let reason = format!("the job execution can't be read: {problem}");
         update.status_details = StatusDetails::reason(&reason);
         match self.ask(update).await {
             Err(error) if !error.says_it_has_ended() => return Err(error),
             _ => {} // its rejection was taken, or was before, and the reply to that lost
         }
-        self.0.inbox.tell(Event::Trouble(format!(
-            "{error}. job_id:{job_id} is REJECTED."
-        )));
+        let job_id = printable(&job_id);
+        self.tell_trouble(format!("{error}. job_id:{job_id} is REJECTED."));
         Ok(())
+    }
+
+    /// The job that was started and can't be read, not even its name: the only one IN_PROGRESS, if its
+    /// description can't be read either.
+    async fn find_unreadable(&self) -> Option<String> {
+        let pending = self.get_pending().await.ok()?;
+        let [started] = &pending.in_progress_jobs[..] else {
+            return None;
+        };
+        match self.describe(&started.job_id).await {
+            Err(RequestError::Unreadable { .. }) => Some(started.job_id.clone()),
+            _ => None,
+        }
     }
 
     /// Returns when another execution may be the first in line: the service has said so, a lost
@@ -162,7 +166,7 @@ impl Client {
         let limit = self.0.options.idle_limit;
         tokio::select! {
             _ = timeout(limit, self.0.inbox.hint.notified()) => Ok(()),
-            denied = self.0.inbox.history.never_granted() => Err(denied.into()),
+            denied = self.0.inbox.never_granted() => Err(denied.into()),
             _ = self.0.mqtt.ended() => Err(PublishError::Ended.into()),
         }
     }
@@ -179,15 +183,15 @@ impl Client {
     ///
     /// # Errors
     /// See [`Asked::reply`].
-    pub async fn describe(&self, job_id: &str) -> Result<DescribedExecution, RequestError> {
-        self.ask(Describe::job(job_id)).await
+    pub async fn describe(&self, job_id: &str) -> Result<Option<JobExecution>, RequestError> {
+        Ok(self.ask(Describe::job(job_id)).await?.execution)
     }
 
     /// Publishes any request; its reply follows.
     ///
     /// # Errors
     /// See [`Asked::reply`].
-    pub async fn publish<R: Request>(&self, request: R) -> Result<Asked<R>, RequestError> {
+    pub async fn publish<R: Request>(&self, request: R) -> Result<Asked<R::Reply>, RequestError> {
         Asked::publish(self, request, Some(self.0.options.tries)).await
     }
 
@@ -202,6 +206,15 @@ impl Client {
     /// What comes unasked, from now on.
     pub fn events(&self) -> Events<Event> {
         Events::of(&self.0.inbox.events)
+    }
+
+    /// Tells that something went wrong, in a sentence.
+    fn tell_trouble(&self, words: String) {
+        self.0.inbox.tell(Event::Trouble(words));
+    }
+
+    pub(super) fn tell_asked_again(&self, error: &RequestError) {
+        self.tell_trouble(format!("{error}. It is asked again."));
     }
 
     /// Tells the job in hand that the program is about to end: see [`Job::is_stopping`].

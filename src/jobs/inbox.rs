@@ -1,8 +1,8 @@
-//! Sorts what comes in: each reply to the request it belongs to, each event to whoever listens.
+//! Sorts what comes in: each reply to the request it belongs to, each event to whoever listens. And
+//! knows what has worked so far: what is refused from the start is a mistake, what worked comes back.
 
 use std::collections::HashMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -11,14 +11,15 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tracing::{debug, trace};
 
 use super::Event;
-use super::history::History;
-use super::model::{ExecutionId, JobExecution, NextExecution};
+use super::model::{ExecutionId, ExecutionReply, JobExecution};
 use super::topics::{Incoming, Operation, Topics};
-use crate::mqtt::{self, Granted, Message, Subscription};
+use crate::mqtt::{self, Granted, Message, SubscribeError, Subscription};
 use crate::text::printable;
 
 /// A listener may be this many events behind before it misses one.
 const EVENTS_KEPT: usize = 64;
+/// A request may be this many replies behind: one that comes a fifth time tells nothing new.
+const REPLIES_KEPT: usize = 4;
 
 /// A reply whose topic and `clientToken` fit the request; its content is not looked at yet.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub(super) struct Reply {
     pub payload: Bytes,
 }
 
-#[derive(Debug)]
+/// A request that waits for its reply.
 struct Awaited {
     operation: Operation,
     job_id: Option<String>,
@@ -43,14 +44,9 @@ pub(super) struct Inbox {
     pub hint: Notify,
     /// Which execution is the first in line, by the last event. The outer `None`: there was no event.
     pub first_in_line: watch::Sender<Option<Option<ExecutionId>>>,
-    pub history: History,
-}
-
-/// Receives the replies to one request. Once it is dropped, nobody waits for them.
-pub(super) struct Replies {
-    token: String,
-    from: mpsc::Receiver<Reply>,
-    inbox: Arc<Inbox>,
+    granted: Granted,
+    /// The operations of which the server has taken a request: a bit for each.
+    published: AtomicU8,
 }
 
 impl Inbox {
@@ -60,29 +56,31 @@ impl Inbox {
             events: broadcast::channel(EVENTS_KEPT).0,
             hint: Notify::new(),
             first_in_line: watch::Sender::new(None),
-            history: History::new(granted),
+            granted,
+            published: AtomicU8::new(0),
         }
     }
 
-    /// From now on, replies with this token are expected.
+    /// From now on, replies with this token are expected, for as long as the receiver lives.
     pub fn await_replies(
-        self: &Arc<Self>,
-        token: &str,
+        &self,
+        token: String,
         operation: Operation,
         job_id: Option<&str>,
-    ) -> Replies {
-        let (to, from) = mpsc::channel(4); // a reply that comes a fifth time tells nothing new
-        let awaited = Awaited {
-            operation,
-            job_id: job_id.map(str::to_owned),
-            to,
-        };
-        self.lock().insert(token.to_owned(), awaited);
-        Replies {
-            token: token.to_owned(),
-            from,
-            inbox: Arc::clone(self),
-        }
+    ) -> mpsc::Receiver<Reply> {
+        let (to, replies) = mpsc::channel(REPLIES_KEPT);
+        let job_id = job_id.map(str::to_owned);
+        let mut awaited = self.lock();
+        awaited.retain(|_, other| !other.to.is_closed());
+        awaited.insert(
+            token,
+            Awaited {
+                operation,
+                job_id,
+                to,
+            },
+        );
+        replies
     }
 
     /// Tells an event to whoever listens.
@@ -90,11 +88,32 @@ impl Inbox {
         let _ = self.events.send(event);
     }
 
+    /// The server has taken a request of this operation.
+    pub fn has_published(&self, operation: Operation) {
+        self.published
+            .fetch_or(1 << operation as u8, Ordering::Relaxed);
+    }
+
+    pub fn was_published(&self, operation: Operation) -> bool {
+        self.published.load(Ordering::Relaxed) & 1 << operation as u8 != 0
+    }
+
+    /// Resolves if the policy denies us the replies, and always did.
+    pub async fn never_granted(&self) -> SubscribeError {
+        let mut granted = self.granted.clone();
+        loop {
+            match granted.wait().await {
+                Err(refused) if refused.denied && !refused.was_granted => return refused,
+                _ => granted.changed().await,
+            }
+        }
+    }
+
     /// Takes what the connection brings, until it ends.
     pub async fn fill(&self, mut from: Subscription, mqtt: mqtt::Client, topics: Topics) {
         let mut granted = from.granted();
         let mut session = mqtt.session();
-        let mut last_event = None;
+        let mut last_event = Bytes::new();
         loop {
             tokio::select! {
                 biased;
@@ -111,26 +130,31 @@ impl Inbox {
                     }
                     session = mqtt.session();
                 }
-                () = granted.changed() => match granted.wait().await {
-                    Ok(()) => self.history.has_granted(),
-                    Err(refused) if refused.denied && !self.history.was_granted() => {} // ends every request
-                    Err(refused) => self.tell(Event::Denied(refused.to_string())),
-                },
+                () = granted.changed() => {
+                    if let Err(refused) = granted.wait().await
+                        && (refused.was_granted || !refused.denied) // else it ends every request
+                    {
+                        self.tell(Event::Denied(refused.to_string()));
+                    }
+                }
             }
         }
     }
 
     /// One message: a reply is handed over, an event told, and anything else ignored.
-    fn take(&self, topics: &Topics, message: Message, last_event: &mut Option<u64>) {
+    fn take(&self, topics: &Topics, message: Message, last_event: &mut Bytes) {
         let Message { topic, payload } = message;
-        trace!(
-            topic = &*printable(&topic),
-            bytes = payload.len(),
-            "received"
-        );
+        let shown = printable(&topic);
+        trace!(topic = &*shown, bytes = payload.len(), "received");
         let taken = match topics.read(&topic) {
             None => Err("not a topic of this thing's jobs"),
-            Some(Incoming::NextJobExecutionChanged) => self.take_event(&payload, last_event),
+            Some(Incoming::NextJobExecutionChanged) if *last_event == payload => {
+                Err("the last event once more (QoS 1 may deliver twice)")
+            }
+            Some(Incoming::NextJobExecutionChanged) => {
+                *last_event = payload;
+                self.take_event(last_event)
+            }
             Some(Incoming::Reply {
                 operation,
                 job_id,
@@ -138,32 +162,23 @@ impl Inbox {
             }) => self.hand_over(operation, job_id, Reply { accepted, payload }),
         };
         if let Err(why) = taken {
-            debug!(topic = &*printable(&topic), "ignored a message: {why}");
+            debug!(topic = &*shown, "ignored a message: {why}");
         }
     }
 
-    fn take_event(&self, payload: &[u8], last: &mut Option<u64>) -> Result<(), &'static str> {
-        let mut hasher = DefaultHasher::new();
-        payload.hash(&mut hasher);
-        if last.replace(hasher.finish()) == Some(hasher.finish()) {
-            return Err("the last event once more (QoS 1 may deliver twice)");
+    fn take_event(&self, payload: &[u8]) -> Result<(), &'static str> {
+        let Ok(next) = serde_json::from_slice::<ExecutionReply>(payload) else {
+            self.hint.notify_one(); // something has changed, though nobody knows what
+            self.first_in_line.send_replace(Some(None));
+            return Err("a NextJobExecutionChanged that can't be read");
+        };
+        let first = next.execution.as_ref().map(JobExecution::id);
+        if first.is_some() {
+            self.hint.notify_one();
         }
-        match serde_json::from_slice::<NextExecution>(payload) {
-            Ok(next) => {
-                let first = next.execution.as_ref().map(JobExecution::id);
-                if first.is_some() {
-                    self.hint.notify_one();
-                }
-                self.first_in_line.send_replace(Some(first));
-                self.tell(Event::NextJobExecutionChanged(next.execution.map(Arc::new)));
-                Ok(())
-            }
-            Err(_) => {
-                self.hint.notify_one(); // something has changed, though nobody knows what
-                self.first_in_line.send_replace(Some(None));
-                Err("a NextJobExecutionChanged that can't be read")
-            }
-        }
+        self.first_in_line.send_replace(Some(first));
+        self.tell(Event::NextJobExecutionChanged(next.execution.map(Arc::new)));
+        Ok(())
     }
 
     /// Gives a reply to the request with its token, if it is an answer to that.
@@ -176,40 +191,23 @@ impl Inbox {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Envelope {
-            client_token: Option<String>,
+            client_token: String,
         }
-        let envelope: Envelope = serde_json::from_slice(&reply.payload).map_err(|_| "not JSON")?;
-        let token = envelope.client_token.ok_or("no clientToken")?;
+        let envelope: Envelope =
+            serde_json::from_slice(&reply.payload).map_err(|_| "not JSON with a clientToken")?;
         let all = self.lock();
         let awaited = all
-            .get(&token)
+            .get(&envelope.client_token)
             .ok_or("a clientToken that nobody waits for")?;
         // `$next` is answered under that name.
         if awaited.operation != operation || awaited.job_id.as_deref() != job_id {
             return Err("the clientToken of another request");
         }
-        self.history.has_answered();
         let _ = awaited.to.try_send(reply);
         Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Awaited>> {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Replies {
-    /// The next reply. Safe to cancel.
-    pub async fn next(&mut self) -> Reply {
-        match self.from.recv().await {
-            Some(reply) => reply,
-            None => std::future::pending().await, // not while the inbox holds the sender
-        }
-    }
-}
-
-impl Drop for Replies {
-    fn drop(&mut self) {
-        self.inbox.lock().remove(&self.token);
     }
 }

@@ -1,6 +1,7 @@
 //! What goes on beside the work on a job: reporting progress, and listening whether it is still wanted.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub unwanted: watch::Sender<Option<Unwanted>>,
     /// What the service has. Whoever holds it may send an update: one at a time.
     known: Arc<Mutex<Known>>,
+    said_another: AtomicBool,
 }
 
 impl Shared {
@@ -37,6 +39,7 @@ impl Shared {
             progress: watch::Sender::new(None),
             unwanted: watch::Sender::new(None),
             known: Arc::new(Mutex::new(Known::from(&execution))),
+            said_another: AtomicBool::new(false),
             execution,
         }
     }
@@ -55,17 +58,19 @@ impl Shared {
         describe.execution_number = Some(self.execution.execution_number);
         describe.include_job_document = document;
         let found = match self.client.ask(describe).await {
-            Ok(described) => described.execution,
+            Ok(reply) => reply.execution,
             Err(error) => return error.says_it_is_gone().map(Err).ok_or(error),
         };
         let ours = found.filter(|found| found.id() == self.execution.id());
         Ok(ours.ok_or(Unwanted::Deleted))
     }
 
-    /// Somebody else has changed the execution that we work on.
+    /// Somebody else has changed the execution that we work on. (Is told once.)
     pub fn say_another(&self) {
-        let job_id = self.execution.job_id.clone();
-        self.client.0.inbox.tell(Event::AnotherWorks { job_id });
+        if !self.said_another.swap(true, Ordering::Relaxed) {
+            let job_id = self.execution.job_id.clone();
+            self.client.0.inbox.tell(Event::AnotherWorks { job_id });
+        }
     }
 
     /// The service does not want the job any more.

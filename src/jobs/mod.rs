@@ -22,7 +22,7 @@
 //! - `report`: an update that is repeated until the service has a verdict
 //! - `keeper`: what goes on beside the work: progress, and whether the job is still wanted
 //! - `exchange`: one request and the reply that belongs to it
-//! - `inbox`, `history`: sorts what comes in, and knows what has worked so far
+//! - `inbox`: sorts what comes in, and knows what has worked so far
 //! - `requests`, `model`, `details`, `timestamp`: what can be asked, and what is answered
 //! - `error`, `options`: why a request came to nothing, and how patiently it is asked
 //! - `topics`: every topic string
@@ -33,7 +33,6 @@ mod client;
 mod details;
 mod error;
 mod exchange;
-mod history;
 mod inbox;
 mod job;
 mod keeper;
@@ -51,8 +50,8 @@ pub use error::RequestError;
 pub use exchange::Asked;
 pub use job::Job;
 pub use model::{
-    DescribedExecution, ErrorCode, ExecutionState, JobDocument, JobExecution, JobExecutionSummary,
-    JobStatus, NextExecution, PendingJobExecutions, Rejection, UpdatedExecution,
+    ErrorCode, ExecutionReply, ExecutionState, JobDocument, JobExecution, JobExecutionSummary,
+    JobStatus, PendingJobExecutions, Rejection, UpdatedExecution,
 };
 pub use options::Options;
 pub use outcome::{Outcome, ReportError, Unwanted, WorkResult};

@@ -118,7 +118,7 @@ pub struct JobExecutionSummary {
 pub struct JobExecution {
     /// The job's name: letters, digits, `-` and `_`, at most 64.
     pub job_id: String,
-    /// The thing it is for. The client drops a reply that names another thing.
+    /// The thing it is for, where the service says it (not over MQTT).
     #[serde(default)]
     pub thing_name: Option<String>,
     /// What to do. `null` where the request asked to leave it out.
@@ -164,6 +164,14 @@ impl JobExecution {
             queued_at_second: self.queued_at.map(Timestamp::seconds),
         }
     }
+
+    pub(super) fn state(self) -> ExecutionState {
+        ExecutionState {
+            status: self.status,
+            status_details: self.status_details,
+            version_number: Some(self.version_number),
+        }
+    }
 }
 
 /// The reply to `GetPendingJobExecutions`.
@@ -178,19 +186,12 @@ pub struct PendingJobExecutions {
     pub queued_jobs: Vec<JobExecutionSummary>,
 }
 
-/// The reply to `StartNextPendingJobExecution`, and the event `NextJobExecutionChanged`.
+/// The reply to `StartNextPendingJobExecution` and `DescribeJobExecution`, and the event
+/// `NextJobExecutionChanged`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct NextExecution {
-    /// The first in line. `None` when nothing is pending: the service then leaves it out, or sends
-    /// an empty object.
-    #[serde(default, deserialize_with = "empty_is_none")]
-    pub execution: Option<JobExecution>,
-}
-
-/// The reply to `DescribeJobExecution`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct DescribedExecution {
-    /// The execution. `None` when `$next` was asked for and nothing is pending.
+pub struct ExecutionReply {
+    /// The execution. `None` when nothing is pending: the service then leaves it out, or sends an
+    /// empty object.
     #[serde(default, deserialize_with = "empty_is_none")]
     pub execution: Option<JobExecution>,
 }

@@ -6,12 +6,11 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::sleep;
 use tracing::warn;
 
-use super::Event;
 use super::details::StatusDetails;
 use super::error::RequestError;
 use super::exchange::Asked;
 use super::keeper::Shared;
-use super::model::{ExecutionState, JobExecution, JobStatus};
+use super::model::{ExecutionState, JobExecution, JobStatus, UpdatedExecution};
 use super::outcome::Unwanted;
 use super::requests::Update;
 use crate::mqtt::Backoff;
@@ -34,8 +33,6 @@ pub(super) struct Known {
     details: StatusDetails,
     /// Details that were sent since, of which it is not known whether they arrived.
     in_doubt: Vec<StatusDetails>,
-    /// Whether it was said that somebody else works on the job.
-    said_another: bool,
 }
 
 impl From<&JobExecution> for Known {
@@ -44,7 +41,6 @@ impl From<&JobExecution> for Known {
             version: execution.version_number,
             details: execution.status_details.clone(),
             in_doubt: Vec::new(),
-            said_another: false,
         }
     }
 }
@@ -58,7 +54,7 @@ pub struct Report {
     /// `None`: until there is a verdict.
     most_tries: Option<u32>,
     backoff: Backoff,
-    asked: Result<Asked<Update>, RequestError>,
+    asked: Result<Asked<UpdatedExecution>, RequestError>,
 }
 
 impl Report {
@@ -122,12 +118,13 @@ impl Report {
         else {
             return self.once_more(error).await;
         };
-        let mut state = match (&rejection.execution_state, error.says_it_is_gone()) {
-            (Some(state), _) => state.clone(),
+        let state = match (&rejection.execution_state, error.says_it_is_gone()) {
+            (Some(state), _) if self.explains(state, *repeated) => state.clone(),
             (None, Some(why)) => return Ok(Some(Verdict::Unwanted(why))),
             (None, None) if error.is_about_the_request() => return self.once_more(error).await,
-            (None, None) => match self.look().await {
-                Ok(Ok(state)) => state,
+            // It may be a job that was created anew under this name, and waits to be worked on.
+            _ => match self.job.look(false).await {
+                Ok(Ok(found)) => found.state(),
                 Ok(Err(why)) => return Ok(Some(Verdict::Unwanted(why))),
                 Err(error) => return self.once_more(error).await,
             },
@@ -137,7 +134,7 @@ impl Report {
                 return Ok(Some(Verdict::Unwanted(Unwanted::Ended(Some(state.status)))));
             }
             if !repeated {
-                self.say_another(); // we said it once only, and it was there before
+                self.job.say_another(); // we said it once only, and it was there before
             }
             return Ok(Some(Verdict::Accepted));
         }
@@ -147,29 +144,25 @@ impl Report {
         {
             return self.once_more(error).await;
         }
-        if self.sent_before(&state, *repeated) {
-            if self.status == JobStatus::InProgress && state.status_details == self.details {
-                return Ok(Some(self.known.taken(state)));
-            }
-        } else {
-            // It may be a job that was created anew under this name, and waits to be worked on.
-            state = match self.look().await {
-                Ok(Ok(state)) => state,
-                Ok(Err(why)) => return Ok(Some(Verdict::Unwanted(why))),
-                Err(error) => return self.once_more(error).await,
-            };
-            self.say_another();
+        if !self.explains(&state, *repeated) {
+            self.job.say_another();
+        } else if self.status == JobStatus::InProgress && state.status_details == self.details {
+            return Ok(Some(self.known.taken(state)));
         }
         self.known.taken(state);
         Ok(None)
     }
 
-    /// Whether the execution stands as an update left it that we sent before, and whose reply was lost.
-    fn sent_before(&self, state: &ExecutionState, repeated: bool) -> bool {
+    /// Whether we know how the execution has come to stand so: it has ended, or stands as before, or
+    /// as an update left it that we sent and whose reply was lost.
+    fn explains(&self, state: &ExecutionState, repeated: bool) -> bool {
         let is_first = self.status == JobStatus::InProgress && !repeated;
         let sent = self.known.in_doubt.len() - usize::from(is_first); // that one was refused
-        state.status == JobStatus::InProgress
-            && self.known.in_doubt[..sent].contains(&state.status_details)
+        let version = state.version_number;
+        state.status.is_terminal()
+            || version.is_none_or(|now| now == self.known.version)
+            || state.status == JobStatus::InProgress
+                && self.known.in_doubt[..sent].contains(&state.status_details)
     }
 
     /// The report is sent once more, after a pause; without the details, if they are at fault.
@@ -187,30 +180,9 @@ impl Report {
         }
         let wait = self.backoff.long_wait();
         warn!(?wait, "reporting again: {error}");
-        self.job
-            .client
-            .0
-            .inbox
-            .tell(Event::Trouble(format!("{error}. It is asked again.")));
+        self.job.client.tell_asked_again(&error);
         sleep(wait).await;
         Ok(None)
-    }
-
-    /// Where the execution stands, or why it is not wanted any more.
-    async fn look(&self) -> Result<Result<ExecutionState, Unwanted>, RequestError> {
-        let found = self.job.look(false).await?;
-        Ok(found.map(|found| ExecutionState {
-            status: found.status,
-            status_details: found.status_details,
-            version_number: Some(found.version_number),
-        }))
-    }
-
-    /// Somebody else has changed the execution that we work on.
-    fn say_another(&mut self) {
-        if !std::mem::replace(&mut self.known.said_another, true) {
-            self.job.say_another();
-        }
     }
 }
 
@@ -247,7 +219,7 @@ async fn ask(
     status: &JobStatus,
     details: &StatusDetails,
     most_tries: Option<u32>,
-) -> Result<Asked<Update>, RequestError> {
+) -> Result<Asked<UpdatedExecution>, RequestError> {
     let mut update = Update::of(&job.execution, status.clone());
     update.expected_version = Some(known.version);
     update.status_details = details.clone();

@@ -7,25 +7,19 @@ use serde::de::DeserializeOwned;
 
 use super::details::StatusDetails;
 use super::model::{
-    DescribedExecution, JobExecution, JobStatus, NextExecution, PendingJobExecutions,
-    UpdatedExecution,
+    ExecutionReply, JobExecution, JobStatus, PendingJobExecutions, UpdatedExecution,
 };
 use super::topics::Operation;
 
 /// A request, and the type of its reply.
 pub trait Request: Serialize + Send + Sync {
     /// What the service sends when it accepts.
-    type Reply: DeserializeOwned + Send;
+    type Reply: DeserializeOwned + Send + 'static;
     /// The operation asked for.
     const OPERATION: Operation;
 
     /// The job it is about, for the operations on one job.
     fn job_id(&self) -> Option<&str> {
-        None
-    }
-
-    /// The execution in a reply, so that the client can see whether it is the one asked for.
-    fn execution(_reply: &Self::Reply) -> Option<&JobExecution> {
         None
     }
 }
@@ -58,12 +52,8 @@ pub struct StartNext {
 }
 
 impl Request for StartNext {
-    type Reply = NextExecution;
+    type Reply = ExecutionReply;
     const OPERATION: Operation = Operation::StartNext;
-
-    fn execution(reply: &NextExecution) -> Option<&JobExecution> {
-        reply.execution.as_ref()
-    }
 }
 
 /// `DescribeJobExecution`: all about one execution.
@@ -93,15 +83,11 @@ impl Describe {
 }
 
 impl Request for Describe {
-    type Reply = DescribedExecution;
+    type Reply = ExecutionReply;
     const OPERATION: Operation = Operation::Describe;
 
     fn job_id(&self) -> Option<&str> {
         Some(&self.job_id)
-    }
-
-    fn execution(reply: &DescribedExecution) -> Option<&JobExecution> {
-        reply.execution.as_ref()
     }
 }
 
@@ -201,23 +187,6 @@ mod tests {
         assert_eq!(
             json(&update),
             r#"{"status":"SUCCEEDED","statusDetails":{"reason":"so"},"expectedVersion":2,"executionNumber":3,"stepTimeoutInMinutes":5,"includeJobExecutionState":true}"#
-        );
-    }
-
-    #[test]
-    fn the_execution_in_a_reply_is_looked_at() {
-        let (execution, none) = (Some(execution()), None);
-        let next = NextExecution {
-            execution: execution.clone(),
-        };
-        assert_eq!(StartNext::execution(&next), execution.as_ref());
-        let described = DescribedExecution {
-            execution: execution.clone(),
-        };
-        assert_eq!(Describe::execution(&described), execution.as_ref());
-        assert_eq!(
-            StartNext::execution(&NextExecution { execution: none }),
-            None
         );
     }
 }

@@ -20,16 +20,6 @@ pub enum Operation {
     Update,
 }
 
-impl Operation {
-    /// All of them, in the order of their declaration.
-    pub(super) const ALL: [Self; 4] = [
-        Self::GetPending,
-        Self::StartNext,
-        Self::Describe,
-        Self::Update,
-    ];
-}
-
 impl fmt::Display for Operation {
     /// The operation's name in AWS's API.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

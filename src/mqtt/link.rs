@@ -67,7 +67,7 @@ impl Link {
         pace: Arc<Pace>,
     ) -> (Self, Arc<Outbox>) {
         let (requests, event_loop) = new_session(&options);
-        let outbox = Outbox::new(requests.clone());
+        let outbox = Arc::new(Outbox::new(requests.clone()));
         let link = Self {
             refusals: options.backoff.clone(),
             asking_again: None,
@@ -202,7 +202,10 @@ impl Link {
             Sent(Outgoing::Publish(id) | Outgoing::Subscribe(id) | Outgoing::Unsubscribe(id)) => {
                 self.outbox.sent(id);
             }
-            Sent(Outgoing::PingReq) => self.pinging = Some(Instant::now()),
+            Sent(Outgoing::PingReq) => {
+                self.pinging = Some(Instant::now());
+                self.outbox.subscriptions(|_| ()); // should a filter have found no place so far
+            }
             _ => {}
         }
     }
@@ -259,11 +262,9 @@ impl Link {
             debug!("ignored a message whose topic is not UTF-8");
             return;
         };
-        if !self.outbox.have_room(&topic) {
-            yield_now().await; // a burst: lets those who do read go first
-        }
         let payload = publish.payload;
         self.outbox.deliver(&Message { topic, payload });
+        yield_now().await; // more may come at once, and those who read shall have room for it
     }
 
     fn tell(&self, event: Event) {

@@ -31,7 +31,6 @@ mod link;
 mod options;
 mod outbox;
 mod pace;
-mod place;
 mod publish_error;
 mod reason;
 mod setup;

@@ -7,17 +7,15 @@
 //! packet id never comes round while it is still in use, whatever the order of acknowledgements.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use rumqttc::v5::AsyncClient;
 use rumqttc::v5::mqttbytes::v5::{Filter, PubAckReason, SubAck};
 use rumqttc::v5::mqttbytes::{QoS, valid_topic};
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
-use super::place::{Outcome, Packet, Place};
 use super::publish_error::PublishError;
 use super::reason;
 use super::subscriptions::{Message, SubscribeError, Subscriptions};
@@ -29,14 +27,35 @@ pub(super) const PLACES: u16 = 20;
 /// properties (MQTT5, section 3.3), generously.
 const PUBLISH_OVERHEAD: usize = 16;
 
+/// How a publish ended.
+type Outcome = Result<(), PublishError>;
+
+/// What was handed to rumqttc.
+enum Packet {
+    Publish {
+        topic: String,
+        done: oneshot::Sender<Outcome>,
+    },
+    Subscribe(Vec<String>),
+    Unsubscribe,
+}
+
+/// A place in the window.
+struct Place {
+    /// `None` once it is acknowledged: the place then waits for the older ones.
+    packet: Option<Packet>,
+    /// The packet id, once rumqttc has given it one.
+    id: Option<u16>,
+    /// When it was sent on this connection. `None`: not yet.
+    since: Option<Instant>,
+    permit: OwnedSemaphorePermit,
+}
+
 /// The packets under way and the subscriptions. Shared by the clients, who add to them, and the link,
 /// who settles them.
 pub(super) struct Outbox(Mutex<Inner>);
 
 struct Inner {
-    /// The outbox around this, and where to wait for a place in it.
-    outbox: Weak<Outbox>,
-    runtime: Handle,
     requests: AsyncClient,
     /// Whether there is a connection that takes packets.
     open: bool,
@@ -44,28 +63,22 @@ struct Inner {
     places: Arc<Semaphore>,
     under_way: VecDeque<Place>,
     subscriptions: Subscriptions,
-    /// Whether a SUBSCRIBE is in line for a place.
-    in_line: bool,
     /// Whether the server has ever done what we asked for.
     has_worked: bool,
 }
 
 impl Outbox {
-    /// An empty one, closed until there is a connection. Must be called within a tokio runtime.
-    pub fn new(requests: AsyncClient) -> Arc<Self> {
-        let inner = |outbox: &Weak<Self>| Inner {
-            outbox: Weak::clone(outbox),
-            runtime: Handle::current(),
+    /// An empty one, closed until there is a connection.
+    pub fn new(requests: AsyncClient) -> Self {
+        Self(Mutex::new(Inner {
             requests,
             open: false,
             max_packet_size: usize::MAX,
             places: Arc::new(Semaphore::new(PLACES.into())),
             under_way: VecDeque::new(),
             subscriptions: Subscriptions::default(),
-            in_line: false,
             has_worked: false,
-        };
-        Arc::new_cyclic(|outbox| Self(Mutex::new(inner(outbox))))
+        }))
     }
 
     /// Whether the server has ever granted a subscription or taken a publish: what it refuses later
@@ -90,13 +103,11 @@ impl Outbox {
         permit: OwnedSemaphorePermit,
     ) -> Result<Option<oneshot::Receiver<Outcome>>, PublishError> {
         let mut inner = self.lock();
-        if !inner.open || !inner.is_ours(&permit) {
+        if !inner.open || !Arc::ptr_eq(permit.semaphore(), &inner.places) {
             return Ok(None);
         }
-        let (size, limit) = (
-            topic.len() + payload.len() + PUBLISH_OVERHEAD,
-            inner.max_packet_size,
-        );
+        let limit = inner.max_packet_size;
+        let size = topic.len() + payload.len() + PUBLISH_OVERHEAD;
         if size > limit {
             return Err(PublishError::TooLarge { size, limit });
         }
@@ -114,8 +125,8 @@ impl Outbox {
         Ok(Some(outcome))
     }
 
-    /// Reads or changes the subscriptions; filters that are new leave at once, or in the next
-    /// connection's first SUBSCRIBE.
+    /// Changes the subscriptions; filters that are new leave at once, or in the next connection's
+    /// first SUBSCRIBE.
     pub fn subscriptions<T>(&self, change: impl FnOnce(&mut Subscriptions) -> T) -> T {
         let mut inner = self.lock();
         let result = change(&mut inner.subscriptions);
@@ -223,11 +234,6 @@ impl Outbox {
         self.lock().acknowledged(id);
     }
 
-    /// Whether everybody who wants messages of this topic has room for one.
-    pub fn have_room(&self, topic: &str) -> bool {
-        self.lock().subscriptions.have_room(topic)
-    }
-
     /// Gives a message to everybody who wants it.
     pub fn deliver(&self, message: &Message) {
         self.lock().subscriptions.deliver(message);
@@ -237,8 +243,12 @@ impl Outbox {
     pub fn oldest(&self) -> Option<(Instant, &'static str)> {
         let inner = self.lock();
         let on_their_way = inner.under_way.iter().filter_map(|place| {
-            let packet = place.packet.as_ref()?;
-            Some((place.since?, packet.name()))
+            let name = match place.packet.as_ref()? {
+                Packet::Publish { .. } => "PUBLISH",
+                Packet::Subscribe(_) => "SUBSCRIBE",
+                Packet::Unsubscribe => "UNSUBSCRIBE",
+            };
+            Some((place.since?, name))
         });
         on_their_way.min_by_key(|(since, _)| *since)
     }
@@ -256,49 +266,27 @@ impl Inner {
             packet: Some(packet),
             id: None,
             since: None,
-            _permit: permit,
+            permit,
         });
     }
 
-    /// Asks for the filters that are not asked for yet, as far as there is a connection and room.
-    fn subscribe(&mut self, mut place: Option<OwnedSemaphorePermit>) {
+    /// Asks for the filters that are not asked for yet, as far as there is a connection and room: a
+    /// place that was just freed, or others. Without any, the next that is freed comes here.
+    fn subscribe(&mut self, mut freed: Option<OwnedSemaphorePermit>) {
         while self.open && self.subscriptions.has_wanted() {
             let free = || Arc::clone(&self.places).try_acquire_owned().ok();
-            let Some(permit) = place.take().or_else(free) else {
-                return self.get_in_line();
+            let Some(permit) = freed.take().or_else(free) else {
+                return;
             };
             let filters = self.subscriptions.next_to_ask();
             let paths = filters
                 .iter()
                 .map(|path| Filter::new(path, QoS::AtLeastOnce));
             if self.requests.try_subscribe_many(paths).is_err() {
-                self.subscriptions.unanswered(&filters);
-                return;
+                return self.subscriptions.unanswered(&filters);
             }
             self.push(Packet::Subscribe(filters), permit);
         }
-    }
-
-    /// Waits for a place in line with the publishes, for the next that is free goes to one of those.
-    fn get_in_line(&mut self) {
-        if std::mem::replace(&mut self.in_line, true) {
-            return;
-        }
-        let (outbox, places) = (Weak::clone(&self.outbox), Arc::clone(&self.places));
-        self.runtime.spawn(async move {
-            let place = places.acquire_owned().await.ok();
-            if let Some(outbox) = outbox.upgrade() {
-                let mut inner = outbox.lock();
-                inner.in_line = false;
-                let place = place.filter(|place| inner.is_ours(place));
-                inner.subscribe(place);
-            }
-        });
-    }
-
-    /// Whether this is a place in the session under way.
-    fn is_ours(&self, place: &OwnedSemaphorePermit) -> bool {
-        Arc::ptr_eq(place.semaphore(), &self.places)
     }
 
     /// The first place with this id whose packet is not acknowledged.
@@ -317,12 +305,9 @@ impl Inner {
 
     /// Frees the places up to the oldest packet that is not acknowledged.
     fn move_window(&mut self) {
-        while self
-            .under_way
-            .front()
-            .is_some_and(|place| place.packet.is_none())
-        {
-            self.under_way.pop_front();
+        while let Some(Place { packet: None, .. }) = self.under_way.front() {
+            let freed = self.under_way.pop_front().map(|place| place.permit);
+            self.subscribe(freed);
         }
     }
 }

@@ -34,24 +34,36 @@ pub struct SubscribeError {
     pub reason: String,
     /// Whether the policy is the reason (SUBACK 0x87).
     pub denied: bool,
+    /// Whether all filters of the subscription were granted before: then this is no first mistake.
+    pub was_granted: bool,
+}
+
+impl SubscribeError {
+    fn new(filter: &str, code: Option<&SubscribeReasonCode>) -> Self {
+        Self {
+            filter: filter.to_owned(),
+            reason: code.map_or("without a reason code for it".to_owned(), |code| {
+                reason::of_suback(*code)
+            }),
+            denied: code == Some(&SubscribeReasonCode::NotAuthorized),
+            was_granted: false,
+        }
+    }
 }
 
 /// SUBACK 0x87 names what is missing in the policy as one would write it there.
 fn words(filter: &str, reason: &str, denied: bool) -> String {
+    let shown = cut(filter, 300);
+    let shown = printable(&shown);
     if !is_filter(filter) {
-        let filter = cut(filter, 300);
-        return format!(
-            "'{}' is no topic filter (MQTT5, section 4.7).",
-            printable(&filter)
-        );
+        return format!("'{shown}' is no topic filter (MQTT5, section 4.7).");
     }
-    let filter = printable(filter);
-    let what = format!("The server refused the subscription to {filter}: SUBACK {reason}.");
+    let what = format!("The server refused the subscription to {shown}: SUBACK {reason}.");
     match denied {
         true => format!(
             "{what} Add to the policy of your certificate: allow iot:Subscribe on \
              arn:aws:iot:REGION:ACCOUNT:topicfilter/{} (policy.json has it for every filter).",
-            filter.replace('+', "*")
+            shown.replace('+', "*")
         ),
         false => what,
     }
@@ -61,7 +73,7 @@ fn words(filter: &str, reason: &str, denied: bool) -> String {
 pub(super) type Verdict = Option<Result<(), SubscribeError>>;
 
 /// Where a filter stands in the session under way.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 enum Filter {
     /// To be subscribed to.
     Wanted,
@@ -72,17 +84,13 @@ enum Filter {
 }
 
 impl Filter {
-    /// Where a filter stands at first: what is no filter is not asked for, for rumqttc would refuse all
-    /// that is in the same SUBSCRIBE.
+    /// What is no filter is not asked for: rumqttc would refuse all that is in the same SUBSCRIBE.
     fn new(filter: &str) -> Self {
         if is_filter(filter) {
             return Self::Wanted;
         }
-        Self::Refused(SubscribeError {
-            filter: filter.to_owned(),
-            reason: reason::of_suback(SubscribeReasonCode::TopicFilterInvalid),
-            denied: false,
-        })
+        let code = SubscribeReasonCode::TopicFilterInvalid;
+        Self::Refused(SubscribeError::new(filter, Some(&code)))
     }
 }
 
@@ -92,6 +100,7 @@ struct Subscriber {
     filters: Vec<String>,
     to: mpsc::Sender<Message>,
     verdict: watch::Sender<Verdict>,
+    was_granted: bool,
     /// Messages that it was too slow for, since it last was not.
     missed: u64,
 }
@@ -108,20 +117,20 @@ pub(super) struct Subscriptions {
     subscribers: Vec<Subscriber>,
     filters: BTreeMap<String, Filter>,
     last_number: u64,
-    /// The connection has ended for good.
     ended: bool,
 }
 
 impl Subscriptions {
-    /// One more subscriber. The number is for [`Self::remove`].
+    /// One more subscriber; its number is for [`Self::remove`].
     pub fn add(
         &mut self,
         filters: Vec<String>,
         to: mpsc::Sender<Message>,
         verdict: watch::Sender<Verdict>,
     ) -> u64 {
+        self.last_number += 1;
         if self.ended {
-            return 0; // and with `to`, the messages end
+            return self.last_number;
         }
         for filter in &filters {
             let new = || Filter::new(filter);
@@ -130,33 +139,33 @@ impl Subscriptions {
                 *state = new();
             }
         }
-        self.last_number += 1;
         self.subscribers.push(Subscriber {
             number: self.last_number,
             filters,
             to,
             verdict,
+            was_granted: false,
             missed: 0,
         });
-        let new = self.last_number;
-        self.tell_verdicts(|one| one.number == new);
-        new
+        self.tell_verdicts();
+        self.last_number
     }
 
     /// One subscriber fewer. Returns the filters that the server need not send any more.
     pub fn remove(&mut self, number: u64) -> Vec<String> {
         self.subscribers.retain(|one| one.number != number);
-        let subscribers = &self.subscribers;
-        let is_orphan =
-            |filter: &String| !subscribers.iter().any(|one| one.filters.contains(filter));
-        let orphans: Vec<_> = self
-            .filters
-            .keys()
-            .filter(|f| is_orphan(f))
-            .cloned()
-            .collect();
-        let left = |filter: &String| self.filters.remove(filter) == Some(Filter::Granted);
-        orphans.into_iter().filter(left).collect()
+        let mut orphans = Vec::new();
+        self.filters.retain(|filter, state| {
+            let is_wanted = self
+                .subscribers
+                .iter()
+                .any(|one| one.filters.contains(filter));
+            if !is_wanted && *state == Filter::Granted {
+                orphans.push(filter.clone());
+            }
+            is_wanted
+        });
+        orphans
     }
 
     /// Whether there are filters to subscribe to.
@@ -166,51 +175,45 @@ impl Subscriptions {
 
     /// Some filters to subscribe to now; they count as asked for from here on.
     pub fn next_to_ask(&mut self) -> Vec<String> {
-        let wanted = self
-            .filters
-            .iter_mut()
-            .filter(|(_, state)| **state == Filter::Wanted);
-        let asked = wanted.take(FILTERS_IN_A_SUBSCRIBE).map(|(filter, state)| {
-            *state = Filter::Asked;
-            filter.clone()
-        });
-        asked.collect()
+        let all = self.filters.iter_mut();
+        all.filter(|(_, state)| **state == Filter::Wanted)
+            .take(FILTERS_IN_A_SUBSCRIBE)
+            .map(|(filter, state)| {
+                *state = Filter::Asked;
+                filter.clone()
+            })
+            .collect()
     }
 
     /// The SUBSCRIBE for these filters will have no answer.
     pub fn unanswered(&mut self, filters: &[String]) {
-        self.set(filters, |_| Filter::Wanted);
+        filters
+            .iter()
+            .for_each(|filter| self.set(filter, Filter::Wanted));
     }
 
     /// The server has answered; there is one reason code for each filter, in their order. Returns what
-    /// it refused, if anything: first of all, what the policy denies.
+    /// it refused, if anything: rather what the policy denies.
     pub fn answered(
         &mut self,
         filters: &[String],
         codes: &[SubscribeReasonCode],
     ) -> Option<SubscribeError> {
-        let mut codes = codes.iter();
-        let mut refused: Option<SubscribeError> = None;
-        self.set(filters, |filter| match codes.next() {
-            Some(SubscribeReasonCode::Success(_)) => Filter::Granted,
-            code => {
-                let error = SubscribeError {
-                    filter: filter.to_owned(),
-                    reason: code.map_or("without a reason code for it".to_owned(), |code| {
-                        reason::of_suback(*code)
-                    }),
-                    denied: code == Some(&SubscribeReasonCode::NotAuthorized),
-                };
-                if refused
-                    .as_ref()
-                    .is_none_or(|first| error.denied && !first.denied)
-                {
-                    refused = Some(error.clone());
+        let mut refused = None;
+        for (nth, filter) in filters.iter().enumerate() {
+            let state = match codes.get(nth) {
+                Some(SubscribeReasonCode::Success(_)) => Filter::Granted,
+                code => {
+                    let error = SubscribeError::new(filter, code);
+                    if error.denied || refused.is_none() {
+                        refused = Some(error.clone());
+                    }
+                    Filter::Refused(error)
                 }
-                Filter::Refused(error)
-            }
-        });
-        self.tell_verdicts(|one| one.filters.iter().any(|filter| filters.contains(filter)));
+            };
+            self.set(filter, state);
+        }
+        self.tell_verdicts();
         refused
     }
 
@@ -229,67 +232,55 @@ impl Subscriptions {
 
     /// What was refused is to be asked for again.
     pub fn retry_refused(&mut self) {
-        let refused = self.filters.iter_mut();
-        refused
-            .filter(|(_, state)| matches!(state, Filter::Refused(_)))
+        let all = self.filters.iter_mut();
+        all.filter(|(_, state)| matches!(state, Filter::Refused(_)))
             .for_each(|(filter, state)| *state = Filter::new(filter));
-    }
-
-    /// Whether everybody who wants messages of this topic has room for one more.
-    pub fn have_room(&self, topic: &str) -> bool {
-        let mut interested = self.subscribers.iter().filter(|one| one.wants(topic));
-        interested.all(|one| one.to.capacity() > 0 || one.to.is_closed())
     }
 
     /// Gives a message to everybody who wants it. Whoever has no room for it misses it.
     pub fn deliver(&mut self, message: &Message) {
-        let subscribers = self.subscribers.iter_mut();
-        for one in subscribers.filter(|one| one.wants(&message.topic)) {
-            match one.to.try_send(message.clone()) {
-                Ok(()) => one.missed = 0,
-                Err(TrySendError::Full(_)) => {
-                    one.missed += 1;
-                    if !one.missed.is_power_of_two() {
-                        continue; // it may go on like this for hours
-                    }
+        let all = self.subscribers.iter_mut();
+        for one in all.filter(|one| one.wants(&message.topic)) {
+            if let Err(TrySendError::Full(_)) = one.to.try_send(message.clone()) {
+                one.missed += 1;
+                if one.missed.is_power_of_two() {
                     let (missed, filters) = (one.missed, one.filters.join(", "));
                     let filters = printable(&filters);
                     warn!("a subscriber of {filters} does not read: {missed} messages left out");
                 }
-                Err(TrySendError::Closed(_)) => {} // it is about to be removed
+            } else {
+                one.missed = 0;
             }
         }
     }
 
-    fn set(&mut self, filters: &[String], mut to: impl FnMut(&str) -> Filter) {
-        for filter in filters {
-            let new = to(filter);
-            if let Some(state) = self.filters.get_mut(filter) {
-                *state = new; // else nobody wants it any more
-            }
+    fn set(&mut self, filter: &str, to: Filter) {
+        if let Some(state) = self.filters.get_mut(filter) {
+            *state = to; // else nobody wants it any more
         }
     }
 
-    /// Tells each subscriber that it concerns, and whose filters have all been answered.
-    fn tell_verdicts(&self, concerns: impl Fn(&Subscriber) -> bool) {
-        for one in self.subscribers.iter().filter(|one| concerns(one)) {
+    /// Tells each subscriber what is new in the server's answers to all of its filters.
+    fn tell_verdicts(&mut self) {
+        for one in &mut self.subscribers {
             let mut verdict = Some(Ok(()));
             for filter in &one.filters {
                 match self.filters.get(filter) {
                     Some(Filter::Granted) => {}
-                    Some(Filter::Refused(error)) => {
-                        verdict = Some(Err(error.clone()));
+                    Some(Filter::Refused(error)) if error.denied || verdict.is_some() => {
+                        verdict = Some(Err(SubscribeError {
+                            was_granted: one.was_granted,
+                            ..error.clone()
+                        }));
                         if error.denied {
-                            break;
+                            break; // whatever the others are, the server may close the connection
                         }
                     }
-                    _ => {
-                        verdict = None;
-                        break;
-                    }
+                    _ => verdict = None,
                 }
             }
-            if verdict.is_some() {
+            one.was_granted |= verdict == Some(Ok(()));
+            if verdict.is_some() && *one.verdict.borrow() != verdict {
                 one.verdict.send_replace(verdict);
             }
         }

@@ -69,7 +69,7 @@ impl<W> Device<W> {
             .buffered(DESCRIBED_AT_ONCE);
         while let Some((described, job_id)) = descriptions.next().await {
             let job_id = printable(&job_id);
-            match described.map(|described| described.execution) {
+            match described {
                 Ok(Some(execution)) => self.tell_description(&execution),
                 Ok(None) => tell!(self.story, "Job {job_id}: not pending any more"),
                 Err(error) if error.is_fatal() => return Err(error.into()),

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use jobs_mqtt5::jobs::{
-    DescribedExecution, ExecutionState, Incoming, JobExecution, JobExecutionSummary, NextExecution,
+    ExecutionReply, ExecutionState, Incoming, JobExecution, JobExecutionSummary,
     PendingJobExecutions, Rejection, Timestamp, Topics, UpdatedExecution,
 };
 use jobs_mqtt5::text::printable;
@@ -19,9 +19,7 @@ pub fn reply(payload: &[u8]) {
         let all = [pending.in_progress_jobs, pending.queued_jobs].concat();
         all.iter().for_each(summary);
     }
-    let next = read::<NextExecution>(payload).and_then(|next| next.execution);
-    let described = read::<DescribedExecution>(payload).and_then(|one| one.execution);
-    assert_eq!(next, described, "the same form, and not read alike");
+    let next = read::<ExecutionReply>(payload).and_then(|next| next.execution);
     let alone = read::<JobExecution>(payload);
     for one in next.iter().chain(&alone) {
         execution(one, payload);

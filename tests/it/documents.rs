@@ -1,7 +1,7 @@
 //! No job document can stop the queue: whatever it is, it is shown, started and worked on; and an
 //! execution that can't be read at all is out of the way of the next.
 
-use jobs_mqtt5::jobs::{DescribedExecution, Job, JobExecution, JobStatus, NextExecution, Outcome};
+use jobs_mqtt5::jobs::{ExecutionReply, Job, JobExecution, JobStatus, Outcome};
 use local_iot_core::{Dialect, Event, Fault, Options, Status, Times};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -215,7 +215,7 @@ proptest! {
             r#"{{"clientToken":"t","execution":{{"jobId":"j","jobDocument":{document},"status":"QUEUED",
             "versionNumber":1,"executionNumber":1}},"timestamp":1}}"#
         );
-        let next: NextExecution = serde_json::from_slice(reply.as_bytes())?;
+        let next: ExecutionReply = serde_json::from_slice(reply.as_bytes())?;
         let execution = next.execution.unwrap();
         prop_assert_eq!(execution.job_document.text(), document.as_str());
         prop_assert_eq!(execution.job_id.as_str(), "j");
@@ -253,7 +253,7 @@ proptest! {
         let execution = execution.to_string();
         let execution = format!(r#"{},"jobDocument":{document}}}"#, &execution[..execution.len() - 1]);
         let reply = format!(r#"{{"timestamp":1,"execution":{execution},"clientToken":"x"}}"#);
-        let read: DescribedExecution = serde_json::from_str(&reply)?;
+        let read: ExecutionReply = serde_json::from_str(&reply)?;
         let read: JobExecution = read.execution.unwrap();
         prop_assert_eq!(&read.job_id, &job_id);
         prop_assert_eq!(read.status.to_string(), status);
