@@ -5,6 +5,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::jobs::{self, Asked, ExecutionReply, Job, Outcome, RequestError, Verdict, WorkResult};
@@ -12,14 +13,12 @@ use crate::mqtt::{self, Backoff};
 use crate::story::{Story, tell};
 use crate::text::printable;
 
-mod in_hand;
 mod listener;
 mod pending;
 mod settings;
 
 pub use settings::{SampleError, Settings};
 
-use in_hand::InHand;
 use listener::Listener;
 
 /// **Your work goes here.**
@@ -77,7 +76,7 @@ pub async fn run(
         work,
         ci: settings.ci,
         backoff: settings.jobs.backoff,
-        in_hand: InHand::default(),
+        in_hand: watch::Sender::new(None),
     };
     let mut doing = pin!(device.do_jobs());
     let mut outcome = tokio::select! {
@@ -86,10 +85,13 @@ pub async fn run(
         failed = listener.listen(&mut events) => Err(failed),
         why = stop => {
             device.jobs.stop();
-            if device.in_hand.is_something() {
+            if device.in_hand.borrow().is_some() {
                 let _ = timeout(STOP_LIMIT, doing).await;
             }
-            Ok(Some(device.in_hand.ended_by(why)))
+            Ok(Some(match &*device.in_hand.borrow() {
+                Some(what) => format!("{why}; {what} the next run takes it up again"),
+                None => why.to_owned(),
+            }))
         }
     };
     if let Err(SampleError::Ended) = outcome {
@@ -124,7 +126,8 @@ struct Device<W> {
     work: W,
     ci: bool,
     backoff: Backoff,
-    in_hand: InHand,
+    /// What becomes of the job under way if the program is told to stop now.
+    in_hand: watch::Sender<Option<String>>,
 }
 
 impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
@@ -190,7 +193,7 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
                 )));
             }
             self.report(job, outcome).await?;
-            self.in_hand.is_done();
+            self.in_hand.send_replace(None);
             backoff.reset();
         }
         Ok(None)
@@ -228,7 +231,8 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
     async fn do_work(&self, job: &Job) -> Outcome {
         tell!(self.story, "Starting local work on job...");
         let job_id = printable(job.id());
-        self.in_hand.works_on(job);
+        let unfinished = format!("job_id:{job_id} stays IN_PROGRESS, and");
+        self.in_hand.send_replace(Some(unfinished));
         let mut working = pin!(job.run(self.work.clone()));
         let outcome = tokio::select! {
             biased;
@@ -266,7 +270,8 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
             self.story,
             "Publishing request to update job status to {status}..."
         );
-        self.in_hand.reports_on(&job);
+        let untold = format!("the report on job_id:{job_id} may not have arrived, and if so,");
+        self.in_hand.send_replace(Some(untold));
         let report = job.report(outcome).await?;
         tell!(self.story, "Published request to update job.");
         match report.verdict().await? {

@@ -50,14 +50,6 @@ pub(super) struct Link {
     asking_again: Option<JoinHandle<()>>,
 }
 
-/// How a connection ended.
-enum End {
-    /// As asked.
-    Stopped,
-    /// Of itself.
-    Failed(Failure),
-}
-
 impl Link {
     pub fn new(
         options: Options,
@@ -99,14 +91,12 @@ impl Link {
         let mut backoff = self.options.backoff.clone();
         let mut has_worked = false;
         loop {
-            let end = self.one_connection().await;
-            let lasted = self.connected_at.take().map(|since| since.elapsed());
-            self.status.send_modify(|status| status.online = false);
-            let failure = match end {
-                End::Stopped => return Ok(()),
-                End::Failed(failure) => failure,
+            let Err(failure) = self.one_connection().await else {
+                return Ok(()); // as asked
             };
-            let was_stable = lasted.is_some_and(|lasted| lasted >= self.options.stable_after);
+            let was_stable = self.is_stable();
+            self.connected_at = None;
+            self.status.send_modify(|status| status.online = false);
             has_worked |= was_stable || self.outbox.has_worked();
             if !failure.is_passing(has_worked) {
                 return Err(failure);
@@ -131,8 +121,8 @@ impl Link {
         }
     }
 
-    /// From the connect to the loss of one connection.
-    async fn one_connection(&mut self) -> End {
+    /// From the connect to the end of one connection: as asked, or of itself.
+    async fn one_connection(&mut self) -> Result<(), Failure> {
         let end = loop {
             let deadline = self.deadline();
             let event = tokio::select! {
@@ -140,12 +130,12 @@ impl Link {
                 // From here on, each branch gives this connection up, or is about to: so it does no
                 // harm that it cancels `poll`.
                 packet = overdue(deadline) => match self.leaving {
-                    Some(_) => break End::Stopped,
-                    None => break End::Failed(no_answer(packet, &self.options)),
+                    Some(_) => break Ok(()),
+                    None => break Err(no_answer(packet, &self.options)),
                 },
                 _ = self.stop.wait_for(|stop| *stop), if self.leaving.is_none() => {
                     if self.connected_at.is_none() || self.requests.try_disconnect().is_err() {
-                        break End::Stopped;
+                        break Ok(());
                     }
                     self.leaving = Some(Instant::now());
                     continue;
@@ -155,7 +145,7 @@ impl Link {
                 Ok(rumqttc::v5::Event::Outgoing(Outgoing::Disconnect))
                     if self.leaving.is_some() =>
                 {
-                    break End::Stopped;
+                    break Ok(());
                 }
                 Ok(event) => self.take(event).await,
                 Err(error) => break self.fail(error).await,
@@ -169,21 +159,19 @@ impl Link {
     /// When the first answer that is waited for is overdue, and the packet that it should answer.
     fn deadline(&self) -> Option<(Instant, &'static str)> {
         let keep_alive = self.event_loop.options.keep_alive();
+        let after = |since: Option<Instant>, limit, packet| since.map(|at| (at + limit, packet));
         // `poll` returns once per keep alive, unless a dead link takes nothing of what it has to send.
-        let stuck = self.connected_at.map(|_| Instant::now() + keep_alive * 2);
+        let polled = self.connected_at.map(|_| Instant::now());
+        let (sent, packet) = self.outbox.oldest().unzip();
         [
-            stuck.map(|at| (at, "PINGREQ")),
-            self.leaving
-                .map(|since| (since + FAREWELL_LIMIT, "DISCONNECT")),
-            self.pinging
-                .map(|since| (since + keep_alive / 2, "PINGREQ")),
-            self.outbox
-                .oldest()
-                .map(|(since, packet)| (since + self.options.ack_limit, packet)),
+            after(polled, keep_alive * 2, "PINGREQ"),
+            after(self.leaving, FAREWELL_LIMIT, "DISCONNECT"),
+            after(self.pinging, keep_alive / 2, "PINGREQ"),
+            after(sent, self.options.ack_limit, packet.unwrap_or_default()),
         ]
         .into_iter()
         .flatten()
-        .min_by_key(|(at, _)| *at)
+        .min()
     }
 
     /// Takes what happened on the connection.
@@ -272,16 +260,15 @@ impl Link {
     }
 
     /// Takes the error that ends this connection, after what still came before it.
-    async fn fail(&mut self, error: ConnectionError) -> End {
+    async fn fail(&mut self, error: ConnectionError) -> Result<(), Failure> {
         while let Some(event) = self.event_loop.state.events.pop_front() {
             self.take(event).await;
         }
         if self.leaving.is_some() {
-            return End::Stopped;
+            return Ok(());
         }
-        let lasted = self.connected_at.map(|since| since.elapsed());
-        let is_short = lasted.is_some_and(|lasted| lasted < self.options.stable_after);
-        self.unreadable = match is_short && is_unreadable(&error) {
+        let online = self.connected_at.is_some();
+        self.unreadable = match online && !self.is_stable() && is_unreadable(&error) {
             true => self.unreadable + 1,
             false => 0,
         };
@@ -291,7 +278,14 @@ impl Link {
             (self.requests, self.event_loop) = new_session(&self.options);
             self.outbox.forget(self.requests.clone(), None);
         }
-        End::Failed(Failure::of(&error, &self.options, lasted.is_some()))
+        Err(Failure::of(&error, &self.options, online))
+    }
+
+    /// Whether the connection under way has lasted long enough.
+    fn is_stable(&self) -> bool {
+        let stable_after = self.options.stable_after;
+        self.connected_at
+            .is_some_and(|since| since.elapsed() >= stable_after)
     }
 
     /// Leaves rumqttc's queue as the next connection needs it: first what was sent and not
@@ -299,19 +293,20 @@ impl Link {
     fn tidy_up(&mut self) {
         self.pinging = None;
         self.event_loop.clean();
-        let (mut again, mut first_time) = (Vec::new(), Vec::new());
-        for request in self.event_loop.pending.drain(..) {
-            // (A SUBSCRIBE is made anew where it is needed.)
-            if let Request::Publish(mut publish) = request {
-                publish.dup = publish.pkid != 0;
-                match publish.dup {
-                    true => again.push(Request::Publish(publish)),
-                    false => first_time.push(Request::Publish(publish)),
-                }
-            }
-        }
-        again.append(&mut first_time);
-        self.event_loop.pending = again.into();
+        let pending = self.event_loop.pending.drain(..);
+        // (A SUBSCRIBE is made anew where it is needed.)
+        let (again, first_time): (Vec<_>, Vec<_>) = pending
+            .filter_map(|request| match request {
+                Request::Publish(publish) => Some(publish),
+                _ => None,
+            })
+            .partition(|publish| publish.pkid != 0);
+        let again = again.into_iter().map(|publish| Publish {
+            dup: true,
+            ..publish
+        });
+        let all = again.chain(first_time).map(Request::Publish);
+        self.event_loop.pending = all.collect();
     }
 }
 
