@@ -274,7 +274,7 @@ impl<W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static> Device<W> {
         self.in_hand.send_replace(Some(untold));
         let report = job.report(outcome).await?;
         tell!(self.story, "Published request to update job.");
-        match report.verdict().await? {
+        match report.reply().await? {
             Verdict::Unwanted(why) => {
                 tell!(
                     self.story,

@@ -7,7 +7,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::error::RequestError;
-use super::exchange::Asked;
+use super::exchange::{self, Asked};
 use super::inbox::Inbox;
 use super::job::Job;
 use super::model::{ExecutionReply, JobExecution, JobStatus, PendingJobExecutions};
@@ -191,8 +191,12 @@ impl Client {
     ///
     /// # Errors
     /// See [`Asked::reply`].
-    pub async fn publish<R: Request>(&self, request: R) -> Result<Asked<R::Reply>, RequestError> {
-        Asked::publish(self, request, Some(self.0.options.tries)).await
+    pub async fn publish<R: Request + 'static>(
+        &self,
+        request: R,
+    ) -> Result<Asked<R::Reply>, RequestError> {
+        let (client, tries) = (self.clone(), Some(self.0.options.tries));
+        Asked::published(|acknowledged| exchange::ask(client, request, tries, acknowledged)).await
     }
 
     /// Publishes any request, and returns the reply to it.
@@ -200,7 +204,7 @@ impl Client {
     /// # Errors
     /// See [`Asked::reply`].
     pub async fn ask<R: Request>(&self, request: R) -> Result<R::Reply, RequestError> {
-        self.publish(request).await?.reply().await
+        exchange::ask(self.clone(), request, Some(self.0.options.tries), None).await
     }
 
     /// What comes unasked, from now on.

@@ -26,20 +26,19 @@ use super::topics::Operation;
 use crate::mqtt::PublishError;
 use crate::text::printable;
 
-/// A request that was published: the server has acknowledged it, or its reply is here already.
+/// What was published: the server has acknowledged it, or its reply is here already.
 pub struct Asked<T>(BoxFuture<'static, Result<T, RequestError>>);
 
-impl<T: DeserializeOwned + Send + 'static> Asked<T> {
-    /// Publishes the request. Waits for a connection for as long as that takes; gives up after
-    /// `most_tries`, or never.
-    pub(super) async fn publish<R: Request<Reply = T>>(
-        client: &Client,
-        request: R,
-        most_tries: Option<u32>,
-    ) -> Result<Self, RequestError> {
+impl<T: Send + 'static> Asked<T> {
+    /// Runs an exchange up to the acknowledgement of its first publish.
+    pub(super) async fn published<F>(
+        exchange: impl FnOnce(Option<Acknowledged>) -> F,
+    ) -> Result<Self, RequestError>
+    where
+        F: Future<Output = Result<T, RequestError>> + Send + 'static,
+    {
         let (acknowledged, is_acknowledged) = oneshot::channel();
-        let exchange = Exchange::new(client, &request, acknowledged);
-        let mut reply = exchange.run(most_tries).boxed();
+        let mut reply = exchange(Some(acknowledged)).boxed();
         tokio::select! {
             biased;
             early = &mut reply => Ok(Self(ready(Ok(early?)).boxed())),
@@ -57,6 +56,21 @@ impl<T: DeserializeOwned + Send + 'static> Asked<T> {
     }
 }
 
+/// Is told when the server has acknowledged a request for the first time.
+pub(super) type Acknowledged = oneshot::Sender<()>;
+
+/// Publishes a request, and waits for its reply. Waits for a connection for as long as that takes;
+/// gives up after `most_tries`, or never.
+pub(super) async fn ask<R: Request>(
+    client: Client,
+    request: R,
+    most_tries: Option<u32>,
+    acknowledged: Option<Acknowledged>,
+) -> Result<R::Reply, RequestError> {
+    let exchange = Exchange::new(client, &request, acknowledged);
+    exchange.run(most_tries).await
+}
+
 /// A request under way.
 struct Exchange {
     client: Client,
@@ -64,8 +78,7 @@ struct Exchange {
     topic: String,
     payload: Bytes,
     replies: mpsc::Receiver<Reply>,
-    /// Is told when the server has acknowledged the request for the first time.
-    acknowledged: Option<oneshot::Sender<()>>,
+    acknowledged: Option<Acknowledged>,
     published: u32,
     /// The connection under way at first. On another one, what was not acknowledged is sent again.
     connection: u64,
@@ -81,7 +94,7 @@ enum Vain {
 }
 
 impl Exchange {
-    fn new<R: Request>(client: &Client, request: &R, acknowledged: oneshot::Sender<()>) -> Self {
+    fn new<R: Request>(client: Client, request: &R, acknowledged: Option<Acknowledged>) -> Self {
         let (operation, job_id) = (R::OPERATION, request.job_id());
         // 65 random bits, in few characters: each is sent twice.
         let token: String = repeat_with(fastrand::alphanumeric).take(11).collect();
@@ -89,7 +102,6 @@ impl Exchange {
         let mut payload = serde_json::to_value(request).unwrap_or_default();
         payload["clientToken"] = token.as_str().into();
         Self {
-            client: client.clone(),
             operation,
             topic: client
                 .0
@@ -97,9 +109,10 @@ impl Exchange {
                 .request(operation, job_id.unwrap_or_default()),
             payload: payload.to_string().into(),
             replies: client.0.inbox.await_replies(token, operation, job_id),
-            acknowledged: Some(acknowledged),
+            acknowledged,
             published: 0,
             connection: client.0.mqtt.connection(),
+            client,
             was_unreadable: false,
         }
     }

@@ -10,6 +10,7 @@ use tokio::task::{AbortHandle, spawn_blocking};
 use super::client::Client;
 use super::details::StatusDetails;
 use super::error::RequestError;
+use super::exchange::Asked;
 use super::keeper::{self, Shared};
 use super::model::{JobExecution, JobStatus};
 use super::outcome::{Outcome, ReportError, Unwanted, WorkResult};
@@ -98,9 +99,14 @@ impl Job {
         let shared = &self.0.shared;
         // A progress that waits for its turn is older, and must not take the checkpoint's place.
         shared.progress.send_replace(None);
-        let known = shared.known().await;
-        let report = Report::publish(shared, known, JobStatus::InProgress, details, None).await?;
-        match report.verdict().await? {
+        let report = Report {
+            job: Arc::clone(shared),
+            known: shared.known().await,
+            status: JobStatus::InProgress,
+            details,
+            most_tries: None,
+        };
+        match report.send(None).await? {
             Verdict::Unwanted(why) => Err(ReportError::Unwanted(why)),
             _ => Ok(()),
         }
@@ -166,7 +172,7 @@ impl Job {
         match (outcome, unwanted) {
             (_, Some(why)) => Ok(Verdict::Unwanted(why)),
             (Outcome::LeftInProgress, None) => Ok(Verdict::LeftInProgress),
-            (outcome, None) => self.report(outcome).await?.verdict().await,
+            (outcome, None) => self.report(outcome).await?.reply().await,
         }
     }
 
@@ -174,7 +180,7 @@ impl Job {
     ///
     /// # Errors
     /// See [`Self::finish`].
-    pub async fn report(self, outcome: Outcome) -> Result<Report, RequestError> {
+    pub async fn report(self, outcome: Outcome) -> Result<Asked<Verdict>, RequestError> {
         self.0.keeper.abort(); // from here on, what is first in line is no news
         let status = outcome.status();
         let mut details = match &outcome {
@@ -187,6 +193,13 @@ impl Job {
         if status == JobStatus::Succeeded && details.is_empty() {
             details = known.not_there_yet(&shared.progress.borrow());
         }
-        Report::publish(shared, known, status, details, None).await
+        let report = Report {
+            job: Arc::clone(shared),
+            known,
+            status,
+            details,
+            most_tries: None,
+        };
+        Asked::published(|acknowledged| report.send(acknowledged)).await
     }
 }

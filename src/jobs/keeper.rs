@@ -97,11 +97,14 @@ async fn report_progress(job: &Arc<Shared>, mut progress: watch::Receiver<Option
             continue; // a checkpoint took its place
         };
         let next = Instant::now() + options.progress_interval;
-        let (status, tries) = (JobStatus::InProgress, Some(options.tries));
-        let told = match Report::publish(job, known, status, details, tries).await {
-            Ok(report) => report.verdict().await.map(drop),
-            Err(error) => Err(error),
+        let report = Report {
+            job: Arc::clone(job),
+            known,
+            status: JobStatus::InProgress,
+            details,
+            most_tries: Some(options.tries),
         };
+        let told = report.send(None).await;
         if job.unwanted.borrow().is_some() {
             return; // nobody wants to hear of it
         }

@@ -55,7 +55,7 @@ pub use model::{
 };
 pub use options::Options;
 pub use outcome::{Outcome, ReportError, Unwanted, WorkResult};
-pub use report::{Report, Verdict};
+pub use report::Verdict;
 pub use requests::{Describe, GetPending, Request, StartNext, Update};
 pub use timestamp::Timestamp;
 pub use topics::{Incoming, Operation, Topics};

@@ -8,9 +8,9 @@ use tracing::warn;
 
 use super::details::StatusDetails;
 use super::error::RequestError;
-use super::exchange::Asked;
+use super::exchange::{Acknowledged, ask};
 use super::keeper::Shared;
-use super::model::{ExecutionState, JobExecution, JobStatus, UpdatedExecution};
+use super::model::{ExecutionState, JobExecution, JobStatus};
 use super::outcome::Unwanted;
 use super::requests::Update;
 use crate::mqtt::Backoff;
@@ -46,69 +46,59 @@ impl From<&JobExecution> for Known {
 }
 
 /// A report that is on its way.
-pub struct Report {
-    job: Arc<Shared>,
-    known: OwnedMutexGuard<Known>,
-    status: JobStatus,
-    details: StatusDetails,
+pub(super) struct Report {
+    pub job: Arc<Shared>,
+    pub known: OwnedMutexGuard<Known>,
+    pub status: JobStatus,
+    pub details: StatusDetails,
     /// `None`: until there is a verdict.
-    most_tries: Option<u32>,
-    backoff: Backoff,
-    asked: Result<Asked<UpdatedExecution>, RequestError>,
+    pub most_tries: Option<u32>,
 }
 
 impl Report {
-    /// Publishes an update of the execution to this state.
-    pub(super) async fn publish(
-        job: &Arc<Shared>,
-        mut known: OwnedMutexGuard<Known>,
-        status: JobStatus,
-        details: StatusDetails,
-        most_tries: Option<u32>,
-    ) -> Result<Self, RequestError> {
-        let asked = ask(job, &mut known, &status, &details, most_tries).await;
-        if let Err(error) = &asked
-            && error.is_fatal()
-        {
-            return Err(error.clone());
-        }
-        Ok(Self {
-            job: Arc::clone(job),
-            backoff: job.client.0.options.backoff.clone(),
-            known,
-            status,
-            details,
-            most_tries,
-            asked,
-        })
-    }
-
-    /// Waits until the service has taken the report, or says that the job is not ours any more.
-    ///
-    /// # Errors
-    /// If there is no reporting at all, see [`Job::finish`](super::Job::finish).
-    pub async fn verdict(mut self) -> Result<Verdict, RequestError> {
+    /// Sends it until the service has taken it, or says that the job is not ours any more.
+    pub async fn send(
+        mut self,
+        mut acknowledged: Option<Acknowledged>,
+    ) -> Result<Verdict, RequestError> {
+        let mut backoff = self.job.client.0.options.backoff.clone();
         loop {
-            let error = match self.asked {
-                Ok(asked) => match asked.reply().await {
-                    Ok(_) => return Ok(self.known.accepted(self.details)),
-                    Err(error) => error,
-                },
+            let (client, update) = (self.job.client.clone(), self.update());
+            let error = match ask(client, update, self.most_tries, acknowledged.take()).await {
+                Ok(_) => return Ok(self.known.accepted(self.details)),
                 Err(error) => error,
             };
-            self.asked = Err(error.clone());
-            if let Some(verdict) = self.judge(error).await? {
-                if let Verdict::Unwanted(why) = &verdict {
-                    self.job.no_longer_wanted(why);
+            match self.judge(error).await {
+                Ok(Some(verdict)) => {
+                    if let Verdict::Unwanted(why) = &verdict {
+                        self.job.no_longer_wanted(why);
+                    }
+                    return Ok(verdict);
                 }
-                return Ok(verdict);
+                Ok(None) => {}
+                Err(error) => self.pause(error, &mut backoff).await?,
             }
-            let (job, known) = (&self.job, &mut self.known);
-            self.asked = ask(job, known, &self.status, &self.details, self.most_tries).await;
         }
     }
 
-    /// What a refusal means; `None` if the report is to be sent once more.
+    /// An update of the version that we know.
+    fn update(&mut self) -> Update {
+        let mut update = Update::of(&self.job.execution, self.status.clone());
+        update.expected_version = Some(self.known.version);
+        update.status_details = self.details.clone();
+        if self.status == JobStatus::InProgress {
+            update.step_timeout_in_minutes = self.job.client.0.options.step_timeout_in_minutes;
+            let then = match self.details.is_empty() {
+                true => self.known.details.clone(),
+                false => self.details.clone(),
+            };
+            self.known.in_doubt.push(then);
+        }
+        update
+    }
+
+    /// What a refusal means: a verdict, or (`None`) that the execution has another version. The error
+    /// if it says nothing about the execution.
     async fn judge(&mut self, error: RequestError) -> Result<Option<Verdict>, RequestError> {
         let RequestError::Rejected {
             rejection,
@@ -116,17 +106,16 @@ impl Report {
             ..
         } = &error
         else {
-            return self.once_more(error).await;
+            return Err(error);
         };
         let state = match (&rejection.execution_state, error.says_it_is_gone()) {
             (Some(state), _) if self.explains(state, *repeated) => state.clone(),
             (None, Some(why)) => return Ok(Some(Verdict::Unwanted(why))),
-            (None, None) if error.is_about_the_request() => return self.once_more(error).await,
+            (None, None) if error.is_about_the_request() => return Err(error),
             // It may be a job that was created anew under this name, and waits to be worked on.
-            _ => match self.job.look(false).await {
-                Ok(Ok(found)) => found.state(),
-                Ok(Err(why)) => return Ok(Some(Verdict::Unwanted(why))),
-                Err(error) => return self.once_more(error).await,
+            _ => match self.job.look(false).await? {
+                Ok(found) => found.state(),
+                Err(why) => return Ok(Some(Verdict::Unwanted(why))),
             },
         };
         if state.status.is_terminal() {
@@ -142,15 +131,15 @@ impl Report {
             .version_number
             .is_none_or(|now| now == self.known.version)
         {
-            return self.once_more(error).await;
+            return Err(error);
         }
-        if !self.explains(&state, *repeated) {
+        let is_ours = self.explains(&state, *repeated);
+        if !is_ours {
             self.job.say_another();
-        } else if self.status == JobStatus::InProgress && state.status_details == self.details {
-            return Ok(Some(self.known.taken(state)));
         }
-        self.known.taken(state);
-        Ok(None)
+        let verdict = self.known.taken(state);
+        let is_done = self.status == JobStatus::InProgress && self.known.details == self.details;
+        Ok((is_ours && is_done).then_some(verdict))
     }
 
     /// Whether we know how the execution has come to stand so: it has ended, or stands as before, or
@@ -165,8 +154,12 @@ impl Report {
                 && self.known.in_doubt[..sent].contains(&state.status_details)
     }
 
-    /// The report is sent once more, after a pause; without the details, if they are at fault.
-    async fn once_more(&mut self, error: RequestError) -> Result<Option<Verdict>, RequestError> {
+    /// The pause before the report is sent once more: without the details, if they are at fault.
+    async fn pause(
+        &mut self,
+        error: RequestError,
+        backoff: &mut Backoff,
+    ) -> Result<(), RequestError> {
         if error.is_fatal() || self.most_tries.is_some() {
             return Err(error);
         }
@@ -176,13 +169,13 @@ impl Report {
                 return Err(error); // a checkpoint is these details, or it is none
             }
             self.details = plain; // the work's details must not keep the job from being ended
-            return Ok(None);
+            return Ok(());
         }
-        let wait = self.backoff.long_wait();
+        let wait = backoff.long_wait();
         warn!(?wait, "reporting again: {error}");
         self.job.client.tell_asked_again(&error);
         sleep(wait).await;
-        Ok(None)
+        Ok(())
     }
 }
 
@@ -210,27 +203,4 @@ impl Known {
         self.in_doubt.clear();
         Verdict::Accepted
     }
-}
-
-/// Publishes an update of the version that we know.
-async fn ask(
-    job: &Shared,
-    known: &mut Known,
-    status: &JobStatus,
-    details: &StatusDetails,
-    most_tries: Option<u32>,
-) -> Result<Asked<UpdatedExecution>, RequestError> {
-    let mut update = Update::of(&job.execution, status.clone());
-    update.expected_version = Some(known.version);
-    update.status_details = details.clone();
-    if *status == JobStatus::InProgress {
-        update.step_timeout_in_minutes = job.client.0.options.step_timeout_in_minutes;
-        let then = if details.is_empty() {
-            &known.details
-        } else {
-            details
-        };
-        known.in_doubt.push(then.clone());
-    }
-    Asked::publish(&job.client, update, most_tries).await
 }
