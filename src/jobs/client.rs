@@ -87,7 +87,9 @@ impl Client {
             };
             match self.reject_unreadable(error).await {
                 Ok(()) => {}
-                Err(error @ RequestError::Unanswered { .. }) => {
+                Err(
+                    error @ (RequestError::Unanswered { .. } | RequestError::Unreadable { .. }),
+                ) => {
                     self.tell_asked_again(&error);
                     sleep(backoff.long_wait()).await;
                 }

@@ -125,6 +125,8 @@ async fn an_execution_that_can_not_be_read_is_rejected_with_the_reason_and_the_q
         "-status",
         "executionNumber",
         "-versionNumber",
+        "jobId",
+        "-jobId",
     ] {
         let world = World::with_jobs(&["broken", "next"]).await;
         let fault = Fault::BrokenExecution("broken".to_owned(), field.to_owned());

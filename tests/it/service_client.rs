@@ -276,3 +276,19 @@ async fn an_execution_that_is_damaged_once_is_started_and_one_that_stays_unreada
         mqtt.ended().await;
     }
 }
+
+#[tokio::test]
+async fn an_execution_whose_replies_alone_are_damaged_down_to_its_name_is_asked_for_again() {
+    let world = World::with_jobs(&["damaged"]).await;
+    let fault = Fault::BrokenExecution("damaged".to_owned(), "-jobId".to_owned());
+    world.core.faults().add(fault, Times::Count(2)); // the description is whole again
+    let (client, mqtt) = world.jobs_client();
+    let mut events = client.events();
+    let job = within(client.start_next()).await.unwrap().unwrap();
+    assert_eq!(job.id(), "damaged");
+    let is_told = |event: &Event| matches!(event, Event::Trouble(words) if words.contains("can't be read (missing field `jobId`"));
+    while !is_told(&within(events.next()).await.unwrap()) {}
+    within(job.finish(Outcome::succeeded())).await.unwrap();
+    mqtt.disconnect();
+    mqtt.ended().await;
+}
