@@ -7,6 +7,7 @@ use std::error::Error;
 use std::io;
 
 use rumqttc::v5::mqttbytes::Error as CodecError;
+use rumqttc::v5::mqttbytes::v5::DisconnectReasonCode;
 use rumqttc::v5::{ConnectionError, StateError};
 
 use super::Options;
@@ -192,8 +193,10 @@ fn hung_up(options: &Options, online: bool) -> Failure {
     ))
 }
 
-/// Whether the books of the two sides differ, or hold a packet that can't be sent.
+/// Whether the books of the two sides differ, or hold a packet that can't be sent or is not taken: the
+/// next connection of this session would end in the same way.
 pub(super) fn is_hopeless(error: &ConnectionError) -> bool {
+    use DisconnectReasonCode as D;
     use StateError as E;
     matches!(
         error,
@@ -204,6 +207,14 @@ pub(super) fn is_hopeless(error: &ConnectionError) -> bool {
                 | E::Deserialization(CodecError::OutgoingPacketTooLarge { .. })
                 | E::InvalidState
                 | E::InvalidAlias { .. }
+                | E::ServerDisconnect {
+                    reason_code: D::MalformedPacket
+                        | D::ProtocolError
+                        | D::TopicNameInvalid
+                        | D::PacketTooLarge
+                        | D::PayloadFormatInvalid,
+                    ..
+                }
         )
     )
 }
@@ -249,4 +260,4 @@ fn sentence(error: &dyn std::fmt::Display) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -327,3 +327,26 @@ fn no_answer(packet: &str, options: &Options) -> Failure {
         options.address()
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mqtt::failure::tests::options;
+
+    #[tokio::test]
+    async fn a_connection_that_takes_nothing_is_given_up_after_two_keep_alives() {
+        let (events, status) = (broadcast::channel(1).0, watch::Sender::default());
+        let (_stop, stopped) = watch::channel(false);
+        let pace = Arc::new(Pace::new());
+        let (mut link, _) = Link::new(options("localhost"), events, status, stopped, pace);
+        assert_eq!(link.deadline(), None); // the connect has a limit of its own
+        let now = Instant::now();
+        link.connected_at = Some(now);
+        let (at, packet) = link.deadline().unwrap();
+        assert_eq!(packet, "PINGREQ");
+        assert!(at >= now + link.options.keep_alive * 2);
+        link.pinging = Some(now);
+        let (at, _) = link.deadline().unwrap();
+        assert_eq!(at, now + link.options.keep_alive / 2);
+    }
+}

@@ -23,6 +23,8 @@ use super::subscriptions::{Message, SubscribeError, Subscriptions};
 /// At most this many packets are under way: enough for 100 a second at a round trip of 200 ms.
 pub(super) const PLACES: u16 = 20;
 
+/// AWS IoT Core takes payloads of 128 KiB, though its Maximum Packet Size would allow for more.
+pub(super) const LARGEST_PAYLOAD: usize = 128 * 1024;
 /// The bytes that a PUBLISH has besides topic and payload: fixed header, lengths, packet id, no
 /// properties (MQTT5, section 3.3), generously.
 const PUBLISH_OVERHEAD: usize = 16;
@@ -106,9 +108,9 @@ impl Outbox {
         if !inner.open || !Arc::ptr_eq(permit.semaphore(), &inner.places) {
             return Ok(None);
         }
-        let limit = inner.max_packet_size;
+        let limit = inner.max_packet_size.min(LARGEST_PAYLOAD);
         let size = topic.len() + payload.len() + PUBLISH_OVERHEAD;
-        if size > limit {
+        if size > inner.max_packet_size || payload.len() > LARGEST_PAYLOAD {
             return Err(PublishError::TooLarge { size, limit });
         }
         let topic = topic.to_owned();

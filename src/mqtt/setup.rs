@@ -8,10 +8,10 @@ use rumqttc::v5::{AsyncClient, EventLoop, MqttOptions, Proxy, ProxyAuth, ProxyTy
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
 use super::Options;
-use super::outbox::PLACES;
+use super::outbox::{LARGEST_PAYLOAD, PLACES};
 
-/// Received packets may have this many bytes: 128 KiB of payload, AWS IoT Core's limit, and a topic.
-const MAX_PACKET_SIZE: u32 = 150 * 1024;
+/// Received packets may have this many bytes: AWS IoT Core's largest payload, and a topic.
+const MAX_PACKET_SIZE: u32 = LARGEST_PAYLOAD as u32 + 22 * 1024;
 /// AWS IoT Core's Receive Maximum. Without this limit rumqttc sets 14 MB aside for 65,535 packets.
 const MAX_IN_FLIGHT: u16 = 100;
 /// rumqttc takes no keep alive below this.

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use jobs_mqtt5::jobs::Outcome;
-use jobs_mqtt5::mqtt::Backoff;
-use local_iot_core::{Event, Status};
+use jobs_mqtt5::mqtt::{self, Backoff, PublishError};
+use local_iot_core::{Event, Fault, Status, Times};
 
 use crate::support::{OTHER, THING, World, next_message, within};
 
@@ -185,4 +185,33 @@ async fn what_several_subacks_refuse_is_asked_for_again_together_and_not_ever_mo
     tokio::time::sleep(Duration::from_secs(1)).await;
     let packets = subscribes(&world).len() - before;
     assert!((3..300).contains(&packets), "{packets}");
+}
+
+#[tokio::test]
+async fn a_message_that_the_server_does_not_take_is_an_error_and_never_stops_the_device() {
+    let world = World::open().await;
+    let (mqtt, mut events) = world.connect();
+    let large = within(mqtt.publish("dt/a", vec![b' '; 128 * 1024 + 1])).await;
+    assert!(
+        matches!(large, Err(PublishError::TooLarge { .. })),
+        "{large:?}"
+    );
+    within(mqtt.publish("dt/a", vec![b' '; 128 * 1024]))
+        .await
+        .unwrap();
+    // For another limit that nobody knows of: in this session, the message would be sent for ever.
+    let fault = Fault::Disconnect(0x95);
+    world.core.faults().add(fault, Times::Always);
+    let lost = within(mqtt.publish("dt/a", "too much")).await;
+    assert!(matches!(lost, Err(PublishError::SessionLost)), "{lost:?}");
+    world.core.faults().clear();
+    within(mqtt.publish("dt/a", "fine")).await.unwrap();
+    let mut sessions = Vec::new();
+    while sessions.len() < 2 {
+        match within(events.next()).await.unwrap() {
+            mqtt::Event::Connected { session_present } => sessions.push(session_present),
+            event => drop(event),
+        }
+    }
+    assert_eq!(sessions, [false, false]);
 }

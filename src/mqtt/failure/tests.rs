@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode, Packet};
+use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, Packet};
 use rustls::{AlertDescription, ClientConfig, RootCertStore};
 
 use super::*;
 
-fn options(endpoint: &str) -> Options {
+pub(in crate::mqtt) fn options(endpoint: &str) -> Options {
     let provider = Arc::new(crate::tls::provider::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
