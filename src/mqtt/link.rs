@@ -23,9 +23,9 @@ use super::{Backoff, Event, Failure, Message, Options, Status, SubscribeError};
 
 /// A DISCONNECT that can't be sent in this time is left unsaid.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
-/// After this many short connections in a row that ended with a packet that can't be read, the
-/// session is given up: it would bring the packet again for ever.
-const UNREADABLE_LIMIT: u32 = 3;
+/// After this many short connections in a row that were in vain, the session is given up: its packets
+/// would end each connection, for ever.
+const IN_VAIN_LIMIT: u32 = 3;
 
 pub(super) struct Link {
     options: Options,
@@ -42,8 +42,9 @@ pub(super) struct Link {
     pinging: Option<Instant>,
     /// Since when a DISCONNECT waits to be sent.
     leaving: Option<Instant>,
-    /// Connections in a row that ended with a packet that can't be read.
-    unreadable: u32,
+    /// Short connections in a row that ended with a packet that can't be read, or before anything of
+    /// ours was acknowledged.
+    in_vain: u32,
     /// The waits before filters that were refused are asked for again, and the one under way: what
     /// several SUBACKs refuse is asked for together, or the waits would multiply.
     refusals: Backoff,
@@ -74,7 +75,7 @@ impl Link {
             connected_at: None,
             pinging: None,
             leaving: None,
-            unreadable: 0,
+            in_vain: 0,
         };
         (link, outbox)
     }
@@ -268,13 +269,16 @@ impl Link {
             return Ok(());
         }
         let online = self.connected_at.is_some();
-        self.unreadable = match online && !self.is_stable() && is_unreadable(&error) {
-            true => self.unreadable + 1,
-            false => 0,
-        };
-        if is_hopeless(&error) || self.unreadable >= UNREADABLE_LIMIT {
+        if online {
+            let in_vain = is_unreadable(&error) || self.outbox.is_ignored();
+            self.in_vain = match in_vain && !self.is_stable() {
+                true => self.in_vain + 1,
+                false => 0,
+            };
+        }
+        if is_hopeless(&error) || self.in_vain >= IN_VAIN_LIMIT {
             // To resume this session would fail in the same way, so a new one is begun.
-            self.unreadable = 0;
+            self.in_vain = 0;
             (self.requests, self.event_loop) = new_session(&self.options);
             self.outbox.forget(self.requests.clone(), None);
         }

@@ -65,6 +65,8 @@ struct Inner {
     places: Arc<Semaphore>,
     under_way: VecDeque<Place>,
     subscriptions: Subscriptions,
+    /// Whether the server has acknowledged anything on this connection.
+    is_answering: bool,
     /// Whether the server has ever done what we asked for.
     has_worked: bool,
 }
@@ -79,6 +81,7 @@ impl Outbox {
             places: Arc::new(Semaphore::new(PLACES.into())),
             under_way: VecDeque::new(),
             subscriptions: Subscriptions::default(),
+            is_answering: false,
             has_worked: false,
         }))
     }
@@ -153,7 +156,7 @@ impl Outbox {
     pub fn open(&self, max_packet_size: Option<u32>) {
         let mut inner = self.lock();
         inner.max_packet_size = max_packet_size.map_or(usize::MAX, |size| size as usize);
-        inner.open = true;
+        (inner.open, inner.is_answering) = (true, false);
         inner.subscribe(None);
     }
 
@@ -241,6 +244,12 @@ impl Outbox {
         self.lock().subscriptions.deliver(message);
     }
 
+    /// Whether packets are under way, and the server has acknowledged none on this connection.
+    pub fn is_ignored(&self) -> bool {
+        let inner = self.lock();
+        !inner.under_way.is_empty() && !inner.is_answering
+    }
+
     /// The oldest packet on its way that is not acknowledged: since when, and its name.
     pub fn oldest(&self) -> Option<(Instant, &'static str)> {
         let inner = self.lock();
@@ -299,6 +308,7 @@ impl Inner {
 
     /// Takes the packet with this id out of its place.
     fn acknowledged(&mut self, id: u16) -> Option<Packet> {
+        self.is_answering = true;
         let nth = self.position(Some(id))?;
         let packet = self.under_way[nth].packet.take();
         self.move_window();

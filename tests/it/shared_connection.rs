@@ -191,6 +191,7 @@ async fn what_several_subacks_refuse_is_asked_for_again_together_and_not_ever_mo
 async fn a_message_that_the_server_does_not_take_is_an_error_and_never_stops_the_device() {
     let world = World::open().await;
     let (mqtt, mut events) = world.connect();
+    let mut sessions = vec![false];
     let large = within(mqtt.publish("dt/a", vec![b' '; 128 * 1024 + 1])).await;
     assert!(
         matches!(large, Err(PublishError::TooLarge { .. })),
@@ -199,19 +200,23 @@ async fn a_message_that_the_server_does_not_take_is_an_error_and_never_stops_the
     within(mqtt.publish("dt/a", vec![b' '; 128 * 1024]))
         .await
         .unwrap();
-    // For another limit that nobody knows of: in this session, the message would be sent for ever.
-    let fault = Fault::Disconnect(0x95);
-    world.core.faults().add(fault, Times::Always);
-    let lost = within(mqtt.publish("dt/a", "too much")).await;
-    assert!(matches!(lost, Err(PublishError::SessionLost)), "{lost:?}");
-    world.core.faults().clear();
-    within(mqtt.publish("dt/a", "fine")).await.unwrap();
-    let mut sessions = Vec::new();
-    while sessions.len() < 2 {
+    // For another limit that nobody knows of, the server ends the connection: with a reason, or without
+    // a word. In this session, the message would be sent for ever.
+    for (fault, resumed) in [(Fault::Disconnect(0x95), 0), (Fault::DropOnPublish, 3)] {
+        world.core.faults().add(fault, Times::Always);
+        let lost = within(mqtt.publish("dt/a", "too much")).await;
+        assert!(matches!(lost, Err(PublishError::SessionLost)), "{lost:?}");
+        world.core.faults().clear();
+        within(mqtt.publish("dt/a", "fine")).await.unwrap();
+        sessions.extend([true].repeat(resumed));
+        sessions.push(false);
+    }
+    let mut connected = Vec::new();
+    while connected.len() < sessions.len() {
         match within(events.next()).await.unwrap() {
-            mqtt::Event::Connected { session_present } => sessions.push(session_present),
+            mqtt::Event::Connected { session_present } => connected.push(session_present),
             event => drop(event),
         }
     }
-    assert_eq!(sessions, [false, false]);
+    assert_eq!(connected, sessions);
 }
