@@ -20,7 +20,7 @@ pub(super) fn refused(code: ConnectReturnCode, options: &Options) -> Failure {
     let what = format!(
         "{} refused the connection: CONNACK {}.",
         options.address(),
-        reason::of_connack(code)
+        reason::of(code)
     );
     match code {
         C::NotAuthorized => Failure::mistake(format!(
@@ -33,10 +33,10 @@ pub(super) fn refused(code: ConnectReturnCode, options: &Options) -> Failure {
              and region (AWS IoT console: Security > Certificates), and that {endpoint} belongs to \
              the same account."
         )),
-        C::ClientIdentifierNotValid | C::BadClientId => Failure::mistake(format!(
+        C::ClientIdentifierNotValid => Failure::mistake(format!(
             "{what} The client id was '{id}': check {client_id}."
         )),
-        C::ServerUnavailable | C::ServiceUnavailable | C::ServerBusy | C::UseAnotherServer => {
+        C::ServerUnavailable | C::ServerBusy | C::UseAnotherServer => {
             Failure::passing(format!("{what} The service can't take it just now."))
         }
         C::QuotaExceeded | C::ConnectionRateExceeded => Failure::passing(format!(
@@ -57,7 +57,7 @@ pub(super) fn disconnected(
     options: &Options,
 ) -> Failure {
     let id = printable(&options.client_id);
-    let mut reason = reason::of_disconnect(code);
+    let mut reason = reason::of(code);
     if let Some(text) = text.filter(|text| !text.is_empty()) {
         let text = printable(text);
         let text = cut(&text, 300);
