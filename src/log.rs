@@ -7,7 +7,7 @@ use std::panic::{self, Location};
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::Verbosity;
-use crate::story::Story;
+use crate::story::{LogLines, Story};
 use crate::text::{cut, panic_message, printable};
 
 /// Starts logging, by the same way to stderr as the story's. From here on, every panic is told there
@@ -27,7 +27,7 @@ pub fn start(verbosity: Verbosity, story: &Story) {
     let lines = story.clone();
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(move || lines.stderr())
+        .with_writer(move || LogLines(lines.clone()))
         .with_ansi(false)
         .log_internal_errors(false) // a closed stderr is no reason to end
         .init();
