@@ -79,11 +79,6 @@ pub(super) fn from_tls(error: &Error, options: &Options) -> Failure {
             "{server} and this program found no TLS version and cipher suite that both accept (TLS \
              alert {alert:?}). Check {endpoint} and {port}: is this AWS IoT Core?"
         ),
-        Error::AlertReceived(alert) => {
-            return Failure::Passing(format!(
-                "{server} ended the TLS handshake (TLS alert {alert:?})."
-            ));
-        }
         error => {
             return Failure::Passing(format!(
                 "The TLS handshake with {server} failed: {}",
