@@ -69,7 +69,6 @@ impl Writers {
             text: if full { String::new() } else { text },
             since: None,
         });
-        drop(lines);
         self.changed[stream as usize].notify_all();
     }
 
@@ -89,28 +88,30 @@ impl Writers {
             let text = self.next(stream);
             write_whole(&mut to, text.as_bytes());
             let mut lines = self.lock();
-            let written = position(&lines, stream);
-            written.and_then(|nth| lines.remove(nth));
-            drop(lines);
+            if let Some(written) = position(&lines, stream) {
+                lines.remove(written);
+            }
             self.changed[stream as usize].notify_all();
         }
     }
 
     /// Waits for the next line of this stream, and for the older ones of the other.
     fn next(&self, stream: Stream) -> String {
+        let is_stuck = |since: Instant| since.elapsed() >= STUCK_AFTER;
         let mut lines = self.lock();
         loop {
             lines = match position(&lines, stream) {
                 None => self.changed[stream as usize]
                     .wait(lines)
                     .unwrap_or_else(PoisonError::into_inner),
-                Some(nth) if nth > 0 && !lines[0].is_stuck() => {
-                    self.changed[lines[0].stream as usize]
-                        .wait_timeout(lines, STUCK_AFTER)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                Some(nth) if nth == 0 || lines[0].since.is_some_and(is_stuck) => {
+                    return lines[nth].begin();
                 }
-                Some(nth) => return lines[nth].begin(),
+                Some(_) => {
+                    let other = &self.changed[lines[0].stream as usize];
+                    let waited = other.wait_timeout(lines, STUCK_AFTER);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
             }
         }
     }
@@ -125,18 +126,11 @@ impl Line {
     fn begin(&mut self) -> String {
         self.since = Some(Instant::now());
         if self.left_out > 0 {
-            let plural = if self.left_out == 1 { "" } else { "s" };
-            self.text = format!(
-                "… {} line{plural} left out: nobody read what came before\n",
-                self.left_out
-            );
+            let count = self.left_out;
+            let s = if count == 1 { "" } else { "s" };
+            self.text = format!("… {count} line{s} left out: nobody read what came before\n");
         }
         self.text.clone()
-    }
-
-    fn is_stuck(&self) -> bool {
-        self.since
-            .is_some_and(|since| since.elapsed() >= STUCK_AFTER)
     }
 }
 
