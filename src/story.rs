@@ -31,19 +31,15 @@ pub struct Story {
 impl Story {
     /// For a program. Call [`Story::flush`] before it ends.
     pub fn on_stdout_and_stderr() -> Self {
-        Self {
-            writers: Writers::start(io::stdout(), io::stderr()),
-            waits: false,
-        }
+        let (writers, waits) = (Writers::start(io::stdout(), io::stderr()), false);
+        Self { writers, waits }
     }
 
     /// For a test, or for a program that tells its story elsewhere. Each line is written before the
     /// call that tells it returns, unless that takes more than a second.
     pub fn to(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
-        Self {
-            writers: Writers::start(out, err),
-            waits: true,
-        }
+        let (writers, waits) = (Writers::start(out, err), true);
+        Self { writers, waits }
     }
 
     /// A line of the story.

@@ -223,7 +223,8 @@ impl<'a> PemFile<'a> {
     fn trust(&self) -> Result<RootCertStore, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in self.certificates()? {
-            roots.add(certificate).map_err(|error| {
+            let added = roots.add(certificate);
+            added.map_err(|error| {
                 self.error(format!(
                     "holds a CA certificate that can't be read ({error})."
                 ))

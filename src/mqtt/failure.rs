@@ -65,7 +65,10 @@ impl Failure {
             E::MqttState(StateError::ServerDisconnect {
                 reason_code,
                 reason_string,
-            }) => disconnected(*reason_code, reason_string.as_deref(), options),
+            }) => {
+                let text = reason_string.as_deref().unwrap_or_default();
+                disconnected(*reason_code, text, options)
+            }
             E::Timeout(_) => Self::Passing(format!(
                 "{} did not answer within {} seconds (no TCP connection, no TLS handshake or no \
                  CONNACK). Check {endpoint}, {port} and the network; a firewall may drop what goes \
@@ -137,11 +140,8 @@ fn from_io(error: &io::Error, options: &Options, online: bool) -> Failure {
 
 /// The connection ended in the middle of something.
 fn broke(error: &dyn Error, options: &Options) -> Failure {
-    Failure::Passing(format!(
-        "The connection to {} broke: {}",
-        options.address(),
-        sentence(error)
-    ))
+    let (server, error) = (options.address(), sentence(error));
+    Failure::Passing(format!("The connection to {server} broke: {error}"))
 }
 
 /// The other side closed the connection without a word.

@@ -32,9 +32,9 @@ pub(super) fn from_tls(error: &Error, options: &Options) -> Failure {
         ),
         Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
             format!(
-                "The server at {server} has a certificate for another name than '{name}'. Check that \
-             {endpoint} is the name that `aws iot describe-endpoint --endpoint-type iot:Data-ATS` \
-             prints, and not an IP address or an alias of it."
+                "The server at {server} has a certificate for another name than '{name}'. Check \
+                 that {endpoint} is the name that `aws iot describe-endpoint --endpoint-type \
+                 iot:Data-ATS` prints, and not an IP address or an alias of it."
             )
         }
         Error::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => format!(

@@ -47,22 +47,16 @@ pub(super) fn refused(code: ConnectReturnCode, options: &Options) -> Failure {
 }
 
 /// A DISCONNECT from the server (MQTT5, section 3.14.2.1).
-pub(super) fn disconnected(
-    code: DisconnectReasonCode,
-    text: Option<&str>,
-    options: &Options,
-) -> Failure {
+pub(super) fn disconnected(code: DisconnectReasonCode, text: &str, options: &Options) -> Failure {
     use DisconnectReasonCode as C;
     let id = printable(&options.client_id);
     let mut reason = reason::of(code);
-    if let Some(text) = text.filter(|text| !text.is_empty()) {
+    if !text.is_empty() {
         let text = printable(text);
         reason = format!("{}; {})", reason.trim_end_matches(')'), cut(&text, 300));
     }
-    let what = format!(
-        "{} ended the connection: DISCONNECT {reason}.",
-        options.address()
-    );
+    let server = options.address();
+    let what = format!("{server} ended the connection: DISCONNECT {reason}.");
     match code {
         C::SessionTakenOver => Failure::Final(format!(
             "{what} Another client has connected with the client id '{id}'. Every device needs one of \
