@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum, value_parser};
 use uuid::Uuid;
 
 use crate::names::Names;
@@ -19,13 +19,14 @@ use crate::text::{is_printable, printable};
 
 mod values;
 
-use values::{client_id, endpoint, host, host_and_port, mqtt_version, port, seconds, thing_name};
+use values::{client_id, endpoint, host, host_and_port, mqtt_version, seconds, thing_name};
 
 /// AWS IoT Jobs over MQTT5: connects as a thing, describes the job executions that wait for it,
 /// starts each, does (simulated) work, and marks it SUCCEEDED, for as long as it runs.
 #[derive(Debug, Clone, Parser)]
 #[command(
     version,
+    rename_all = "snake_case",
     infer_long_args = true,
     after_help = "Example:\n  jobs-mqtt5 --endpoint a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com \\\n      \
                   --cert device.pem.crt --key private.pem.key --thing_name my-thing\n\n\
@@ -46,83 +47,53 @@ pub struct Flags {
     pub key: PathBuf,
 
     /// CA certificates to trust instead of the system's, PEM
-    #[arg(long = "ca_file", alias = "ca-file", value_name = "FILE")]
+    #[arg(long, alias = "ca-file", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
     /// Name of the thing whose jobs are to be done
-    #[arg(long = "thing_name", alias = "thing-name", value_name = "NAME", value_parser = thing_name)]
+    #[arg(long, alias = "thing-name", value_name = "NAME", value_parser = thing_name)]
     pub thing_name: String,
 
-    /// MQTT client id; the sample policy allows test-*
-    #[arg(
-        long = "client_id",
-        alias = "client-id",
-        value_name = "ID",
-        value_parser = client_id,
-        default_value_t = fresh_client_id(),
-        hide_default_value = true,
-        help = "MQTT client id; the sample policy allows test-* [default: test- and a fresh UUID]"
-    )]
+    /// MQTT client id; the sample policy allows test-* [default: test- and a fresh UUID]
+    // A fresh one, so that two runs on one desk do not take each other's connection over.
+    #[arg(long, alias = "client-id", value_name = "ID", value_parser = client_id)]
+    #[arg(default_value_t = format!("test-{}", Uuid::new_v4()), hide_default_value = true)]
     pub client_id: String,
 
+    // (Negative numbers are allowed so that the mistake is in the value, not in a flag -1.)
     /// Port of the endpoint: 8883, or 443 (with the ALPN name that AWS wants there)
-    #[arg(
-        long,
-        value_name = "PORT",
-        value_parser = port(),
-        default_value_t = 8883,
-        allow_negative_numbers = true // so that the mistake is in the value, not in a flag -1
-    )]
+    #[arg(long, value_parser = value_parser!(u16).range(1..))]
+    #[arg(default_value_t = 8883, allow_negative_numbers = true)]
     pub port: u16,
 
     /// How long the simulated work on a job lasts, in whole seconds
-    #[arg(
-        long = "job_time",
-        alias = "job-time",
-        value_name = "SECONDS",
-        value_parser = seconds,
-        default_value_t = 5,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, alias = "job-time", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(default_value_t = 5, allow_negative_numbers = true)]
     pub job_time: u32,
 
     /// HTTP proxy to go through (CONNECT)
-    #[arg(long = "proxy_host", alias = "proxy-host", value_name = "HOST", value_parser = host)]
+    #[arg(long, alias = "proxy-host", value_name = "HOST", value_parser = host)]
     pub proxy_host: Option<String>,
 
     /// Port of the HTTP proxy
-    #[arg(
-        long = "proxy_port",
-        alias = "proxy-port",
-        value_name = "PORT",
-        value_parser = port(),
-        default_value_t = 8080,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, alias = "proxy-port", value_name = "PORT")]
+    #[arg(value_parser = value_parser!(u16).range(1..))]
+    #[arg(default_value_t = 8080, allow_negative_numbers = true)]
     pub proxy_port: u16,
 
     /// How much to log, on stderr
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        value_enum,
-        ignore_case = true,
-        default_value_t
-    )]
+    #[arg(long, value_name = "LEVEL", ignore_case = true)]
+    #[arg(value_enum, default_value_t)]
     pub verbosity: Verbosity,
 
     /// CI mode, whatever the value: list the pending jobs, and end (0 if there is one, 1 if not)
-    #[arg(long = "is_ci", alias = "is-ci", value_name = "ANY", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, alias = "is-ci", value_name = "ANY")]
+    #[arg(num_args = 0..=1, default_missing_value = "true")]
     pub is_ci: Option<String>,
 
     /// MQTT version: 5, the only one this program speaks
-    #[arg(
-        long = "mqtt_version",
-        alias = "mqtt-version",
-        value_name = "VERSION",
-        value_parser = mqtt_version,
-        default_value = "5"
-    )]
+    #[arg(long, alias = "mqtt-version", value_name = "VERSION")]
+    #[arg(value_parser = mqtt_version, default_value = "5")]
     pub mqtt_version: u8,
 }
 
@@ -203,11 +174,6 @@ pub enum Verbosity {
     Info,
     Debug,
     Trace,
-}
-
-/// One client id per run, so that two runs on one desk do not take each other's connection over.
-fn fresh_client_id() -> String {
-    format!("test-{}", Uuid::new_v4())
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! The log, on stderr. What a user must know is told whatever the verbosity; see
-//! [`Story::warn`].
+//! The log, on stderr. (What a user must know is told whatever the verbosity: [`Story::warn`].)
 
 use std::any::Any;
 use std::panic::{self, Location};
@@ -7,7 +6,7 @@ use std::panic::{self, Location};
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::Verbosity;
-use crate::story::Story;
+use crate::story::{LogLines, Story};
 use crate::text::{cut, panic_message, printable};
 
 /// Starts logging, by the same way to stderr as the story's. From here on, every panic is told there
@@ -27,7 +26,7 @@ pub fn start(verbosity: Verbosity, story: &Story) {
     let lines = story.clone();
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(move || lines.stderr())
+        .with_writer(move || LogLines(lines.clone()))
         .with_ansi(false)
         .log_internal_errors(false) // a closed stderr is no reason to end
         .init();
@@ -41,16 +40,11 @@ pub fn start(verbosity: Verbosity, story: &Story) {
 
 /// A panic in one sentence: where, and what it said.
 fn panicked(place: Option<&Location<'_>>, panic: &(dyn Any + Send)) -> String {
-    let place = match place {
-        Some(place) => format!("{}:{}", place.file(), place.line()),
-        None => "an unknown place".to_owned(),
-    };
+    let place = place.map(|place| format!("{}:{}", place.file(), place.line()));
+    let place = place.unwrap_or_else(|| "an unknown place".to_owned());
     let said = cut(panic_message(panic).trim_end(), 1_000);
-    format!(
-        "The program panicked at {}: {}",
-        printable(&place),
-        printable(&said)
-    )
+    let (place, said) = (printable(&place), printable(&said));
+    format!("The program panicked at {place}: {said}")
 }
 
 #[cfg(test)]

@@ -20,11 +20,7 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let code = match runtime {
-        Err(error) => {
-            story.warn(format_args!("The program can't be started: {error}."));
-            ExitCode::FAILURE
-        }
+    let outcome = match runtime {
         Ok(runtime) => {
             let outcome = runtime.block_on(async {
                 let settings = Settings::from_flags(&flags, &story)?;
@@ -33,15 +29,13 @@ where
             // Work has a thread of its own, which ends with the process. To shut the runtime down
             // would have it panic on the way.
             std::mem::forget(runtime);
-            match outcome {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    story.warn(format_args!("{error}"));
-                    ExitCode::FAILURE
-                }
-            }
+            outcome.map_err(|error| error.to_string())
         }
+        Err(error) => Err(format!("The program can't be started: {error}.")),
     };
+    if let Err(words) = &outcome {
+        story.warn(format_args!("{words}"));
+    }
     story.flush();
-    code
+    ExitCode::from(u8::from(outcome.is_err()))
 }

@@ -13,35 +13,32 @@ use std::io;
 /// # Errors
 /// If the operating system does not let the program listen.
 pub fn signal() -> io::Result<impl Future<Output = &'static str>> {
-    listen()
-}
-
-#[cfg(unix)]
-fn listen() -> io::Result<impl Future<Output = &'static str>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => "interrupted by Ctrl-C",
-            _ = terminate.recv() => "interrupted by SIGTERM",
-        }
-    })
-}
-
-#[cfg(windows)]
-fn listen() -> io::Result<impl Future<Output = &'static str>> {
-    use tokio::signal::windows;
-    let mut ctrl_c = windows::ctrl_c()?;
-    let mut ctrl_break = windows::ctrl_break()?;
-    let mut close = windows::ctrl_close()?;
-    let mut shutdown = windows::ctrl_shutdown()?;
-    Ok(async move {
-        tokio::select! {
-            _ = ctrl_c.recv() => "interrupted by Ctrl-C",
-            _ = ctrl_break.recv() => "interrupted by Ctrl-Break",
-            _ = close.recv() => "the console was closed",
-            _ = shutdown.recv() => "the system shuts down",
-        }
-    })
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => "interrupted by Ctrl-C",
+                _ = terminate.recv() => "interrupted by SIGTERM",
+            }
+        })
+    }
+    #[cfg(windows)]
+    {
+        use tokio::signal::windows;
+        let mut ctrl_c = windows::ctrl_c()?;
+        let mut ctrl_break = windows::ctrl_break()?;
+        let mut close = windows::ctrl_close()?;
+        let mut shutdown = windows::ctrl_shutdown()?;
+        Ok(async move {
+            tokio::select! {
+                _ = ctrl_c.recv() => "interrupted by Ctrl-C",
+                _ = ctrl_break.recv() => "interrupted by Ctrl-Break",
+                _ = close.recv() => "the console was closed",
+                _ = shutdown.recv() => "the system shuts down",
+            }
+        })
+    }
 }

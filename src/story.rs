@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 mod writer;
@@ -16,39 +16,30 @@ macro_rules! tell {
 
 pub(crate) use tell;
 
-/// At the end, what was told may take this long to be written.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
 /// Tells the story line by line, to a reader who may be slow, stalled or gone: the work goes on.
 ///
 /// Every line is written whole and flushed at once, by a thread that does nothing else. Up to 256 KiB
 /// for stdout and as much for stderr may wait for their readers; then lines are left out, and their
 /// number is told in their place once somebody reads again.
 #[derive(Clone)]
-pub struct Story(Arc<Way>);
-
-/// The way that lines take.
-enum Way {
-    /// By the threads that write.
-    Writers(Arc<Writers>),
-    /// Straight to the two streams.
-    Straight([Mutex<Box<dyn Write + Send>>; 2]),
+pub struct Story {
+    writers: Arc<Writers>,
+    /// Whether each line is waited for.
+    waits: bool,
 }
 
 impl Story {
     /// For a program. Call [`Story::flush`] before it ends.
     pub fn on_stdout_and_stderr() -> Self {
-        match Writers::start(io::stdout(), io::stderr()) {
-            Ok(writers) => Self(Arc::new(Way::Writers(writers))),
-            Err(_) => Self::to(io::stdout(), io::stderr()), // no threads: better blocked than silent
-        }
+        let (writers, waits) = (Writers::start(io::stdout(), io::stderr()), false);
+        Self { writers, waits }
     }
 
     /// For a test, or for a program that tells its story elsewhere. Each line is written before the
-    /// call that tells it returns, so neither writer may block for long.
+    /// call that tells it returns, unless that takes more than a second.
     pub fn to(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
-        let streams: [Box<dyn Write + Send>; 2] = [Box::new(out), Box::new(err)];
-        Self(Arc::new(Way::Straight(streams.map(Mutex::new))))
+        let (writers, waits) = (Writers::start(out, err), true);
+        Self { writers, waits }
     }
 
     /// A line of the story.
@@ -63,38 +54,24 @@ impl Story {
 
     /// Whether stdout and stderr are seen together: both are a terminal.
     pub fn is_one_text(&self) -> bool {
-        let writes = matches!(&*self.0, Way::Writers(_));
-        writes && io::stdout().is_terminal() && io::stderr().is_terminal()
-    }
-
-    /// The way to stderr for the log, which writes each of its lines as a whole.
-    pub(crate) fn stderr(&self) -> impl Write + use<> {
-        LogLines(self.clone())
+        !self.waits && io::stdout().is_terminal() && io::stderr().is_terminal()
     }
 
     /// Waits until all that was told is written: at most a second, for there may be no reader.
     pub fn flush(&self) {
-        if let Way::Writers(writers) = &*self.0 {
-            writers.flush(LAST_WORDS);
-        }
+        self.writers.flush(Duration::from_secs(1));
     }
 
     fn write(&self, stream: Stream, line: String) {
-        match &*self.0 {
-            Way::Writers(writers) => writers.tell(stream, line),
-            Way::Straight(streams) => {
-                let mut to = streams[stream as usize]
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                // A reader who has gone away is no reason to stop working.
-                let _ = to.write_all(line.as_bytes()).and_then(|()| to.flush());
-            }
+        self.writers.tell(stream, line);
+        if self.waits {
+            self.flush();
         }
     }
 }
 
-/// What the log writes to.
-struct LogLines(Story);
+/// The way to stderr for the log, which writes each of its lines as a whole.
+pub(crate) struct LogLines(pub Story);
 
 impl Write for LogLines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {

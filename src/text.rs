@@ -13,15 +13,14 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     if is_printable(text) {
         return Cow::Borrowed(text);
     }
-    let mut shown = String::with_capacity(text.len() + 16);
+    let mut shown = String::new();
     for character in text.chars() {
-        if repaints(character) {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
+        match repaints(character) {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
         }
     }
-    Cow::Owned(shown)
+    shown.into()
 }
 
 /// Whether the text can be shown as it is.

@@ -5,6 +5,7 @@
 //! `aws-lc-rs`, and makes a binary of half the size. `aws-lc-rs` has P-521 keys and post-quantum key
 //! exchange (X25519MLKEM768) besides.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
-use rustls_pemfile::Item;
 
 use crate::names::Names;
 use crate::text::{cut, printable};
@@ -57,10 +57,11 @@ pub struct TlsError(String);
 
 impl TlsError {
     /// These words, as a sentence: they may begin with a name.
-    fn new(words: &str) -> Self {
-        let mut rest = words.chars();
-        let first = rest.next().map(|first| first.to_ascii_uppercase());
-        Self(first.into_iter().chain(rest).collect())
+    fn new(mut words: String) -> Self {
+        if let Some(first) = words.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        Self(words)
     }
 }
 
@@ -84,15 +85,16 @@ compile_error!("TLS needs a crypto provider: build with the feature `ring` or `a
 /// # Errors
 /// Says which file can't be used, why, and what to do about it.
 pub fn client_config(files: &Files, port: u16) -> Result<ClientConfig, TlsError> {
-    let chain = device_chain(files)?;
-    let key = private_key(files)?;
+    let names = &files.names;
+    let chain = PemFile::read(names.cert, &files.cert, names)?.certificates()?;
+    let key = PemFile::read(names.key, &files.key, names)?.private_key()?;
     let roots = match &files.ca {
-        Some(path) => trust_of_file(path, files)?,
-        None => trust_of_system(files)?,
+        Some(path) => PemFile::read(names.ca, path, names)?.trust()?,
+        None => trust_of_system(names)?,
     };
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError::new(&format!("TLS can't be set up: {error}.")))?
+        .map_err(|error| TlsError::new(format!("TLS can't be set up: {error}.")))?
         .with_root_certificates(roots)
         .with_client_auth_cert(chain, key)
         .map_err(|error| unfit(&error, files))?;
@@ -104,114 +106,57 @@ pub fn client_config(files: &Files, port: u16) -> Result<ClientConfig, TlsError>
 }
 
 /// A warning if others than the owner can read the private key, with the command that fixes it.
-#[cfg(unix)]
+/// (`None` on systems without Unix modes.)
+#[cfg_attr(not(unix), expect(unused_variables))]
 pub fn key_file_warning(key: &Path) -> Option<String> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(key).ok()?.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then(|| {
-        let key = shown(key);
-        format!(
-            "Warning: the private key {key} is open to others than its owner (mode {mode:03o}). \
-             Fix it with: chmod 600 '{key}'"
-        )
-    })
-}
-
-/// A warning if others than the owner can read the private key: not known on this system.
-#[cfg(not(unix))]
-pub fn key_file_warning(_key: &Path) -> Option<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(key).ok()?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            let key = shown(key);
+            return Some(format!(
+                "Warning: the private key {key} is open to others than its owner (mode {mode:03o}). \
+                 Fix it with: chmod 600 '{key}'"
+            ));
+        }
+    }
     None
 }
 
-/// The device's certificate and the rest of its chain.
-fn device_chain(files: &Files) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let file = PemFile::read(files.names.cert, &files.cert)?;
-    let chain = file.certificates()?;
-    if chain.is_empty() {
-        return Err(file.holds_no("certificate", "-----BEGIN CERTIFICATE-----", files));
-    }
-    Ok(chain)
-}
-
-/// The device's private key.
-fn private_key(files: &Files) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let file = PemFile::read(files.names.key, &files.key)?;
-    if file.text.contains("BEGIN ENCRYPTED PRIVATE KEY") || file.text.contains("4,ENCRYPTED") {
-        return Err(file.error(
-            "is encrypted with a pass phrase, and there is nobody to type it on a device. Decrypt it \
-             (openssl pkey -in ENCRYPTED -out PLAIN), and protect the file by its mode (chmod 600).",
-        ));
-    }
-    for item in file.items()? {
-        match item {
-            Item::Pkcs1Key(key) => return Ok(key.into()),
-            Item::Pkcs8Key(key) => return Ok(key.into()),
-            Item::Sec1Key(key) => return Ok(key.into()),
-            _ => {}
-        }
-    }
-    Err(file.holds_no(
-        "private key",
-        "-----BEGIN PRIVATE KEY----- (or RSA or EC PRIVATE KEY)",
-        files,
-    ))
-}
-
-/// The CAs of a file.
-fn trust_of_file(path: &Path, files: &Files) -> Result<RootCertStore, TlsError> {
-    let file = PemFile::read(files.names.ca, path)?;
-    let certificates = file.certificates()?;
-    if certificates.is_empty() {
-        return Err(file.holds_no("certificate", "-----BEGIN CERTIFICATE-----", files));
-    }
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates {
-        roots.add(certificate).map_err(|error| {
-            file.error(&format!(
-                "holds a CA certificate that can't be read ({error})."
-            ))
-        })?;
-    }
-    Ok(roots)
-}
-
 /// The CAs that the system trusts. Amazon's are among them on every common system.
-fn trust_of_system(files: &Files) -> Result<RootCertStore, TlsError> {
+fn trust_of_system(names: &Names) -> Result<RootCertStore, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        let why = found
-            .errors
-            .first()
-            .map(|error| format!(" ({error})"))
-            .unwrap_or_default();
-        return Err(TlsError::new(&format!(
+        let why = found.errors.first().map(|error| format!(" ({error})"));
+        return Err(TlsError::new(format!(
             "The system's trust store has no CA certificate{}. Install it (Debian, Ubuntu: apt \
              install ca-certificates), or set {} to Amazon's CA \
              (https://www.amazontrust.com/repository/AmazonRootCA1.pem).",
-            printable(&why),
-            files.names.ca
+            printable(&why.unwrap_or_default()),
+            names.ca
         )));
     }
     Ok(roots)
 }
 
-/// Why rustls takes the certificate and the key, but not the two together.
+/// Why rustls does not take the certificate and the key.
 fn unfit(error: &rustls::Error, files: &Files) -> TlsError {
-    let Names { cert, key, .. } = files.names;
-    let (cert_path, key_path) = (shown(&files.cert), shown(&files.key));
-    TlsError::new(&match error {
+    let cert = format!("{} {}", files.names.cert, shown(&files.cert));
+    let key = format!("{} {}", files.names.key, shown(&files.key));
+    TlsError::new(match error {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => format!(
-            "{key} {key_path} is not the private key of {cert} {cert_path}. Check that both come from \
-             the same download: AWS IoT names them alike (ID-certificate.pem.crt, ID-private.pem.key)."
+            "{key} is not the private key of {cert}. Check that both come from the same download: AWS \
+             IoT names them alike (ID-certificate.pem.crt, ID-private.pem.key)."
         ),
         rustls::Error::InvalidCertificate(_) => {
-            format!("{cert} {cert_path} holds a certificate that can't be read ({error}).")
+            format!("{cert} holds a certificate that can't be read ({error}).")
         }
         _ => format!(
-            "{key} {key_path} holds a private key that can't be used ({error}). Supported are RSA from \
-             2,048 bits, and EC on the curves {CURVES}."
+            "{key} holds a private key that can't be used ({error}). Supported are RSA from 2,048 \
+             bits, and EC on the curves {CURVES}."
         ),
     })
 }
@@ -220,88 +165,106 @@ fn unfit(error: &rustls::Error, files: &Files) -> TlsError {
 struct PemFile<'a> {
     name: &'static str,
     path: &'a Path,
+    names: &'a Names,
     text: String,
 }
 
 impl<'a> PemFile<'a> {
-    fn read(name: &'static str, path: &'a Path) -> Result<Self, TlsError> {
+    fn read(name: &'static str, path: &'a Path, names: &'a Names) -> Result<Self, TlsError> {
         let mut file = Self {
             name,
             path,
+            names,
             text: String::new(),
         };
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|opened| opened.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
-            .map_err(|error| file.error(&format!("can't be read: {error}. Check the path.")))?;
-        if bytes.is_empty() {
-            return Err(file.error("is empty. Download or copy it again."));
-        }
-        if bytes.len() as u64 > LARGEST_FILE {
-            return Err(file.error("has more than 1 MiB, so it is no PEM file. Check the path."));
-        }
+            .map_err(|error| file.error(format!("can't be read: {error}. Check the path.")))?;
         file.text = String::from_utf8_lossy(&bytes).into_owned();
-        if !file.text.contains("-----BEGIN ") {
-            return Err(file.error(if bytes.starts_with(&[0x30]) {
-                "is not in PEM form: it looks like DER. Convert it (openssl x509 -inform der for a \
-                 certificate, openssl pkey -inform der for a key)."
-            } else {
-                "is not a PEM file: it has no line that begins with '-----BEGIN '. Check the path."
-            }));
-        }
-        Ok(file)
-    }
-
-    /// Everything in the file that is of use to TLS.
-    fn items(&self) -> Result<Vec<Item>, TlsError> {
-        // The decoder's own words are not shown: they can quote the file, and it may hold a key.
-        rustls_pemfile::read_all(&mut self.text.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(|_| {
-                self.error(
-                    "is damaged: its PEM can't be decoded. Have its line breaks been lost? The \
-                     BEGIN and END lines must stand alone. Copy it again.",
-                )
-            })
+        let fault = if bytes.is_empty() {
+            "is empty. Download or copy it again."
+        } else if bytes.len() as u64 > LARGEST_FILE {
+            "has more than 1 MiB, so it is no PEM file. Check the path."
+        } else if file.text.contains("-----BEGIN ") {
+            return Ok(file);
+        } else if bytes.starts_with(&[0x30]) {
+            "is not in PEM form: it looks like DER. Convert it (openssl x509 -inform der for a \
+             certificate, openssl pkey -inform der for a key)."
+        } else {
+            "is not a PEM file: it has no line that begins with '-----BEGIN '. Check the path."
+        };
+        Err(file.error(fault))
     }
 
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        let certificate = |item| match item {
-            Item::X509Certificate(certificate) => Some(certificate),
-            _ => None,
-        };
-        Ok(self.items()?.into_iter().filter_map(certificate).collect())
+        let found: Result<Vec<_>, _> = rustls_pemfile::certs(&mut self.text.as_bytes()).collect();
+        let found = found.map_err(|_| self.damaged())?;
+        if found.is_empty() {
+            return Err(self.holds_no("certificate", "-----BEGIN CERTIFICATE-----"));
+        }
+        Ok(found)
+    }
+
+    fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        if self.text.contains("BEGIN ENCRYPTED PRIVATE KEY") || self.text.contains("4,ENCRYPTED") {
+            return Err(self.error(
+                "is encrypted with a pass phrase, and there is nobody to type it on a device. Decrypt it \
+                 (openssl pkey -in ENCRYPTED -out PLAIN), and protect the file by its mode (chmod 600).",
+            ));
+        }
+        let begins = "-----BEGIN PRIVATE KEY----- (or RSA or EC PRIVATE KEY)";
+        rustls_pemfile::private_key(&mut self.text.as_bytes())
+            .map_err(|_| self.damaged())?
+            .ok_or_else(|| self.holds_no("private key", begins))
+    }
+
+    /// Its certificates as CAs to trust.
+    fn trust(&self) -> Result<RootCertStore, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in self.certificates()? {
+            let added = roots.add(certificate);
+            added.map_err(|error| {
+                self.error(format!(
+                    "holds a CA certificate that can't be read ({error})."
+                ))
+            })?;
+        }
+        Ok(roots)
+    }
+
+    /// The decoder's own words are not shown: they can quote the file, and it may hold a key.
+    fn damaged(&self) -> TlsError {
+        self.error(
+            "is damaged: its PEM can't be decoded. Have its line breaks been lost? The BEGIN and END \
+             lines must stand alone. Copy it again.",
+        )
     }
 
     /// The file is PEM, but of another kind than wanted.
-    fn holds_no(&self, wanted: &str, begins: &str, files: &Files) -> TlsError {
-        let mut labels = self
-            .text
-            .lines()
-            .filter_map(|line| line.strip_prefix("-----BEGIN "));
-        // Only the label is shown, and not much of it: what follows may be a key.
-        let found = labels.next().and_then(|line| line.split("-----").next());
-        let Some(found) = found.map(|label| cut(label, 40)) else {
-            return self.error(&format!(
+    fn holds_no(&self, wanted: &str, begins: &str) -> TlsError {
+        let mut lines = self.text.lines();
+        let Some(found) = lines.find_map(|line| line.strip_prefix("-----BEGIN ")) else {
+            return self.error(format!(
                 "holds no {wanted}: its BEGIN line has something before it (spaces, a byte order \
                  mark). Copy it again."
             ));
         };
-        let Names { cert, key, .. } = files.names;
-        let swapped = (self.name == cert && found.contains("PRIVATE KEY"))
-            || (self.name == key && found == "CERTIFICATE");
+        // Only the label is shown, and not much of it: what follows may be a key.
+        let found = cut(found.split("-----").next().unwrap_or_default(), 40);
+        let Names { cert, key, .. } = self.names;
+        let swapped = (self.name == *cert && found.contains("PRIVATE KEY"))
+            || (self.name == *key && found == "CERTIFICATE");
         let advice = match swapped {
             true => format!("Have {cert} and {key} been swapped?"),
             false => format!("The right file has a line {begins}"),
         };
-        self.error(&format!(
-            "holds no {wanted}, but {}. {advice}",
-            printable(&found)
-        ))
+        let found = printable(&found);
+        self.error(format!("holds no {wanted}, but {found}. {advice}"))
     }
 
-    fn error(&self, what: &str) -> TlsError {
-        TlsError::new(&format!("{} {} {what}", self.name, shown(self.path)))
+    fn error(&self, what: impl Display) -> TlsError {
+        TlsError::new(format!("{} {} {what}", self.name, shown(self.path)))
     }
 }
 

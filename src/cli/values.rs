@@ -1,20 +1,12 @@
 //! What a flag takes, and what is said about anything else.
 
-use clap::builder::RangedU64ValueParser;
 use rustls::pki_types::ServerName;
-
-pub(super) fn port() -> RangedU64ValueParser<u16> {
-    RangedU64ValueParser::new().range(1..=65_535)
-}
 
 /// Whole seconds.
 pub(super) fn seconds(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| {
-        format!(
-            "give whole seconds from 0 to {}, as in --job_time 5",
-            u32::MAX
-        )
-    })
+    let most = u32::MAX;
+    text.parse()
+        .map_err(|_| format!("give whole seconds from 0 to {most}, as in --job_time 5"))
 }
 
 /// Host and port of `HOST:PORT`. `None` if there is no port in it, or it is none.
@@ -25,16 +17,14 @@ pub(super) fn host_and_port(text: &str) -> Option<(&str, u16)> {
 }
 
 /// A host name or an IP address, and perhaps a port.
-pub(super) fn endpoint(text: &str) -> Result<String, String> {
-    match host_and_port(text) {
-        Some((name, _)) => host(name).map(|_| text.to_owned()),
-        None => host(text),
-    }
+pub(super) fn endpoint(text: &str) -> Result<String, &'static str> {
+    let name = host_and_port(text).map_or(text, |(name, _)| name);
+    host(name).map(|_| text.to_owned())
 }
 
 /// A host name or an IP address.
-pub(super) fn host(text: &str) -> Result<String, String> {
-    let reason = if text.contains("://") {
+pub(super) fn host(text: &str) -> Result<String, &'static str> {
+    Err(if text.contains("://") {
         "give the host name alone, without 'https://' or 'mqtts://' before it"
     } else if text.contains('/') {
         "give the host name alone, without a path behind it"
@@ -46,42 +36,37 @@ pub(super) fn host(text: &str) -> Result<String, String> {
          a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com"
     } else {
         return Ok(text.to_owned());
-    };
-    Err(reason.to_owned())
+    })
 }
 
 /// What AWS IoT accepts as the name of a thing.
-pub(super) fn thing_name(text: &str) -> Result<String, String> {
+pub(super) fn thing_name(text: &str) -> Result<String, &'static str> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
-    if (1..=128).contains(&text.len()) && text.chars().all(allowed) {
-        Ok(text.to_owned())
-    } else {
-        Err("a thing name has 1 to 128 letters, digits, ':', '_' and '-'".to_owned())
+    match (1..=128).contains(&text.len()) && text.chars().all(allowed) {
+        true => Ok(text.to_owned()),
+        false => Err("a thing name has 1 to 128 letters, digits, ':', '_' and '-'"),
     }
 }
 
 /// What AWS IoT Core accepts as a client id.
-pub(super) fn client_id(text: &str) -> Result<String, String> {
+pub(super) fn client_id(text: &str) -> Result<String, &'static str> {
     if !(1..=128).contains(&text.len()) || text.chars().any(char::is_control) {
-        return Err(
-            "a client id has 1 to 128 bytes of UTF-8, without control characters".to_owned(),
-        );
+        return Err("a client id has 1 to 128 bytes of UTF-8, without control characters");
     }
     if text.starts_with('$') || text.contains(['#', '+']) {
-        return Err("a client id does not begin with '$', and has no '#' or '+'".to_owned());
+        return Err("a client id does not begin with '$', and has no '#' or '+'");
     }
     Ok(text.to_owned())
 }
 
-pub(super) fn mqtt_version(text: &str) -> Result<u8, String> {
+pub(super) fn mqtt_version(text: &str) -> Result<u8, &'static str> {
     match text {
         "5" => Ok(5),
         "3" => Err(
-            "this program speaks MQTT5 only; the section \"MQTT5 and MQTT 3.1.1\" of its \
-                    README compares the two"
-                .to_owned(),
+            "this program speaks MQTT5 only; the section \"MQTT5 and MQTT 3.1.1\" of its README \
+             compares the two",
         ),
-        _ => Err("5 is the only one".to_owned()),
+        _ => Err("5 is the only one"),
     }
 }
 

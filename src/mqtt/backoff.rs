@@ -7,80 +7,55 @@
 
 use std::time::Duration;
 
-/// The schedule of waits, and how far down it we are.
-#[derive(Debug)]
+/// The schedule of waits, and how far down it we are. Clones draw waits of their own.
+#[derive(Debug, Clone)]
 pub struct Backoff {
     base: Duration,
     cap: Duration,
     failures: u32,
-    random: fastrand::Rng,
-    seed: Option<u64>,
-}
-
-impl Clone for Backoff {
-    /// The same schedule, with waits of its own: clones that drew the same waits would come back in
-    /// step, which is what jitter is there to prevent. (Only those of a seed for tests do.)
-    fn clone(&self) -> Self {
-        let random = match self.seed {
-            Some(_) => self.random.clone(),
-            None => fastrand::Rng::new(),
-        };
-        Self { random, ..*self }
-    }
+    seeded: Option<fastrand::Rng>,
 }
 
 impl Default for Backoff {
     /// Waits of up to 1 second at first, and never of more than 120.
     fn default() -> Self {
-        Self::new(Self::BASE, Self::CAP)
+        Self::new(Duration::from_secs(1), Duration::from_secs(120))
     }
 }
 
 impl Backoff {
-    /// The longest first wait between two tries to connect.
-    pub const BASE: Duration = Duration::from_secs(1);
-    /// The longest wait between two tries to connect.
-    pub const CAP: Duration = Duration::from_secs(120);
-
     /// Waits of up to `base` at first, then of up to twice that, and so on, never over `cap`.
     pub fn new(base: Duration, cap: Duration) -> Self {
         Self {
             base,
             cap,
             failures: 0,
-            random: fastrand::Rng::new(),
-            seed: None,
+            seeded: None,
         }
     }
 
-    /// The same waits again for the same seed: for tests and simulations.
+    /// The same waits again for the same seed, in clones as well: for tests and simulations.
     pub fn seeded(self, seed: u64) -> Self {
         Self {
-            random: fastrand::Rng::with_seed(seed),
-            seed: Some(seed),
+            seeded: Some(fastrand::Rng::with_seed(seed)),
             ..self
         }
     }
 
     /// How long to wait after one more failure.
     pub fn next_wait(&mut self) -> Duration {
-        let bound = self.bound();
-        self.failures = self.failures.saturating_add(1);
-        bound.mul_f64(self.random.f64())
+        self.draw(self.bound())
     }
 
     /// How long to wait after a failure that somebody has to fix: as if there had been many before.
     pub fn long_wait(&mut self) -> Duration {
-        self.failures = self.failures.saturating_add(1);
-        self.cap.mul_f64(self.random.f64())
+        self.draw(self.cap)
     }
 
     /// The longest that the next wait can be: `base × 2^failures`, at most `cap`.
     pub fn bound(&self) -> Duration {
-        let doubled = 2u32
-            .checked_pow(self.failures)
-            .and_then(|times| self.base.checked_mul(times));
-        doubled.map_or(self.cap, |bound| bound.min(self.cap))
+        let times = 2u32.saturating_pow(self.failures);
+        self.base.saturating_mul(times).min(self.cap)
     }
 
     /// How many failures there were since the last success.
@@ -92,14 +67,23 @@ impl Backoff {
     pub fn reset(&mut self) {
         self.failures = 0;
     }
+
+    fn draw(&mut self, bound: Duration) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let share = match &mut self.seeded {
+            Some(random) => random.f64(),
+            None => fastrand::f64(),
+        };
+        bound.mul_f64(share)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const BASE: Duration = Backoff::BASE;
-    const CAP: Duration = Backoff::CAP;
+    const BASE: Duration = Duration::from_secs(1);
+    const CAP: Duration = Duration::from_secs(120);
 
     #[test]
     fn the_bound_doubles_up_to_the_cap_and_stays_there() {

@@ -213,7 +213,7 @@ impl Outbox {
             PubAckReason::NotAuthorized => Err(PublishError::NotAuthorized { topic }),
             other => Err(PublishError::Refused {
                 topic,
-                reason: reason::of_puback(other),
+                reason: reason::of(other),
             }),
         };
         inner.has_worked |= outcome.is_ok();

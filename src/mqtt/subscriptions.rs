@@ -43,7 +43,7 @@ impl SubscribeError {
         Self {
             filter: filter.to_owned(),
             reason: code.map_or("without a reason code for it".to_owned(), |code| {
-                reason::of_suback(*code)
+                reason::of(*code)
             }),
             denied: code == Some(&SubscribeReasonCode::NotAuthorized),
             was_granted: false,

@@ -1,20 +1,16 @@
 //! Writes lines on threads of their own, so that nobody who tells something waits for a reader.
 //!
 //! A reader may stop reading: `| less`, Ctrl-S, a log collector that hangs. Then a pipe is full after
-//! some 64 KiB, and whoever writes to it is blocked until it is read again. Here that is a thread
-//! which does nothing else. What is told meanwhile waits in a buffer; when it is full, lines are left
-//! out, and counted.
+//! some 64 KiB, and whoever writes to it is blocked until it is read again.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Bytes that may wait for each stream's reader. (A line that is longer may wait alone.)
 const ROOM: usize = 256 * 1024;
-/// A writer needs little. Bytes.
-const STACK: usize = 128 * 1024;
 /// A write that takes longer than this is one that nobody reads. Until then, the other stream waits
 /// for it: where both go to one terminal or journal, lines come in the order in which they were told.
 const STUCK_AFTER: Duration = Duration::from_millis(250);
@@ -28,183 +24,134 @@ pub(super) enum Stream {
     Err,
 }
 
-/// The lines on their way to the two streams.
+/// The lines of both streams that are not written yet, in the order in which they were told.
+#[derive(Default)]
 pub(super) struct Writers {
-    state: Mutex<State>,
-    /// For each stream: its writer has something to look at.
-    news: [Condvar; 2],
-    /// All that was told is written, on one of the streams.
-    written: Condvar,
+    lines: Mutex<VecDeque<Line>>,
+    /// For each stream: it has a line more, or one less.
+    changed: [Condvar; 2],
 }
 
-#[derive(Default)]
-struct State {
-    /// How many lines were told so far, on both streams: the number of the next.
-    told: u64,
-    queues: [Queue; 2],
-}
-
-/// The lines on their way to one stream.
-#[derive(Default)]
-struct Queue {
-    lines: VecDeque<(u64, String)>,
-    /// Their bytes, together with the line that is being written.
-    bytes: usize,
-    /// The line that is being written, and since when.
-    writing: Option<(u64, Instant)>,
-    /// Behind them is a gap: the number of the first line that found no room, and how many there are.
-    gap: Option<(u64, u64)>,
+struct Line {
+    stream: Stream,
+    text: String,
+    /// In place of a text: how many lines found no room.
+    left_out: u64,
+    /// Since when it is being written.
+    since: Option<Instant>,
 }
 
 impl Writers {
     /// Starts a thread for each stream.
-    ///
-    /// # Errors
-    /// If the operating system does not give us one.
-    pub fn start(
-        out: impl Write + Send + 'static,
-        err: impl Write + Send + 'static,
-    ) -> io::Result<Arc<Self>> {
-        let writers = Arc::new(Self {
-            state: Mutex::default(),
-            news: [Condvar::new(), Condvar::new()],
-            written: Condvar::new(),
-        });
+    pub fn start(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Arc<Self> {
+        let writers = Arc::new(Self::default());
         let (first, second) = (Arc::clone(&writers), Arc::clone(&writers));
-        let thread = |name: &str| {
-            thread::Builder::new()
-                .name(name.to_owned())
-                .stack_size(STACK)
-        };
-        thread("stdout").spawn(move || first.write(Stream::Out, out))?;
-        thread("stderr").spawn(move || second.write(Stream::Err, err))?;
-        Ok(writers)
+        thread::spawn(move || first.write(Stream::Out, out));
+        thread::spawn(move || second.write(Stream::Err, err));
+        writers
     }
 
     /// Has a line written, with the line feed at its end. Never waits for a reader.
-    pub fn tell(&self, stream: Stream, line: String) {
-        let mut state = self.lock();
-        let number = state.told;
-        state.told += 1;
-        let queue = &mut state.queues[stream as usize];
+    pub fn tell(&self, stream: Stream, text: String) {
+        let mut lines = self.lock();
+        let of_stream = lines.iter().filter(|line| line.stream == stream);
+        let bytes: usize = of_stream.map(|line| line.text.len()).sum();
         // Once a line is left out, so are those behind it: the gap is told first, and in its place.
-        let full = queue.bytes > 0 && queue.bytes + line.len() > ROOM;
-        if full || queue.gap.is_some() {
-            let (_, lines) = queue.gap.get_or_insert((number, 0));
-            *lines += 1;
+        let gap = lines.iter_mut().rfind(|line| line.stream == stream);
+        if let Some(gap) = gap.filter(|last| last.left_out > 0 && last.since.is_none()) {
+            gap.left_out += 1;
             return;
         }
-        queue.bytes += line.len();
-        queue.lines.push_back((number, line));
-        drop(state);
-        self.news[stream as usize].notify_one();
+        let full = bytes > 0 && bytes + text.len() > ROOM;
+        lines.push_back(Line {
+            stream,
+            left_out: u64::from(full),
+            text: if full { String::new() } else { text },
+            since: None,
+        });
+        self.changed[stream as usize].notify_all();
     }
 
-    /// Waits until all that was told is written, or nobody has read it for so long.
+    /// Waits until all that was told is written, or for so long.
     pub fn flush(&self, limit: Duration) {
-        let on_their_way = |state: &mut State| state.queues.iter().any(|queue| !queue.is_empty());
-        drop(
-            self.written
-                .wait_timeout_while(self.lock(), limit, on_their_way),
-        );
+        let start = Instant::now();
+        for stream in [Stream::Out, Stream::Err] {
+            let rest = limit.saturating_sub(start.elapsed());
+            let unwritten = |lines: &mut VecDeque<Line>| position(lines, stream).is_some();
+            drop(self.changed[stream as usize].wait_timeout_while(self.lock(), rest, unwritten));
+        }
     }
 
     /// Writes what is told on this stream, for as long as the program runs.
     fn write(&self, stream: Stream, mut to: impl Write) {
         loop {
-            let line = self.next(stream);
-            // A reader who has gone away is no reason to stop working.
-            let _ = write_whole(&mut to, line.as_bytes());
-            self.done(stream, line.len());
+            let text = self.next(stream);
+            write_whole(&mut to, text.as_bytes());
+            let mut lines = self.lock();
+            if let Some(written) = position(&lines, stream) {
+                lines.remove(written);
+            }
+            self.changed[stream as usize].notify_all();
         }
     }
 
     /// Waits for the next line of this stream, and for the older ones of the other.
     fn next(&self, stream: Stream) -> String {
-        let (own, other) = (stream as usize, 1 - stream as usize);
-        let mut state = self.lock();
+        let is_stuck = |since: Instant| since.elapsed() >= STUCK_AFTER;
+        let mut lines = self.lock();
         loop {
-            let Some(next) = state.queues[own].first() else {
-                state = self.news[own]
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            if state.queues[other].is_ahead_of(next) {
-                let waited = self.news[own].wait_timeout(state, STUCK_AFTER);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
-                continue;
+            lines = match position(&lines, stream) {
+                None => self.changed[stream as usize]
+                    .wait(lines)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(nth) if nth == 0 || lines[0].since.is_some_and(is_stuck) => {
+                    return lines[nth].begin();
+                }
+                Some(_) => {
+                    let other = &self.changed[lines[0].stream as usize];
+                    let waited = other.wait_timeout(lines, STUCK_AFTER);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
             }
-            return state.queues[own].take();
         }
     }
 
-    /// A line is written.
-    fn done(&self, stream: Stream, bytes: usize) {
-        let (own, other) = (stream as usize, 1 - stream as usize);
-        let mut state = self.lock();
-        state.queues[own].writing = None;
-        state.queues[own].bytes -= bytes;
-        if state.queues[own].is_empty() {
-            self.written.notify_all();
-        }
-        if state.queues[other].first().is_some() {
-            self.news[other].notify_one(); // it may have waited for this line
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Queue {
-    /// The number of the first line that waits, or of the gap if none does.
-    fn first(&self) -> Option<u64> {
-        let line = self.lines.front().map(|(number, _)| *number);
-        line.or(self.gap.map(|(number, _)| number))
-    }
-
-    /// Whether an older line than this is on its way here, and somebody reads.
-    fn is_ahead_of(&self, number: u64) -> bool {
-        match self.writing {
-            Some((older, since)) => older < number && since.elapsed() < STUCK_AFTER,
-            None => self.first().is_some_and(|older| older < number),
+impl Line {
+    /// Its text, which is now being written.
+    fn begin(&mut self) -> String {
+        self.since = Some(Instant::now());
+        if self.left_out > 0 {
+            let count = self.left_out;
+            let s = if count == 1 { "" } else { "s" };
+            self.text = format!("… {count} line{s} left out: nobody read what came before\n");
         }
+        self.text.clone()
     }
+}
 
-    /// Takes the first line that waits, to write it; if none does, the word on the gap.
-    fn take(&mut self) -> String {
-        let (number, line) = self.lines.pop_front().unwrap_or_else(|| {
-            let (number, lines) = self.gap.take().unwrap_or_default();
-            let plural = if lines == 1 { "" } else { "s" };
-            let line = format!("… {lines} line{plural} left out: nobody read what came before\n");
-            self.bytes += line.len();
-            (number, line)
-        });
-        self.writing = Some((number, Instant::now()));
-        line
-    }
-
-    fn is_empty(&self) -> bool {
-        self.writing.is_none() && self.first().is_none()
-    }
+/// Where the first line of this stream is.
+fn position(lines: &VecDeque<Line>, stream: Stream) -> Option<usize> {
+    lines.iter().position(|line| line.stream == stream)
 }
 
 /// Writes all of it, however long the reader takes.
-fn write_whole(to: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+fn write_whole(to: &mut impl Write, mut line: &[u8]) {
     loop {
-        let written = match bytes {
+        let written = match line {
             [] => to.flush().map(|()| 0),
-            _ => to.write(bytes),
+            _ => to.write(line),
         };
         match written {
-            Ok(_) if bytes.is_empty() => return Ok(()),
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(count) => bytes = &bytes[count..],
+            Ok(0) => return,
+            Ok(count) => line = &line[count..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(ASK_AGAIN_AFTER),
-            Err(error) => return Err(error),
+            Err(_) => return, // a reader who has gone away is no reason to stop working
         }
     }
 }
@@ -212,6 +159,7 @@ fn write_whole(to: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
     use std::sync::mpsc;
 
     /// A stream whose reader takes a line only when it is told to; the lines go to the test.
@@ -242,7 +190,7 @@ mod tests {
     #[test]
     fn what_nobody_reads_is_left_out_and_counted_and_the_rest_is_whole_and_in_order() {
         let (out, reader, lines) = stalled();
-        let writers = Writers::start(out, io::sink()).unwrap();
+        let writers = Writers::start(out, io::sink());
         let told: Vec<String> = (0..3_000).map(|n| format!("{n:0>1000}\n")).collect();
         for line in &told {
             writers.tell(Stream::Out, line.clone());
@@ -267,7 +215,7 @@ mod tests {
     fn a_line_longer_than_the_buffer_is_told_when_it_is_alone() {
         let (out, reader, lines) = stalled();
         drop(reader);
-        let writers = Writers::start(out, io::sink()).unwrap();
+        let writers = Writers::start(out, io::sink());
         let long = "x".repeat(2 * ROOM) + "\n";
         writers.tell(Stream::Out, long.clone());
         writers.flush(LIMIT);
@@ -281,7 +229,7 @@ mod tests {
         let (go, stall) = mpsc::channel();
         drop(go);
         (err.go_on, err.read) = (stall, out.read.clone());
-        let writers = Writers::start(out, err).unwrap();
+        let writers = Writers::start(out, err);
         let told: Vec<String> = (0..500).map(|n| format!("{n}\n")).collect();
         for (n, line) in told.iter().enumerate() {
             let stream = [Stream::Out, Stream::Err][n % 3 % 2];
@@ -295,7 +243,7 @@ mod tests {
     fn a_stream_that_nobody_reads_does_not_hold_up_the_other() {
         let ((out, _held, _), (err, reader, lines)) = (stalled(), stalled());
         drop(reader);
-        let writers = Writers::start(out, err).unwrap();
+        let writers = Writers::start(out, err);
         for n in 0..100 {
             writers.tell(Stream::Out, format!("{n}\n"));
             writers.tell(Stream::Err, format!("{n}\n"));
@@ -326,7 +274,7 @@ mod tests {
             }
         }
         let mut to = Little(Vec::new(), false);
-        write_whole(&mut to, b"whole\n").unwrap();
+        write_whole(&mut to, b"whole\n");
         assert_eq!(to.0, b"whole\n");
     }
 }

@@ -112,18 +112,12 @@ fn every_connack_that_refuses_has_its_number_and_words() {
             "0x84 (unsupported protocol version)",
         ),
         (
-            C::RefusedProtocolVersion,
-            "0x84 (unsupported protocol version)",
-        ),
-        (
             C::ClientIdentifierNotValid,
             "0x85 (client identifier not valid)",
         ),
-        (C::BadClientId, "0x85 (client identifier not valid)"),
         (C::BadUserNamePassword, "0x86 (bad user name or password)"),
         (C::NotAuthorized, "0x87 (not authorized)"),
         (C::ServerUnavailable, "0x88 (server unavailable)"),
-        (C::ServiceUnavailable, "0x88 (server unavailable)"),
         (C::ServerBusy, "0x89 (server busy)"),
         (C::Banned, "0x8A (banned)"),
         (
