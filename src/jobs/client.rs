@@ -6,17 +6,16 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
+use super::Event;
 use super::error::RequestError;
 use super::exchange::{self, Asked};
 use super::inbox::Inbox;
 use super::job::Job;
-use super::model::{ExecutionReply, JobExecution, JobStatus, PendingJobExecutions};
+use super::model::{ExecutionReply, JobExecution, PendingJobExecutions};
 use super::options::Options;
-use super::requests::{Describe, GetPending, Request, StartNext, Update};
+use super::requests::{Describe, GetPending, Request, StartNext};
 use super::topics::Topics;
-use super::{Event, StatusDetails};
 use crate::mqtt::{self, Events, PublishError};
-use crate::text::printable;
 
 /// A client of the Jobs service for one thing, on a connection that others use as well. Cheap to
 /// clone. A gateway has one for each of its things.
@@ -118,46 +117,6 @@ impl Client {
         next.execution.map(|execution| Job::new(self, execution))
     }
 
-    /// Gets an execution that can't be read out of the way of those behind it.
-    ///
-    /// # Errors
-    /// The error itself, if it is another one.
-    pub async fn reject_unreadable(&self, error: RequestError) -> Result<(), RequestError> {
-        let RequestError::Unreadable {
-            job_id, problem, ..
-        } = &error
-        else {
-            return Err(error);
-        };
-        let job_id = match job_id {
-            Some(job_id) => job_id.clone(),
-            None => self.find_unreadable().await.ok_or_else(|| error.clone())?,
-        };
-        let mut update = Update::unseen(&job_id, JobStatus::Rejected);
-        let reason = format!("the job execution can't be read: {problem}");
-        update.status_details = StatusDetails::reason(&reason);
-        match self.ask(update).await {
-            Err(error) if !error.says_it_has_ended() => return Err(error),
-            _ => {} // its rejection was taken, or was before, and the reply to that lost
-        }
-        let job_id = printable(&job_id);
-        self.tell_trouble(format!("{error}. job_id:{job_id} is REJECTED."));
-        Ok(())
-    }
-
-    /// The job that was started and can't be read, not even its name: the only one IN_PROGRESS, if its
-    /// description can't be read either.
-    async fn find_unreadable(&self) -> Option<String> {
-        let pending = self.get_pending().await.ok()?;
-        let [started] = &pending.in_progress_jobs[..] else {
-            return None;
-        };
-        match self.describe(&started.job_id).await {
-            Err(RequestError::Unreadable { .. }) => Some(started.job_id.clone()),
-            _ => None,
-        }
-    }
-
     /// Returns when another execution may be the first in line: the service has said so, a lost
     /// session may have swallowed that it did, or nothing was heard for [`Options::idle_limit`].
     /// Safe to cancel.
@@ -215,7 +174,7 @@ impl Client {
     }
 
     /// Tells that something went wrong, in a sentence.
-    fn tell_trouble(&self, words: String) {
+    pub(super) fn tell_trouble(&self, words: String) {
         self.0.inbox.tell(Event::Trouble(words));
     }
 

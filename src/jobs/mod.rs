@@ -21,6 +21,7 @@
 //! - `job`, `outcome`: the job in hand, and how the work on it ends
 //! - `report`: an update that is repeated until the service has a verdict
 //! - `keeper`: what goes on beside the work: progress, and whether the job is still wanted
+//! - `unreadable`: gets an execution that can't be read out of the way
 //! - `exchange`: one request and the reply that belongs to it
 //! - `inbox`: sorts what comes in, and knows what has worked so far
 //! - `requests`, `model`, `details`, `timestamp`: what can be asked, and what is answered
@@ -43,6 +44,7 @@ mod report;
 mod requests;
 mod timestamp;
 mod topics;
+mod unreadable;
 
 pub use client::Client;
 pub use details::{DetailError, StatusDetails};
