@@ -223,12 +223,10 @@ impl<'a> PemFile<'a> {
     fn trust(&self) -> Result<RootCertStore, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in self.certificates()? {
-            let added = roots.add(certificate);
-            added.map_err(|error| {
-                self.error(format!(
-                    "holds a CA certificate that can't be read ({error})."
-                ))
-            })?;
+            if let Err(error) = roots.add(certificate) {
+                let what = format!("holds a CA certificate that can't be read ({error}).");
+                return Err(self.error(what));
+            }
         }
         Ok(roots)
     }
