@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use local_iot_core::{Event, Fault, Limits, On, Operation, Options, Status, Times};
+use local_iot_core::{Event, Fault, Limits, On, Operation, Status, Times};
 
 use crate::support::{Running, World, idle, quick_work, within};
 
@@ -208,15 +208,7 @@ async fn a_connection_that_proved_stable_brings_the_waits_back_to_the_base() {
 #[tokio::test]
 async fn without_pingresp_the_connection_is_given_up_within_one_and_a_half_keep_alives() {
     let keep_alive = 4;
-    let limits = Limits {
-        server_keep_alive: Some(keep_alive),
-        ..Limits::default()
-    };
-    let world = World::with(Options {
-        limits,
-        ..Options::default()
-    })
-    .await;
+    let world = World::set(|options| options.limits.server_keep_alive = Some(keep_alive)).await;
     let running = start(&world);
     idle(&running).await;
     world.core.faults().add(Fault::NoPingresp, Times::Once);
@@ -404,15 +396,10 @@ async fn a_disconnect_that_says_not_authorized_names_the_policy_and_is_retried()
 
 #[tokio::test]
 async fn a_small_receive_maximum_and_packet_size_and_keep_alive_are_honoured() {
-    let limits = Limits {
-        receive_maximum: 1,
-        maximum_packet_size: 512,
-        server_keep_alive: Some(1),
-        ..Limits::default()
-    };
-    let world = World::with(Options {
-        limits,
-        ..Options::default()
+    let world = World::set(|options| {
+        options.limits.receive_maximum = 1;
+        options.limits.maximum_packet_size = 512;
+        options.limits.server_keep_alive = Some(1);
     })
     .await;
     let jobs: Vec<String> = (0..12).map(|n| format!("job-{n}")).collect();
@@ -437,15 +424,7 @@ async fn a_small_receive_maximum_and_packet_size_and_keep_alive_are_honoured() {
 
 #[tokio::test]
 async fn a_reason_that_is_too_large_for_the_server_is_left_out_and_the_job_failed() {
-    let limits = Limits {
-        maximum_packet_size: 512,
-        ..Limits::default()
-    };
-    let world = World::with(Options {
-        limits,
-        ..Options::default()
-    })
-    .await;
+    let world = World::set(|options| options.limits.maximum_packet_size = 512).await;
     world.queue(&["wordy", "next"]);
     let work = async |_| Err("x".repeat(1000).into());
     let running = world.run(world.settings(), work);

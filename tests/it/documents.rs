@@ -2,7 +2,7 @@
 //! execution that can't be read at all is out of the way of the next.
 
 use jobs_mqtt5::jobs::{ExecutionReply, Job, JobExecution, JobStatus, Outcome};
-use local_iot_core::{Dialect, Event, Fault, Options, Status, Times};
+use local_iot_core::{Event, Fault, Status, Times};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -35,15 +35,8 @@ fn troublesome() -> Vec<(&'static str, String)> {
 #[tokio::test]
 async fn every_document_is_shown_started_and_worked_on_and_then_the_next_job() {
     for rewrites_documents in [false, true] {
-        let dialect = Dialect {
-            rewrites_documents,
-            ..Dialect::default()
-        };
-        let world = World::with(Options {
-            dialect,
-            ..Options::default()
-        })
-        .await;
+        let world =
+            World::set(|options| options.dialect.rewrites_documents = rewrites_documents).await;
         let documents = troublesome();
         for (job_id, document) in &documents {
             world

@@ -1,6 +1,6 @@
 //! Each flag that changes what the program does, as it does it.
 
-use local_iot_core::{Event, KeyForm, Options, ServerCertificate, Status, TlsVersions};
+use local_iot_core::{Event, KeyForm, ServerCertificate, Status, TlsVersions};
 
 use crate::support::{ForwardProxy, Program, World, program_path};
 
@@ -128,11 +128,7 @@ async fn tls_1_2_and_1_3_with_sni_and_large_server_chains() {
         (TlsVersions::Only12, "TLSv1_2"),
         (TlsVersions::Only13, "TLSv1_3"),
     ] {
-        let world = World::with(Options {
-            tls_versions,
-            ..Options::default()
-        })
-        .await;
+        let world = World::set(|options| options.tls_versions = tls_versions).await;
         does_a_job(&world, &[]).await;
         assert_eq!(
             connected(&world),
@@ -140,11 +136,7 @@ async fn tls_1_2_and_1_3_with_sni_and_large_server_chains() {
         );
     }
     let server_certificate = ServerCertificate::LongChain;
-    let world = World::with(Options {
-        server_certificate,
-        ..Options::default()
-    })
-    .await;
+    let world = World::set(|options| options.server_certificate = server_certificate).await;
     does_a_job(&world, &[]).await;
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobs_mqtt5::jobs::{self, Outcome};
 use jobs_mqtt5::mqtt;
-use local_iot_core::{Event, Fault, Limits, On, Operation, Options, Times};
+use local_iot_core::{Event, Fault, On, Operation, Options, Times};
 
 use crate::support::{Running, THING, World, idle, quick_work, within};
 
@@ -217,15 +217,7 @@ async fn a_loop_of_ones_own_waits_for_a_service_that_is_busy_and_a_policy_that_i
 
 #[tokio::test]
 async fn an_idle_device_pings_once_per_keep_alive_and_sends_nothing_else() {
-    let limits = Limits {
-        server_keep_alive: Some(1),
-        ..Limits::default()
-    };
-    let world = World::with(Options {
-        limits,
-        ..Options::default()
-    })
-    .await;
+    let world = World::set(|options| options.limits.server_keep_alive = Some(1)).await;
     let running = after_a_job(&world).await;
     let ping = |event: &Event| *event == Event::Pingreq;
     within(world.core.journal().wait_for(ping)).await;

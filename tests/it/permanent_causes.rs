@@ -1,7 +1,7 @@
 //! First connect, a permanent cause: one or two plain sentences on stderr, exit code 1, no retry.
 //! Every message is here in full, so that a change of wording is a decision.
 
-use local_iot_core::{Fault, KeyForm, Options, Pki, ServerCertificate, Times, fill_policy};
+use local_iot_core::{Fault, KeyForm, Pki, ServerCertificate, Times, fill_policy};
 
 use crate::support::{THING, World};
 
@@ -252,11 +252,7 @@ async fn a_server_certificate_that_is_not_to_be_trusted() {
         ),
     ] {
         let server_certificate = certificate;
-        let world = World::with(Options {
-            server_certificate,
-            ..Options::default()
-        })
-        .await;
+        let world = World::set(|options| options.server_certificate = server_certificate).await;
         let server = format!("localhost:{}", world.core.port());
         fails(&world, &[], &words.replace("SERVER", &server)).await;
     }
@@ -268,11 +264,7 @@ async fn a_device_certificate_that_the_server_does_not_know() {
         local_iot_core::TlsVersions::Only12,
         local_iot_core::TlsVersions::Only13,
     ] {
-        let world = World::with(Options {
-            tls_versions,
-            ..Options::default()
-        })
-        .await;
+        let world = World::set(|options| options.tls_versions = tls_versions).await;
         let stranger = world.core.pki().stranger().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let files = world
@@ -305,11 +297,7 @@ async fn an_endpoint_that_is_an_ip_address_is_told_so_before_the_alert() {
         local_iot_core::TlsVersions::Only12,
         local_iot_core::TlsVersions::Only13,
     ] {
-        let world = World::with(Options {
-            tls_versions,
-            ..Options::default()
-        })
-        .await;
+        let world = World::set(|options| options.tls_versions = tls_versions).await;
         let ended = world.start(&["--endpoint", "127.0.0.1"]).end().await;
         let (words, alert) = ended.err.split_once(" (127.0.0.1:").unwrap();
         assert_eq!(

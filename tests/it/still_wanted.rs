@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jobs_mqtt5::jobs::{self, Job, Outcome, Unwanted, Verdict};
-use local_iot_core::{Dialect, Fault, NewJob, On, Operation, Options, Status, Times};
+use local_iot_core::{Fault, NewJob, On, Operation, Status, Times};
 
 use crate::support::{World, counted_work, detail, done_once, held_work, idle, within};
 
@@ -26,15 +26,8 @@ async fn what_the_cloud_ends_is_noticed_within_a_second_without_a_question_befor
     ];
     for (what, change) in changes {
         for describes_terminal in [false, true] {
-            let dialect = Dialect {
-                describes_terminal,
-                ..Dialect::default()
-            };
-            let world = World::with(Options {
-                dialect,
-                ..Options::default()
-            })
-            .await;
+            let world =
+                World::set(|options| options.dialect.describes_terminal = describes_terminal).await;
             world.queue(&["job"]);
             let (job, _device) = world.in_hand().await;
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -191,15 +184,7 @@ async fn a_report_holds_on_through_all_that_passes_and_no_work_is_done_twice() {
 #[tokio::test]
 async fn an_execution_that_ended_is_known_by_its_refusal_in_either_dialect() {
     for version_first in [false, true] {
-        let dialect = Dialect {
-            version_first,
-            ..Dialect::default()
-        };
-        let world = World::with(Options {
-            dialect,
-            ..Options::default()
-        })
-        .await;
+        let world = World::set(|options| options.dialect.version_first = version_first).await;
         world.queue(&["job"]);
         let (job, _device) = world.in_hand().await;
         let lost = Fault::LoseReply(On::Only(Operation::NotifyNext));

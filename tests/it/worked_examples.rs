@@ -1,6 +1,6 @@
 //! The worked examples `telemetry` and `reboot`, as programs.
 
-use local_iot_core::{Event, Options, Status};
+use local_iot_core::{Event, Status};
 use serde_json::json;
 
 use crate::support::{Program, THING, World, within};
@@ -16,11 +16,7 @@ async fn telemetry_goes_on_while_jobs_are_done_over_the_same_connection() {
         &format!("\"Statement\": [{statement},"),
         1,
     );
-    let world = World::with(Options {
-        policy,
-        ..Options::default()
-    })
-    .await;
+    let world = World::set(|options| options.policy = policy).await;
     world.queue(&["first", "second"]);
     let program = Program::start_example("telemetry", &world.flags(&[]));
     world.succeeds("second").await;

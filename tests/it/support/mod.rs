@@ -50,6 +50,13 @@ impl World {
         Self::with(Options::default()).await
     }
 
+    /// A world with some option other than usual.
+    pub async fn set(change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options::default();
+        change(&mut options);
+        Self::with(options).await
+    }
+
     pub async fn with(options: Options) -> Self {
         let core = LocalIotCore::start(options).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
