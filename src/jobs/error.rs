@@ -9,38 +9,32 @@ use crate::text::printable;
 /// Why a request came to nothing.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs)] // the texts say what the fields are
 pub enum RequestError {
     /// The service rejected it, and would reject it again.
     #[error("{}", rejected(*operation, rejection))]
     Rejected {
-        /// What was asked.
         operation: Operation,
-        /// The service's answer.
         rejection: Rejection,
         /// Whether the request was sent more than once, so that it may have been carried out before.
         repeated: bool,
     },
-    /// It was asked several times, and no useful answer came.
+    /// It was asked several times, and no useful answer came. The problem is half a sentence.
     #[error(
         "{operation} was asked {tries} times without success. The last time, {problem}. If it goes on, \
          check that the policy allows iot:Receive on all of policy.json, and the name of the thing"
     )]
     Unanswered {
-        /// What was asked.
         operation: Operation,
-        /// How often.
         tries: u32,
-        /// What went wrong last, as half a sentence.
         problem: String,
     },
     /// The service accepted it, with an execution that can't be read.
     #[error("{operation} was answered with a job execution that can't be read ({problem})")]
     Unreadable {
-        /// What was asked.
         operation: Operation,
         /// The job, if at least that could be read.
         job_id: Option<String>,
-        /// What is wrong with it.
         problem: String,
     },
     /// It could not be published.

@@ -24,7 +24,7 @@ pub enum PublishError {
         printable(topic)
     )]
     Refused { topic: String, reason: String },
-    /// It is larger (bytes, about) than the packets that this server takes (CONNACK's Maximum Packet Size).
+    /// It is larger (bytes, about) than CONNACK's Maximum Packet Size, or than AWS's 128 KiB of payload.
     #[error("the message has {size} bytes, and the server takes packets of up to {limit}")]
     TooLarge { size: usize, limit: usize },
     /// It is no topic to publish to: it is empty, or has a wildcard (`#` or `+`) in it.
