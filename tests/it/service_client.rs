@@ -1,16 +1,19 @@
 //! The service client: every shape that a payload of the service can have, and its interface as a
 //! program of one's own would use it.
 
+use std::time::Duration;
+
+use jobs_mqtt5::jobs;
 use jobs_mqtt5::jobs::{
     ErrorCode, Event, ExecutionReply, JobExecution, JobStatus, Outcome, PendingJobExecutions,
     Rejection, RequestError, UpdatedExecution,
 };
-use jobs_mqtt5::mqtt::PublishError;
-use local_iot_core::{Fault, On, Status, Times};
+use jobs_mqtt5::mqtt::{self, Backoff, PublishError};
+use local_iot_core::{Fault, On, Operation, Status, Times};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::support::{World, within};
+use crate::support::{THING, World, within};
 
 fn read<T: DeserializeOwned>(payload: Value) -> T {
     serde_json::from_value(payload).unwrap()
@@ -291,4 +294,22 @@ async fn an_execution_whose_replies_alone_are_damaged_down_to_its_name_is_asked_
     within(job.finish(Outcome::succeeded())).await.unwrap();
     mqtt.disconnect();
     mqtt.ended().await;
+}
+
+#[tokio::test]
+async fn a_reply_that_comes_while_a_request_waits_for_its_next_try_is_as_good() {
+    let world = World::with_jobs(&["job"]).await;
+    let start = Operation::StartNext;
+    let late = Fault::LateReply(On::Only(start), Duration::from_millis(300));
+    world.core.faults().add(late, Times::Once);
+    let mut settings = world.settings();
+    settings.jobs.reply_limit = Duration::from_millis(50);
+    let minute = Duration::from_secs(60);
+    settings.jobs.backoff = Backoff::new(minute, minute).seeded(1);
+    assert!(settings.jobs.backoff.clone().next_wait() > minute / 4);
+    let (mqtt, _) = mqtt::connect(settings.mqtt);
+    let client = jobs::Client::with(&mqtt, THING, settings.jobs);
+    let job = within(client.start_next()).await.unwrap().unwrap();
+    assert_eq!(job.id(), "job");
+    assert_eq!(world.requests(start), 1);
 }
