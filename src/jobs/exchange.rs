@@ -100,7 +100,9 @@ impl Exchange {
         let token: String = repeat_with(fastrand::alphanumeric).take(11).collect();
         // Only maps with keys other than strings can't be written as JSON, and no request has one.
         let mut payload = serde_json::to_value(request).unwrap_or_default();
-        payload["clientToken"] = token.as_str().into();
+        if let Some(fields) = payload.as_object_mut() {
+            fields.insert("clientToken".to_owned(), token.as_str().into());
+        }
         Self {
             operation,
             topic: client

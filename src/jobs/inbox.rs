@@ -113,7 +113,7 @@ impl Inbox {
     pub async fn fill(&self, mut from: Subscription, mqtt: mqtt::Client, topics: Topics) {
         let mut granted = from.granted();
         let mut session = mqtt.session();
-        let mut last_event = Bytes::new();
+        let mut last_event = None;
         loop {
             tokio::select! {
                 biased;
@@ -142,19 +142,16 @@ impl Inbox {
     }
 
     /// One message: a reply is handed over, an event told, and anything else ignored.
-    fn take(&self, topics: &Topics, message: Message, last_event: &mut Bytes) {
+    fn take(&self, topics: &Topics, message: Message, last_event: &mut Option<Bytes>) {
         let Message { topic, payload } = message;
         let shown = printable(&topic);
         trace!(topic = &*shown, bytes = payload.len(), "received");
         let taken = match topics.read(&topic) {
             None => Err("not a topic of this thing's jobs"),
-            Some(Incoming::NextJobExecutionChanged) if *last_event == payload => {
+            Some(Incoming::NextJobExecutionChanged) if last_event.as_ref() == Some(&payload) => {
                 Err("the last event once more (QoS 1 may deliver twice)")
             }
-            Some(Incoming::NextJobExecutionChanged) => {
-                *last_event = payload;
-                self.take_event(last_event)
-            }
+            Some(Incoming::NextJobExecutionChanged) => self.take_event(last_event.insert(payload)),
             Some(Incoming::Reply {
                 operation,
                 job_id,

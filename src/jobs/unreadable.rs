@@ -21,7 +21,7 @@ impl Client {
         };
         let job_id = match job_id {
             Some(job_id) => job_id.clone(),
-            None => self.find_unreadable().await.ok_or_else(|| error.clone())?,
+            None => self.find_unreadable().await?.ok_or_else(|| error.clone())?,
         };
         let mut update = Update::unseen(&job_id, JobStatus::Rejected);
         let reason = format!("the job execution can't be read: {problem}");
@@ -37,14 +37,14 @@ impl Client {
 
     /// The job that was started and can't be read, not even its name: the only one IN_PROGRESS, if its
     /// description can't be read either.
-    async fn find_unreadable(&self) -> Option<String> {
-        let pending = self.get_pending().await.ok()?;
+    async fn find_unreadable(&self) -> Result<Option<String>, RequestError> {
+        let pending = self.get_pending().await?;
         let [started] = &pending.in_progress_jobs[..] else {
-            return None;
+            return Ok(None);
         };
         match self.describe(&started.job_id).await {
-            Err(RequestError::Unreadable { .. }) => Some(started.job_id.clone()),
-            _ => None,
+            Err(RequestError::Unreadable { .. }) => Ok(Some(started.job_id.clone())),
+            described => described.map(|_| None),
         }
     }
 }

@@ -113,12 +113,19 @@ impl Outbox {
         }
         let limit = inner.max_packet_size.min(LARGEST_PAYLOAD);
         let size = topic.len() + payload.len() + PUBLISH_OVERHEAD;
-        if size > inner.max_packet_size || payload.len() > LARGEST_PAYLOAD {
-            return Err(PublishError::TooLarge { size, limit });
-        }
         let topic = topic.to_owned();
-        if topic.is_empty() || topic.len() > u16::MAX.into() || !valid_topic(&topic) {
-            return Err(PublishError::BadTopic { topic });
+        let fault = if size > inner.max_packet_size || payload.len() > LARGEST_PAYLOAD {
+            Err(PublishError::TooLarge { size, limit })
+        } else if topic.is_empty() || topic.len() > u16::MAX.into() || !valid_topic(&topic) {
+            Err(PublishError::BadTopic {
+                topic: topic.clone(),
+            })
+        } else {
+            Ok(())
+        };
+        if fault.is_err() {
+            inner.subscribe(Some(permit)); // a SUBSCRIBE may wait for this place
+            return fault.map(|()| None);
         }
         // There is room in rumqttc's queue for as many as there are places.
         let requests = &inner.requests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobs_mqtt5::jobs::Outcome;
 use jobs_mqtt5::mqtt::{self, Backoff, PublishError};
-use local_iot_core::{Event, Fault, Status, Times};
+use local_iot_core::{Event, Fault, Limits, Status, Times};
 
 use crate::support::{OTHER, THING, World, next_message, within};
 
@@ -219,4 +219,28 @@ async fn a_message_that_the_server_does_not_take_is_an_error_and_never_stops_the
         }
     }
     assert_eq!(connected, sessions);
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_leaves_its_place_to_a_subscription_that_waits_for_one() {
+    let world = World::open_with(Limits {
+        receive_maximum: 1,
+        ..Limits::default()
+    })
+    .await;
+    let (mqtt, _) = world.connect();
+    for _ in 0..20 {
+        within(mqtt.publish("dt/a", "small")).await.unwrap(); // from here on, publishes wait for a turn
+    }
+    let mut large = std::pin::pin!(mqtt.publish("dt/a", vec![b' '; 128 * 1024 + 1]));
+    tokio::select! {
+        biased;
+        _ = &mut large => panic!("it has had no turn to wait for"),
+        () = std::future::ready(()) => {} // it has the only place
+    }
+    let subscription = mqtt.subscribe(["dt/b"]);
+    let mut granted = subscription.granted();
+    assert!(within(large).await.is_err());
+    let soon = tokio::time::timeout(Duration::from_secs(5), granted.wait()); // before the next ping
+    assert_eq!(soon.await.unwrap(), Ok(()));
 }
