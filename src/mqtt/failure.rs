@@ -167,6 +167,14 @@ fn hung_up(options: &Options, online: bool) -> Failure {
     })
 }
 
+/// An answer that did not come in time.
+pub(super) fn no_answer(packet: &str, options: &Options) -> Failure {
+    Failure::passing(format!(
+        "{} did not answer a {packet} in time, so the connection is given up for a new one.",
+        options.address()
+    ))
+}
+
 /// Whether the books of the two sides differ, or hold a packet that can't be sent or is not taken: the
 /// next connection of this session would end in the same way.
 pub(super) fn is_hopeless(error: &ConnectionError) -> bool {

@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::failure::{is_hopeless, is_unreadable};
+use super::failure::{is_hopeless, is_unreadable, no_answer};
 use super::outbox::Outbox;
 use super::pace::Pace;
 use super::setup::{SHORTEST_KEEP_ALIVE, new_session};
@@ -323,13 +323,6 @@ async fn overdue(deadline: Option<(Instant, &'static str)>) -> &'static str {
         }
         None => std::future::pending().await,
     }
-}
-
-fn no_answer(packet: &str, options: &Options) -> Failure {
-    Failure::passing(format!(
-        "{} did not answer a {packet} in time, so the connection is given up for a new one.",
-        options.address()
-    ))
 }
 
 #[cfg(test)]
