@@ -87,14 +87,9 @@ impl RequestError {
     }
 }
 
-/// In the words of the Python sample, with where the execution stands.
+/// What was rejected and why, with where the execution stands.
 fn rejected(operation: Operation, rejection: &Rejection) -> String {
-    let code = rejection.code.to_string();
-    let mut words = format!(
-        "{operation} was rejected with code:'{}' message:'{}'",
-        printable(&code),
-        printable(&rejection.message)
-    );
+    let mut words = format!("{operation} was rejected with {rejection}");
     if let Some(state) = &rejection.execution_state {
         let status = state.status.to_string();
         words += &format!("; the job execution is {} now", printable(&status));

@@ -214,19 +214,15 @@ impl Exchange {
         let operation = self.operation;
         self.client.0.inbox.has_published(operation);
         let payload = &reply.payload;
-        let rejection = match reply.accepted {
+        let answer = match reply.accepted {
             true => serde_json::from_slice(payload).map(Ok),
             false => serde_json::from_slice::<Rejection>(payload).map(Err),
         };
-        match rejection {
+        match answer {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(rejection)) if rejection.code.is_passing() => {
-                let (code, message) = (rejection.code.to_string(), &rejection.message);
-                Err(Vain::passing(format!(
-                    "the service answered with code:'{}' message:'{}'",
-                    printable(&code),
-                    printable(message)
-                )))
+                let problem = format!("the service answered with {rejection}");
+                Err(Vain::passing(problem))
             }
             Ok(Err(rejection)) => Err(Vain::Final(RequestError::Rejected {
                 operation,

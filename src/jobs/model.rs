@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::details::{self, StatusDetails};
 use super::timestamp::{self, Timestamp};
+use crate::text::printable;
 
 /// Where a job execution stands.
 ///
@@ -231,6 +232,14 @@ pub struct Rejection {
     /// Where the execution stands; with `InvalidStateTransition` and `VersionMismatch`.
     #[serde(default, deserialize_with = "empty_is_none")]
     pub execution_state: Option<ExecutionState>,
+}
+
+impl fmt::Display for Rejection {
+    /// In the words of the Python sample: `code:'…' message:'…'`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (code, message) = (self.code.to_string(), printable(&self.message));
+        write!(f, "code:'{}' message:'{message}'", printable(&code))
+    }
 }
 
 /// Why the service rejected a request.
