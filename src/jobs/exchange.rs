@@ -133,10 +133,7 @@ impl Exchange {
                 Err(Vain::Final(error)) => return Err(error),
                 Err(Vain::Passing { problem, denied }) => (problem, denied),
             };
-            let wait = match denied {
-                true => backoff.long_wait(),
-                false => backoff.next_wait(),
-            };
+            let wait = backoff.wait(denied);
             let tries = backoff.failures();
             if most_tries.is_some_and(|most| most <= tries) {
                 return Err(RequestError::Unanswered {

@@ -52,6 +52,14 @@ impl Backoff {
         self.draw(self.cap)
     }
 
+    /// How long to wait after one more failure, which somebody may have to fix.
+    pub fn wait(&mut self, has_to_be_fixed: bool) -> Duration {
+        match has_to_be_fixed {
+            true => self.long_wait(),
+            false => self.next_wait(),
+        }
+    }
+
     /// The longest that the next wait can be: `base × 2^failures`, at most `cap`.
     pub fn bound(&self) -> Duration {
         let times = 2u32.saturating_pow(self.failures);

@@ -105,10 +105,7 @@ impl Link {
             if was_stable {
                 backoff.reset();
             }
-            let wait = match failure.wants_long_waits() {
-                true => backoff.long_wait(),
-                false => backoff.next_wait(),
-            };
+            let wait = backoff.wait(failure.wants_long_waits());
             let tries = backoff.failures();
             if self.options.tries.is_some_and(|most| most <= tries) {
                 return Err(failure.after(tries));
@@ -233,10 +230,7 @@ impl Link {
         if under_way.is_some_and(|waiting| !waiting.is_finished()) {
             return;
         }
-        let wait = match refused.denied {
-            true => self.refusals.long_wait(),
-            false => self.refusals.next_wait(),
-        };
+        let wait = self.refusals.wait(refused.denied);
         warn!(?wait, "{refused}");
         let outbox = Arc::clone(&self.outbox);
         self.asking_again = Some(tokio::spawn(async move {
