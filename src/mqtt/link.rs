@@ -188,10 +188,7 @@ impl Link {
             Sent(Outgoing::Publish(id) | Outgoing::Subscribe(id) | Outgoing::Unsubscribe(id)) => {
                 self.outbox.sent(id);
             }
-            Sent(Outgoing::PingReq) => {
-                self.pinging = Some(Instant::now());
-                self.outbox.subscriptions(|_| ()); // should a filter have found no place so far
-            }
+            Sent(Outgoing::PingReq) => self.pinging = Some(Instant::now()),
             _ => {}
         }
     }

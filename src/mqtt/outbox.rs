@@ -71,6 +71,23 @@ struct Inner {
     has_worked: bool,
 }
 
+/// A place that is taken and not used yet. If it is dropped so, a SUBSCRIBE that waits gets it.
+pub(super) struct Reserved<'a> {
+    outbox: &'a Outbox,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            let mut inner = self.outbox.lock();
+            if inner.is_ours(&permit) {
+                inner.subscribe(Some(permit));
+            }
+        }
+    }
+}
+
 impl Outbox {
     /// An empty one, closed until there is a connection.
     pub fn new(requests: AsyncClient) -> Self {
@@ -93,9 +110,11 @@ impl Outbox {
     }
 
     /// A place for one more publish, when there is one. `None` if the session is lost meanwhile.
-    pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
+    pub async fn place(&self) -> Option<Reserved<'_>> {
         let places = Arc::clone(&self.lock().places);
-        places.acquire_owned().await.ok()
+        let permit = Some(places.acquire_owned().await.ok()?);
+        let outbox = self;
+        Some(Reserved { outbox, permit })
     }
 
     /// Hands a message to rumqttc. What is returned tells how it ended; if the other side drops it
@@ -105,27 +124,21 @@ impl Outbox {
         &self,
         topic: &str,
         payload: &Bytes,
-        permit: OwnedSemaphorePermit,
+        mut place: Reserved<'_>,
     ) -> Result<Option<oneshot::Receiver<Outcome>>, PublishError> {
-        let mut inner = self.lock();
-        if !inner.open || !Arc::ptr_eq(permit.semaphore(), &inner.places) {
+        let mut inner = self.lock(); // is let go of before `place` is
+        let is_ours = place.permit.as_ref().is_some_and(|one| inner.is_ours(one));
+        if !inner.open || !is_ours {
             return Ok(None);
         }
         let limit = inner.max_packet_size.min(LARGEST_PAYLOAD);
         let size = topic.len() + payload.len() + PUBLISH_OVERHEAD;
+        if size > inner.max_packet_size || payload.len() > LARGEST_PAYLOAD {
+            return Err(PublishError::TooLarge { size, limit });
+        }
         let topic = topic.to_owned();
-        let fault = if size > inner.max_packet_size || payload.len() > LARGEST_PAYLOAD {
-            Err(PublishError::TooLarge { size, limit })
-        } else if topic.is_empty() || topic.len() > u16::MAX.into() || !valid_topic(&topic) {
-            Err(PublishError::BadTopic {
-                topic: topic.clone(),
-            })
-        } else {
-            Ok(())
-        };
-        if fault.is_err() {
-            inner.subscribe(Some(permit)); // a SUBSCRIBE may wait for this place
-            return fault.map(|()| None);
+        if topic.is_empty() || topic.len() > u16::MAX.into() || !valid_topic(&topic) {
+            return Err(PublishError::BadTopic { topic });
         }
         // There is room in rumqttc's queue for as many as there are places.
         let requests = &inner.requests;
@@ -133,7 +146,9 @@ impl Outbox {
             .try_publish(&topic, QoS::AtLeastOnce, false, payload.clone())
             .map_err(|_| PublishError::Ended)?;
         let (done, outcome) = oneshot::channel();
-        inner.push(Packet::Publish { topic, done }, permit);
+        if let Some(permit) = place.permit.take() {
+            inner.push(Packet::Publish { topic, done }, permit);
+        }
         Ok(Some(outcome))
     }
 
@@ -286,6 +301,11 @@ impl Inner {
             since: None,
             permit,
         });
+    }
+
+    /// Whether this is a place in the session under way.
+    fn is_ours(&self, permit: &OwnedSemaphorePermit) -> bool {
+        Arc::ptr_eq(permit.semaphore(), &self.places)
     }
 
     /// Asks for the filters that are not asked for yet, as far as there is a connection and room: a
