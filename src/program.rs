@@ -1,5 +1,6 @@
 //! From the flags of a process to its exit code: what every program that does jobs has in common.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cli::Flags;
@@ -15,7 +16,13 @@ where
     W: AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static,
 {
     let flags = Flags::of_this_process();
-    let story = Story::on_stdout_and_stderr();
+    let story = match Story::on_stdout_and_stderr() {
+        Ok(story) => story,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "The program can't be started: {error}.");
+            return ExitCode::FAILURE;
+        }
+    };
     log::start(flags.verbosity, &story);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -30,16 +30,25 @@ pub struct Story {
 
 impl Story {
     /// For a program. Call [`Story::flush`] before it ends.
-    pub fn on_stdout_and_stderr() -> Self {
-        let (writers, waits) = (Writers::start(io::stdout(), io::stderr()), false);
-        Self { writers, waits }
+    ///
+    /// # Errors
+    /// If the operating system gives us no thread to write on.
+    pub fn on_stdout_and_stderr() -> io::Result<Self> {
+        let (writers, waits) = (Writers::start(io::stdout(), io::stderr())?, false);
+        Ok(Self { writers, waits })
     }
 
     /// For a test, or for a program that tells its story elsewhere. Each line is written before the
     /// call that tells it returns, unless that takes more than a second.
-    pub fn to(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
-        let (writers, waits) = (Writers::start(out, err), true);
-        Self { writers, waits }
+    ///
+    /// # Errors
+    /// If the operating system gives us no thread to write on.
+    pub fn to(
+        out: impl Write + Send + 'static,
+        err: impl Write + Send + 'static,
+    ) -> io::Result<Self> {
+        let (writers, waits) = (Writers::start(out, err)?, true);
+        Ok(Self { writers, waits })
     }
 
     /// A line of the story.

@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
-    let settings = Settings::from_flags(flags, &Story::on_stdout_and_stderr())?;
+    let settings = Settings::from_flags(flags, &Story::on_stdout_and_stderr()?)?;
     let (mqtt, mut events) = mqtt::connect(settings.mqtt); // one connection, for all of it
     let jobs = jobs::Client::with(&mqtt, &settings.thing_name, settings.jobs);
     let topic = format!("dt/{}/temperature", settings.thing_name);

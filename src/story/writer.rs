@@ -4,7 +4,7 @@
 //! some 64 KiB, and whoever writes to it is blocked until it is read again.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,12 +43,18 @@ struct Line {
 
 impl Writers {
     /// Starts a thread for each stream.
-    pub fn start(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// If the operating system does not give us one.
+    pub fn start(
+        out: impl Write + Send + 'static,
+        err: impl Write + Send + 'static,
+    ) -> io::Result<Arc<Self>> {
         let writers = Arc::new(Self::default());
         let (first, second) = (Arc::clone(&writers), Arc::clone(&writers));
-        thread::spawn(move || first.write(Stream::Out, out));
-        thread::spawn(move || second.write(Stream::Err, err));
-        writers
+        thread::Builder::new().spawn(move || first.write(Stream::Out, out))?;
+        thread::Builder::new().spawn(move || second.write(Stream::Err, err))?;
+        Ok(writers)
     }
 
     /// Has a line written, with the line feed at its end. Never waits for a reader.
@@ -159,7 +165,6 @@ fn write_whole(to: &mut impl Write, mut line: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io;
     use std::sync::mpsc;
 
     /// A stream whose reader takes a line only when it is told to; the lines go to the test.
@@ -190,7 +195,7 @@ mod tests {
     #[test]
     fn what_nobody_reads_is_left_out_and_counted_and_the_rest_is_whole_and_in_order() {
         let (out, reader, lines) = stalled();
-        let writers = Writers::start(out, io::sink());
+        let writers = Writers::start(out, io::sink()).unwrap();
         let told: Vec<String> = (0..3_000).map(|n| format!("{n:0>1000}\n")).collect();
         for line in &told {
             writers.tell(Stream::Out, line.clone());
@@ -215,7 +220,7 @@ mod tests {
     fn a_line_longer_than_the_buffer_is_told_when_it_is_alone() {
         let (out, reader, lines) = stalled();
         drop(reader);
-        let writers = Writers::start(out, io::sink());
+        let writers = Writers::start(out, io::sink()).unwrap();
         let long = "x".repeat(2 * ROOM) + "\n";
         writers.tell(Stream::Out, long.clone());
         writers.flush(LIMIT);
@@ -229,7 +234,7 @@ mod tests {
         let (go, stall) = mpsc::channel();
         drop(go);
         (err.go_on, err.read) = (stall, out.read.clone());
-        let writers = Writers::start(out, err);
+        let writers = Writers::start(out, err).unwrap();
         let told: Vec<String> = (0..500).map(|n| format!("{n}\n")).collect();
         for (n, line) in told.iter().enumerate() {
             let stream = [Stream::Out, Stream::Err][n % 3 % 2];
@@ -243,7 +248,7 @@ mod tests {
     fn a_stream_that_nobody_reads_does_not_hold_up_the_other() {
         let ((out, _held, _), (err, reader, lines)) = (stalled(), stalled());
         drop(reader);
-        let writers = Writers::start(out, err);
+        let writers = Writers::start(out, err).unwrap();
         for n in 0..100 {
             writers.tell(Stream::Out, format!("{n}\n"));
             writers.tell(Stream::Err, format!("{n}\n"));

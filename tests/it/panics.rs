@@ -16,7 +16,7 @@ fn a_program_that_panics() {
     if std::env::var_os(PANIC).is_none() {
         return;
     }
-    log::start(Verbosity::NoLogs, &Story::on_stdout_and_stderr());
+    log::start(Verbosity::NoLogs, &Story::on_stdout_and_stderr().unwrap());
     panic!("index out of bounds:\nthe len is {}", 3);
 }
 

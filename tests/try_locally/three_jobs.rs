@@ -58,7 +58,7 @@ pub async fn three_jobs() -> Outcome {
             idle: Arc::clone(&idle),
         },
         io::stderr(),
-    );
+    )?;
     let name = "jobs-mqtt5".to_owned();
     let flags = Flags::try_parse_from([name].iter().chain(&flags))?;
     let settings = Settings::from_flags(&flags, &story)?;

@@ -40,7 +40,7 @@ fn a_device() {
     settings.jobs.idle_limit = Duration::from_secs(2); // its events get lost
     let worked = PathBuf::from(worked);
     let work = async move |job: Job| work(&job, &worked).await;
-    let story = Story::on_stdout_and_stderr();
+    let story = Story::on_stdout_and_stderr().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -213,7 +213,7 @@ impl Running {
 
 fn captured_story() -> (Story, (Captured, Captured)) {
     let (out, err) = (Captured::new("stdout"), Captured::new("stderr"));
-    (Story::to(out.clone(), err.clone()), (out, err))
+    (Story::to(out.clone(), err.clone()).unwrap(), (out, err))
 }
 
 /// Fails the test if what it waits for does not happen.
