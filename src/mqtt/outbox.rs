@@ -103,8 +103,7 @@ impl Outbox {
         }))
     }
 
-    /// Whether the server has ever granted a subscription or taken a publish: what it refuses later
-    /// is no mistake in the settings.
+    /// Whether the server has ever granted or taken anything: then the settings are right.
     pub fn has_worked(&self) -> bool {
         self.lock().has_worked
     }
@@ -287,8 +286,7 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // No code that holds this lock can panic; should it be poisoned all the same, what it
-        // guards is still whole.
+        // No code that holds this lock can panic, so what it guards is whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
