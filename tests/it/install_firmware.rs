@@ -14,7 +14,7 @@ use crate::support::{Faults, FileServer, Running, World, within};
 
 mod cut_off;
 
-#[path = "../install_firmware.rs"]
+#[path = "../examples/install_firmware.rs"]
 #[allow(dead_code)] // its `main`
 mod example;
 

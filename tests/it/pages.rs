@@ -10,20 +10,20 @@ use local_iot_core::Event;
 
 use crate::support::{World, within};
 
-#[path = "../cost/line.rs"]
+#[path = "../benches/cost/line.rs"]
 mod line;
-#[path = "../fleet/picture.rs"]
+#[path = "../benches/fleet/picture.rs"]
 mod picture;
-#[path = "../fleet/simulation.rs"]
+#[path = "../benches/fleet/simulation.rs"]
 mod simulation;
-#[path = "../fleet/table.rs"]
+#[path = "../benches/fleet/table.rs"]
 mod table;
 
 use line::{Line, Volume};
 use simulation::{Fleet, Wait};
 
-const FLEET: &str = "tests/fleet/README.md";
-const COST: &str = "tests/cost/README.md";
+const FLEET: &str = "tests/benches/fleet/README.md";
+const COST: &str = "tests/benches/cost/README.md";
 
 #[test]
 fn the_links_of_the_pages_lead_somewhere() {
@@ -85,7 +85,7 @@ fn fleet() -> Fleet {
 /// A row of the page that the benchmark does not have was measured by nothing.
 #[test]
 fn the_rows_on_what_it_costs_are_those_of_the_benchmark() {
-    let benchmark: String = std::fs::read_dir(root().join("tests/cost"))
+    let benchmark: String = std::fs::read_dir(root().join("tests/benches/cost"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))

@@ -132,7 +132,7 @@ async fn the_transcript_is_what_the_program_tells() {
 #[test]
 fn systemd_takes_the_unit() {
     let installed = "/usr/local/bin/jobs-mqtt5";
-    let unit = read("tests/jobs-mqtt5.service");
+    let unit = read("tests/deploy/jobs-mqtt5.service");
     assert!(unit.contains(installed));
     // systemd looks whether what the unit starts is there.
     let unit = unit.replace(installed, env!("CARGO_BIN_EXE_jobs-mqtt5"));

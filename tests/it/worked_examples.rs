@@ -7,7 +7,7 @@ use crate::support::{Program, THING, World, within};
 
 #[tokio::test]
 async fn telemetry_goes_on_while_jobs_are_done_over_the_same_connection() {
-    let example = include_str!("../telemetry.rs");
+    let example = include_str!("../examples/telemetry.rs");
     let statement = example.split("//! ```").nth(1).unwrap();
     let statement = statement.replace("json\n", "").replace("//!", "");
     let policy = include_str!("../../policy.json");

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::readme::marked;
 use crate::support::{World, idle};
 
-#[path = "../write_config.rs"]
+#[path = "../examples/write_config.rs"]
 mod example;
 
 fn json_in(path: &Path) -> Value {

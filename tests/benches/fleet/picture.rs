@@ -10,7 +10,7 @@ use super::simulation::{Fleet, Seen, Wait};
 use super::table::thousands;
 
 /// Where it is, from the package's root.
-pub const PATH: &str = "tests/fleet/connects.svg";
+pub const PATH: &str = "tests/benches/fleet/connects.svg";
 
 /// In pixels.
 const SIZE: (u32, u32) = (880, 780);

@@ -39,7 +39,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// Draw the picture of tests/fleet/README.md anew, from these figures
+    /// Draw the picture of tests/benches/fleet/README.md anew, from these figures
     #[arg(long)]
     draw: bool,
 
