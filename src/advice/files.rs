@@ -7,7 +7,8 @@ use crate::tls::{FileRole, TlsError, TlsErrorKind as Kind, Warning};
 pub fn file(error: &TlsError) -> String {
     let advice = match error.kind() {
         Kind::Unreadable | Kind::TooLarge | Kind::NotPem => "Check the path.".to_owned(),
-        Kind::Empty | Kind::Indented => "Download or copy it again.".to_owned(),
+        Kind::Empty => "Download or copy it again.".to_owned(),
+        Kind::Indented => "Copy it again.".to_owned(),
         Kind::Utf16 => "Convert it (PowerShell: (Get-Content FILE) | Set-Content -Encoding ascii \
                         NEW), and write it with Set-Content or Out-File -Encoding ascii next time."
             .to_owned(),
