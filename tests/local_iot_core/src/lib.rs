@@ -18,7 +18,7 @@
 //! # }
 //! ```
 //!
-//! A packet's way through the modules: `gateway` (TCP, `latency`, `tls`, then MQTT), which
+//! A packet's way through the modules: `gateway` (TCP, the `line`, `tls`, then MQTT), which
 //! asks `guard` whether the `policy` allows it, keeps what has to outlive the connection in
 //! `session`, and hands requests to `jobs`. `journal` writes everything down; `faults` says
 //! what is to go wrong.
@@ -32,7 +32,7 @@ mod gateway;
 mod guard;
 mod jobs;
 mod journal;
-mod latency;
+mod line;
 mod options;
 mod pki;
 mod policy;
@@ -50,7 +50,8 @@ use std::{
 };
 
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpSocket,
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
@@ -65,6 +66,7 @@ pub use policy::{Action, Policy};
 use gateway::Gateway;
 use guard::Guard;
 use jobs::Settings;
+use line::Line;
 use session::{Message, Order, Sessions};
 
 /// The service, up and running until it is dropped.
@@ -73,7 +75,9 @@ pub struct LocalIotCore {
     pki: Pki,
     port: u16,
     listener: Mutex<Option<JoinHandle<()>>>,
-    /// Keeps the port while nobody listens on it: other programs look for free ports as well.
+    /// Has the port, and never listens: other programs look for free ports as well, and would
+    /// find ours while nobody listens on it. Where two sockets can't have one port, it takes the
+    /// port when the other one is closed, if it is still free.
     port_keeper: Mutex<Option<TcpSocket>>,
 }
 
@@ -104,7 +108,7 @@ impl LocalIotCore {
         let jobs = jobs.collect();
         let gateway = Arc::new(Gateway {
             tls: TlsAcceptor::from(Arc::new(tls)),
-            latency: options.latency,
+            line: Line::new(options.latency, options.bytes_per_second),
             limits: RwLock::new(options.limits),
             guard,
             sessions,
@@ -113,16 +117,23 @@ impl LocalIotCore {
             journal,
             connections: Default::default(),
         });
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
-        let port = listener.local_addr()?.port();
-        let listener = tokio::spawn(gateway::listen(Arc::clone(&gateway), listener));
+        let socket = bind(options.port)?;
+        let port = socket.local_addr()?.port();
+        let port_keeper = bind(port).ok();
+        let listener = tokio::spawn(gateway::listen(Arc::clone(&gateway), socket.listen(1024)?));
         Ok(LocalIotCore {
             gateway,
             pki,
             port,
             listener: Mutex::new(Some(listener)),
-            port_keeper: Mutex::default(),
+            port_keeper: Mutex::new(port_keeper),
         })
+    }
+
+    /// Serves a connection over any stream, as if it had come in on the port. TLS is spoken over
+    /// it.
+    pub fn serve(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        tokio::spawn(gateway::serve(Arc::clone(&self.gateway), stream));
     }
 
     /// The port it listens on.
@@ -213,11 +224,11 @@ impl LocalIotCore {
             listener.abort();
             // Only when the task is gone, its socket is closed. That it was aborted is no news.
             let _ = listener.await;
-            let keeper = self.bind().ok();
-            *self
+            let mut keeper = self
                 .port_keeper
                 .lock()
-                .unwrap_or_else(PoisonError::into_inner) = keeper;
+                .unwrap_or_else(PoisonError::into_inner);
+            *keeper = keeper.take().or_else(|| bind(self.port).ok());
         }
     }
 
@@ -227,24 +238,26 @@ impl LocalIotCore {
     /// If somebody else has taken the port.
     pub async fn resume_listening(&self) -> io::Result<()> {
         self.stop_listening().await;
+        // Before the keeper lets the port go, where both can have it.
+        let beside = bind(self.port);
         let kept = self
             .port_keeper
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let socket = kept.map_or_else(|| self.bind(), Ok)?;
+        let (socket, keeper) = match (beside, kept) {
+            (Ok(socket), keeper) => (socket, keeper),
+            (Err(_), Some(kept)) => (kept, None),
+            (Err(error), None) => return Err(error),
+        };
+        *self
+            .port_keeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = keeper;
         let listener = socket.listen(1024)?;
         let listener = tokio::spawn(gateway::listen(Arc::clone(&self.gateway), listener));
         *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
         Ok(())
-    }
-
-    /// A socket that has our port, and does not listen yet.
-    fn bind(&self) -> io::Result<TcpSocket> {
-        let socket = TcpSocket::new_v4()?;
-        socket.set_reuseaddr(true)?;
-        socket.bind((Ipv4Addr::LOCALHOST, self.port).into())?;
-        Ok(socket)
     }
 
     /// Enforces another policy from now on, for open connections too. Placeholders are
@@ -267,6 +280,15 @@ impl LocalIotCore {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = limits;
     }
+}
+
+/// A socket that has this port, and does not listen yet. With 0, the system picks a free one.
+fn bind(port: u16) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    // On Windows, it would let us take a port that somebody else listens on.
+    socket.set_reuseaddr(!cfg!(windows))?;
+    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
+    Ok(socket)
 }
 
 /// A policy, filled in for each of these things.

@@ -1,6 +1,6 @@
 //! What a [`LocalIotCore`](crate::LocalIotCore) is started with.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use crate::jobs::Dialect;
 
@@ -31,6 +31,10 @@ pub struct Options {
     /// handshake takes as many round trips as it does on a long line. Only TCP's own
     /// handshake is not delayed.
     pub latency: Duration,
+    /// How many bytes fit into the line in a second, in each direction; without it, all of
+    /// them. The rest waits in a queue without a limit. All connections share the line, those
+    /// of the past included: what they have sent is carried all the same.
+    pub bytes_per_second: Option<NonZeroU32>,
     /// Which certificate the server shows.
     pub server_certificate: ServerCertificate,
     /// Which TLS versions the server speaks.
@@ -54,6 +58,7 @@ impl Default for Options {
             thing_name: "my-thing".to_owned(),
             more_things: Vec::new(),
             latency: Duration::ZERO,
+            bytes_per_second: None,
             server_certificate: ServerCertificate::Good,
             tls_versions: TlsVersions::Both,
             limits: Limits::default(),

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     journal::Event,
-    latency::Transport,
+    line::Transport,
     options::Limits,
     session::{Link, Order},
 };
@@ -81,7 +81,7 @@ impl Connection {
             limits,
             client_id: None,
             link,
-            in_flight: InFlight::new(gateway.latency),
+            in_flight: InFlight::new(gateway.line.round_trip()),
             rate: Rate::default(),
             held: Vec::new(),
             unfinished: HashSet::new(),
@@ -219,7 +219,7 @@ impl Connection {
 
     /// Could the client have seen CONNACK when it sent what arrives now?
     pub(super) fn has_seen_connack(&self) -> bool {
-        let round_trip = self.gateway.latency * 2;
+        let round_trip = self.gateway.line.round_trip();
         self.connack_left
             .is_some_and(|left| left + round_trip <= Instant::now())
     }

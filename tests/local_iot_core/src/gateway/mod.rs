@@ -19,7 +19,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::mpsc,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -29,7 +29,7 @@ use crate::{
     guard::Guard,
     jobs::Jobs,
     journal::{Event, Journal},
-    latency::{self, Transport},
+    line::{Line, Transport},
     options::Limits,
     session::{Order, Sessions},
 };
@@ -42,7 +42,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// What all connections share.
 pub(crate) struct Gateway {
     pub(crate) tls: TlsAcceptor,
-    pub(crate) latency: Duration,
+    pub(crate) line: Line,
     pub(crate) limits: RwLock<Limits>,
     pub(crate) guard: Guard,
     pub(crate) sessions: Arc<Sessions>,
@@ -103,7 +103,12 @@ impl Connections {
 pub(crate) async fn listen(gateway: Arc<Gateway>, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(serve(Arc::clone(&gateway), stream))),
+            Ok((stream, _)) => {
+                // Without it, small packets would wait for acknowledgements of TCP. It fails
+                // only if the client has gone already, which shows soon enough.
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(serve(Arc::clone(&gateway), stream));
+            }
             // Too many open files, for example: it may pass.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
@@ -111,7 +116,7 @@ pub(crate) async fn listen(gateway: Arc<Gateway>, listener: TcpListener) {
 }
 
 /// Serves one connection to its end.
-async fn serve(gateway: Arc<Gateway>, stream: TcpStream) {
+pub(crate) async fn serve(gateway: Arc<Gateway>, stream: impl Transport + 'static) {
     let (number, sender, mut orders) = gateway.connections.open();
     gateway.journal.record(number, Event::TcpAccepted);
     if let Some(stream) = handshake(&gateway, number, stream, &mut orders).await {
@@ -122,29 +127,29 @@ async fn serve(gateway: Arc<Gateway>, stream: TcpStream) {
     gateway.journal.record(number, Event::ConnectionClosed);
 }
 
-/// From a TCP connection to a TLS one.
+/// From a plain connection to one with TLS.
 async fn handshake(
     gateway: &Gateway,
     number: u64,
-    stream: TcpStream,
+    stream: impl Transport + 'static,
     orders: &mut mpsc::UnboundedReceiver<Order>,
 ) -> Option<TlsStream<Box<dyn Transport>>> {
-    // Without it, small packets would wait for acknowledgements of TCP.
-    stream.set_nodelay(true).ok()?;
     if gateway.faults.strikes(number, &Fault::DropAfterAccept) {
         return None;
     }
-    let mut transport = latency::delayed(stream, gateway.latency);
+    let mut transport = gateway.line.between(stream);
     if gateway.faults.strikes(number, &Fault::NoTlsAnswer) {
         tokio::select! {
-            () = discard(&mut transport) => {}
+            biased;
             _ = orders.recv() => {}
+            () = discard(&mut transport) => {}
         }
         return None;
     }
     let accepted = tokio::select! {
-        accepted = gateway.tls.accept(transport).into_fallible() => accepted,
+        biased;
         _ = orders.recv() => return None,
+        accepted = gateway.tls.accept(transport).into_fallible() => accepted,
     };
     match accepted {
         Ok(stream) => {
