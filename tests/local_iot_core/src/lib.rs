@@ -23,9 +23,9 @@
 //! `session`, and hands requests to `jobs`. `journal` writes everything down; `faults` says
 //! what is to go wrong.
 //!
-//! Not here, because a Jobs device needs none of it: retained messages, last wills, the
-//! other services with reserved topics, MQTT 3.1.1, and WebSockets. Shared subscriptions
-//! are taken, but every member of a group gets every message.
+//! Not here, because a Jobs device needs none of it: the other services with reserved topics,
+//! a will that is delayed, MQTT 3.1.1, and WebSockets. Shared subscriptions are taken, but
+//! every member of a group gets every message, and No Local makes no difference.
 
 mod faults;
 mod gateway;
@@ -33,6 +33,7 @@ mod guard;
 mod jobs;
 mod journal;
 mod line;
+mod message;
 mod options;
 mod pki;
 mod policy;
@@ -59,6 +60,7 @@ use tokio_rustls::TlsAcceptor;
 pub use faults::{Fault, Faults, On, Times, names as fault_names, operations as fault_operations};
 pub use jobs::{Books, Dialect, JobExecution, Jobs, Moment, NewJob, Operation, Status, TimeFormat};
 pub use journal::{Entry, Event, Journal};
+pub use message::{Message, Properties};
 pub use options::{ACCOUNT, Limits, Options, REGION, ServerCertificate, TlsVersions, fill_policy};
 pub use pki::{Files, Identity, KeyForm, Pki};
 pub use policy::{Action, Policy};
@@ -67,7 +69,7 @@ use gateway::Gateway;
 use guard::Guard;
 use jobs::Settings;
 use line::Line;
-use session::{Message, Order, Sessions};
+use session::{Order, Sessions};
 
 /// The service, up and running until it is dropped.
 pub struct LocalIotCore {
@@ -172,18 +174,30 @@ impl LocalIotCore {
     /// # Errors
     /// If the topic is not valid, or reserved.
     pub fn publish(&self, topic: &str, payload: impl AsRef<[u8]>) -> io::Result<()> {
-        if !topic::is_valid_name(topic) || topic.starts_with('$') {
-            let why = format!("'{topic}' is no topic to publish to");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-        }
-        let message = Message {
-            topic: topic.to_owned(),
-            payload: payload.as_ref().into(),
-            qos: 1,
-            unreadable: false,
-        };
-        self.gateway.sessions.publish(&message, false);
+        self.publish_message(Message::new(topic, payload))
+    }
+
+    /// As [`publish`](Self::publish), with QoS, RETAIN and properties.
+    ///
+    /// # Errors
+    /// If the topic is not valid, or reserved.
+    pub fn publish_message(&self, message: Message) -> io::Result<()> {
+        check_topic(&message.topic)?;
+        self.gateway.sessions.publish(message, false);
         Ok(())
+    }
+
+    /// Sends a message to one client, whether it subscribed to the topic or not.
+    ///
+    /// # Errors
+    /// If the topic is not valid, or reserved, or the client is not connected.
+    pub fn send_direct_message(&self, client_id: &str, message: Message) -> io::Result<()> {
+        check_topic(&message.topic)?;
+        if self.gateway.sessions.send_direct(client_id, message) {
+            return Ok(());
+        }
+        let why = format!("'{client_id}' is not connected");
+        Err(io::Error::new(io::ErrorKind::NotConnected, why))
     }
 
     /// What is to go wrong.
@@ -280,6 +294,15 @@ impl LocalIotCore {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = limits;
     }
+}
+
+/// May anybody publish to it?
+fn check_topic(topic: &str) -> io::Result<()> {
+    if topic::is_valid_name(topic) && !topic.starts_with('$') {
+        return Ok(());
+    }
+    let why = format!("'{topic}' is no topic to publish to");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 /// A socket that has this port, and does not listen yet. With 0, the system picks a free one.

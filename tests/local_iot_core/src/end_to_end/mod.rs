@@ -4,6 +4,7 @@ mod answers;
 mod client;
 mod faults;
 mod jobs_faults;
+mod messages;
 mod sessions;
 mod story;
 mod strict;

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     journal::Event,
     line::Transport,
+    message::Message,
     options::Limits,
     session::{Link, Order},
 };
@@ -46,6 +47,8 @@ pub(super) struct Connection {
     pub(super) limits: Limits,
     /// Known after CONNECT.
     pub(super) client_id: Option<String>,
+    /// Published if the connection ends without DISCONNECT.
+    pub(super) will: Option<Message>,
     pub(super) link: Link,
     pub(super) in_flight: InFlight,
     pub(super) rate: Rate,
@@ -80,6 +83,7 @@ impl Connection {
             number,
             limits,
             client_id: None,
+            will: None,
             link,
             in_flight: InFlight::new(gateway.line.round_trip()),
             rate: Rate::default(),
@@ -103,8 +107,9 @@ impl Connection {
     ) {
         // It ends on an I/O error as it does on the client's closing the connection.
         let _: io::Result<()> = self.talk(&mut stream, &mut orders).await;
-        if let Some(client_id) = &self.client_id {
-            self.gateway.sessions.detach(client_id, self.number);
+        if let Some(client_id) = self.client_id.clone() {
+            self.gateway.sessions.detach(&client_id, self.number);
+            self.publish_will(client_id);
         }
         if self.end == Some(End::Close) {
             linger(&mut stream).await;

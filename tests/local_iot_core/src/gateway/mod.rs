@@ -4,6 +4,7 @@ mod connect;
 mod connection;
 mod deliveries;
 mod packets;
+mod properties;
 mod publishes;
 mod strict;
 
