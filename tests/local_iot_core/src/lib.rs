@@ -37,7 +37,9 @@ mod message;
 mod options;
 mod pki;
 mod policy;
+mod port;
 mod session;
+mod tamper;
 mod tls;
 mod topic;
 
@@ -46,41 +48,38 @@ mod end_to_end;
 
 use std::{
     io,
-    net::Ipv4Addr,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpSocket,
-    task::JoinHandle,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
-pub use faults::{Fault, Faults, On, Times, names as fault_names, operations as fault_operations};
+pub use faults::{
+    Breach, Fault, Faults, On, Times, breaches, names as fault_names,
+    operations as fault_operations,
+};
 pub use jobs::{Books, Dialect, JobExecution, Jobs, Moment, NewJob, Operation, Status, TimeFormat};
 pub use journal::{Entry, Event, Journal};
 pub use message::{Message, Properties};
-pub use options::{ACCOUNT, Limits, Options, REGION, ServerCertificate, TlsVersions, fill_policy};
+pub use options::{
+    ACCOUNT, Limits, Options, PacketForms, REGION, ServerCertificate, TlsVersions, fill_policy,
+};
 pub use pki::{Files, Identity, KeyForm, Pki};
 pub use policy::{Action, Policy};
+pub use tamper::Tamper;
 
 use gateway::Gateway;
 use guard::Guard;
 use jobs::Settings;
 use line::Line;
+use port::Port;
 use session::{Order, Sessions};
 
 /// The service, up and running until it is dropped.
 pub struct LocalIotCore {
     gateway: Arc<Gateway>,
     pki: Pki,
-    port: u16,
-    listener: Mutex<Option<JoinHandle<()>>>,
-    /// Has the port, and never listens: other programs look for free ports as well, and would
-    /// find ours while nobody listens on it. Where two sockets can't have one port, it takes the
-    /// port when the other one is closed, if it is still free.
-    port_keeper: Mutex<Option<TcpSocket>>,
+    port: Port,
 }
 
 impl LocalIotCore {
@@ -111,6 +110,8 @@ impl LocalIotCore {
         let gateway = Arc::new(Gateway {
             tls: TlsAcceptor::from(Arc::new(tls)),
             line: Line::new(options.latency, options.bytes_per_second),
+            packet_forms: options.packet_forms,
+            tamper: RwLock::default(),
             limits: RwLock::new(options.limits),
             guard,
             sessions,
@@ -119,17 +120,8 @@ impl LocalIotCore {
             journal,
             connections: Default::default(),
         });
-        let socket = bind(options.port)?;
-        let port = socket.local_addr()?.port();
-        let port_keeper = bind(port).ok();
-        let listener = tokio::spawn(gateway::listen(Arc::clone(&gateway), socket.listen(1024)?));
-        Ok(LocalIotCore {
-            gateway,
-            pki,
-            port,
-            listener: Mutex::new(Some(listener)),
-            port_keeper: Mutex::new(port_keeper),
-        })
+        let port = Port::listen(options.port, &gateway)?;
+        Ok(LocalIotCore { gateway, pki, port })
     }
 
     /// Serves a connection over any stream, as if it had come in on the port. TLS is spoken over
@@ -140,7 +132,7 @@ impl LocalIotCore {
 
     /// The port it listens on.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The host name to connect to: `localhost`.
@@ -212,7 +204,7 @@ impl LocalIotCore {
 
     /// Closes every connection without a word. The sessions stay.
     pub fn drop_connections(&self) {
-        self.gateway.connections.order(Order::Drop);
+        self.gateway.connections.order(&Order::Drop);
     }
 
     /// Forgets the sessions: whoever connects next finds none. Connections stay.
@@ -224,26 +216,26 @@ impl LocalIotCore {
     pub fn disconnect(&self, reason_code: u8) {
         self.gateway
             .connections
-            .order(Order::Disconnect(reason_code));
+            .order(&Order::Disconnect(reason_code));
+    }
+
+    /// Sends these bytes to every client, between two packets, whatever they are.
+    pub fn send_bytes(&self, bytes: &[u8]) {
+        self.gateway.connections.order(&Order::Send(bytes.into()));
+    }
+
+    /// Has all that is sent from now on changed on its way into TLS; with `None`, no longer.
+    pub fn set_tamper(&self, tamper: Option<Arc<dyn Tamper>>) {
+        *self
+            .gateway
+            .tamper
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = tamper;
     }
 
     /// Takes no more connections: they are refused. Those that are open stay.
     pub async fn stop_listening(&self) {
-        let listener = self
-            .listener
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(listener) = listener {
-            listener.abort();
-            // Only when the task is gone, its socket is closed. That it was aborted is no news.
-            let _ = listener.await;
-            let mut keeper = self
-                .port_keeper
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *keeper = keeper.take().or_else(|| bind(self.port).ok());
-        }
+        self.port.close().await;
     }
 
     /// Takes connections again, on the same port.
@@ -251,27 +243,7 @@ impl LocalIotCore {
     /// # Errors
     /// If somebody else has taken the port.
     pub async fn resume_listening(&self) -> io::Result<()> {
-        self.stop_listening().await;
-        // Before the keeper lets the port go, where both can have it.
-        let beside = bind(self.port);
-        let kept = self
-            .port_keeper
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let (socket, keeper) = match (beside, kept) {
-            (Ok(socket), keeper) => (socket, keeper),
-            (Err(_), Some(kept)) => (kept, None),
-            (Err(error), None) => return Err(error),
-        };
-        *self
-            .port_keeper
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = keeper;
-        let listener = socket.listen(1024)?;
-        let listener = tokio::spawn(gateway::listen(Arc::clone(&self.gateway), listener));
-        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
-        Ok(())
+        self.port.reopen(&self.gateway)
     }
 
     /// Enforces another policy from now on, for open connections too. Placeholders are
@@ -305,15 +277,6 @@ fn check_topic(topic: &str) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
-/// A socket that has this port, and does not listen yet. With 0, the system picks a free one.
-fn bind(port: u16) -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
-    // On Windows, it would let us take a port that somebody else listens on.
-    socket.set_reuseaddr(!cfg!(windows))?;
-    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
-    Ok(socket)
-}
-
 /// A policy, filled in for each of these things.
 fn policy_for(text: &str, things: impl IntoIterator<Item = impl AsRef<str>>) -> io::Result<Policy> {
     let filled = things
@@ -324,13 +287,6 @@ fn policy_for(text: &str, things: impl IntoIterator<Item = impl AsRef<str>>) -> 
 
 impl Drop for LocalIotCore {
     fn drop(&mut self) {
-        let listener = self
-            .listener
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(listener) = listener.take() {
-            listener.abort();
-        }
         self.drop_connections();
     }
 }

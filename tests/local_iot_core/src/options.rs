@@ -41,6 +41,8 @@ pub struct Options {
     pub tls_versions: TlsVersions,
     /// What the server allows a client.
     pub limits: Limits,
+    /// How much the service's packets say, where MQTT leaves it open.
+    pub packet_forms: PacketForms,
     /// How the Jobs service writes what its documentation leaves open.
     pub dialect: Dialect,
     /// How long a minute of a job's timeout or a step's lasts. A test need not wait that long.
@@ -62,6 +64,7 @@ impl Default for Options {
             server_certificate: ServerCertificate::Good,
             tls_versions: TlsVersions::Both,
             limits: Limits::default(),
+            packet_forms: PacketForms::Mixed,
             dialect: Dialect::default(),
             minute: Duration::from_secs(60),
             listed_executions: 10,
@@ -96,6 +99,20 @@ pub enum TlsVersions {
     Only12,
     /// TLS 1.3 and nothing older.
     Only13,
+}
+
+/// How much DISCONNECT, PUBACK, SUBACK and UNSUBACK say, where MQTT leaves it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketForms {
+    /// Bad news has its reason in words on the first connection and each second one after it,
+    /// and is as short as can be on the others. Good news is always as short as can be.
+    Mixed,
+    /// Nothing that can be left out: DISCONNECT of none or one byte, PUBACK of two or three.
+    Shortest,
+    /// The reason code and the (empty) properties always.
+    WithCode,
+    /// The reason in words always.
+    WithWords,
 }
 
 /// What the server allows a client. Most of it is announced in CONNACK.

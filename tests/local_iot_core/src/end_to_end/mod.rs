@@ -1,6 +1,7 @@
 //! The whole service, tested over TLS and MQTT.
 
 mod answers;
+mod breaches;
 mod client;
 mod faults;
 mod jobs_faults;

@@ -93,9 +93,12 @@ impl Connection {
         self.session_present = attached.session_present;
         self.unfinished = attached.unfinished;
         self.client_id = Some(client_id);
+        let faults = &self.gateway.faults;
+        let claims_one = faults.strikes(self.number, &Fault::ClaimSession);
+        let session_present = self.session_present || claims_one;
         let connack = self.connack_properties(expiry).and_then(|properties| {
             Connack::builder()
-                .session_present(self.session_present)
+                .session_present(session_present)
                 .reason_code(ConnectReasonCode::Success)
                 .props(properties)
                 .build()

@@ -3,6 +3,7 @@
 mod connect;
 mod connection;
 mod deliveries;
+mod forms;
 mod packets;
 mod properties;
 mod publishes;
@@ -19,7 +20,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
     sync::mpsc,
 };
@@ -31,8 +32,9 @@ use crate::{
     jobs::Jobs,
     journal::{Event, Journal},
     line::{Line, Transport},
-    options::Limits,
+    options::{Limits, PacketForms},
     session::{Order, Sessions},
+    tamper::Tamper,
 };
 use connection::Connection;
 
@@ -40,10 +42,16 @@ use connection::Connection;
 /// Without it, the system might reset the connection before the client has read the last words.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// What a server says that does not speak TLS on its port.
+const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+
 /// What all connections share.
 pub(crate) struct Gateway {
     pub(crate) tls: TlsAcceptor,
     pub(crate) line: Line,
+    pub(crate) packet_forms: PacketForms,
+    /// What becomes of all that is sent.
+    pub(crate) tamper: RwLock<Option<Arc<dyn Tamper>>>,
     pub(crate) limits: RwLock<Limits>,
     pub(crate) guard: Guard,
     pub(crate) sessions: Arc<Sessions>,
@@ -71,10 +79,10 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Gives an order to every open connection.
-    pub(crate) fn order(&self, order: Order) {
+    pub(crate) fn order(&self, order: &Order) {
         for orders in self.lock().values() {
             // A connection that is just closing needs no order any more.
-            let _ = orders.send(order);
+            let _ = orders.send(order.clone());
         }
     }
 
@@ -147,6 +155,12 @@ async fn handshake(
         }
         return None;
     }
+    if gateway.faults.strikes(number, &Fault::NotTls) {
+        // Whoever has sent a ClientHello to it reads this in place of a ServerHello.
+        transport.write_all(NOT_TLS).await.ok()?;
+        linger(&mut transport).await;
+        return None;
+    }
     let accepted = tokio::select! {
         biased;
         _ = orders.recv() => return None,
@@ -182,8 +196,8 @@ fn tls_done<T>(stream: &TlsStream<T>) -> Event {
 }
 
 /// Says that nothing more is coming, and waits a little for the client to say the same.
-async fn linger(stream: &mut (impl AsyncRead + tokio::io::AsyncWrite + Unpin)) {
-    let _: io::Result<()> = tokio::io::AsyncWriteExt::shutdown(stream).await;
+async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let _: io::Result<()> = stream.shutdown().await;
     let _ = tokio::time::timeout(LINGER, discard(stream)).await;
 }
 

@@ -175,6 +175,16 @@ impl Connection {
         if self.gateway.faults.strikes(self.number, &Fault::NoPuback) {
             return;
         }
+        let breach = |fault: &Fault| match fault {
+            Fault::Breach(breach) => Some(*breach),
+            _ => None,
+        };
+        if let Some(breach) = self.gateway.faults.strike(self.number, breach) {
+            self.output.extend(breach.bytes(packet_id));
+            if breach.replaces_puback() {
+                return;
+            }
+        }
         let mut puback = Puback::builder().packet_id(packet_id);
         if code != PubackReasonCode::Success {
             puback = puback.reason_code(code);

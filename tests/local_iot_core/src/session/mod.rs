@@ -17,12 +17,14 @@ use state::Session;
 pub(crate) use state::{Delivery, Subscription};
 
 /// What a connection can be told from outside.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Order {
     /// Close without a word.
     Drop,
     /// Send DISCONNECT with this reason code, then close.
     Disconnect(u8),
+    /// Send these bytes, whatever they are.
+    Send(Arc<[u8]>),
 }
 
 /// How to reach a connection.
