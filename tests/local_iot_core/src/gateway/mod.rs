@@ -8,7 +8,7 @@ mod publishes;
 mod strict;
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
@@ -41,7 +41,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// What all connections share.
 pub(crate) struct Gateway {
-    pub(crate) tls: TlsAcceptor,
+    /// The least time that a byte travels, in each direction.
     pub(crate) latency: Duration,
     pub(crate) limits: RwLock<Limits>,
     pub(crate) guard: Guard,
@@ -59,13 +59,31 @@ impl Gateway {
         let is_it = |jobs: &&Jobs| jobs.thing_name() == thing_name;
         self.jobs.iter().find(is_it).unwrap_or(&self.jobs[0])
     }
+
+    /// One more connection: its number, and how it gets orders.
+    fn accept(
+        &self,
+    ) -> (
+        u64,
+        mpsc::UnboundedSender<Order>,
+        mpsc::UnboundedReceiver<Order>,
+    ) {
+        let (number, sender, orders) = self.connections.open();
+        self.journal.record(number, Event::TcpAccepted);
+        (number, sender, orders)
+    }
+
+    fn close(&self, number: u64) {
+        self.connections.close(number);
+        self.journal.record(number, Event::ConnectionClosed);
+    }
 }
 
 /// The open connections, and how to give them orders.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     last_number: AtomicU64,
-    open: Mutex<HashMap<u64, mpsc::UnboundedSender<Order>>>,
+    open: Mutex<BTreeMap<u64, mpsc::UnboundedSender<Order>>>,
 }
 
 impl Connections {
@@ -94,37 +112,52 @@ impl Connections {
         self.lock().remove(&number);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, mpsc::UnboundedSender<Order>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, mpsc::UnboundedSender<Order>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Takes connections until it is aborted.
-pub(crate) async fn listen(gateway: Arc<Gateway>, listener: TcpListener) {
+pub(crate) async fn listen(gateway: Arc<Gateway>, tls: TlsAcceptor, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(serve(Arc::clone(&gateway), stream))),
+            Ok((stream, _)) => {
+                drop(tokio::spawn(serve(
+                    Arc::clone(&gateway),
+                    tls.clone(),
+                    stream,
+                )));
+            }
             // Too many open files, for example: it may pass.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-/// Serves one connection to its end.
-async fn serve(gateway: Arc<Gateway>, stream: TcpStream) {
-    let (number, sender, mut orders) = gateway.connections.open();
-    gateway.journal.record(number, Event::TcpAccepted);
-    if let Some(stream) = handshake(&gateway, number, stream, &mut orders).await {
+/// Serves one TCP connection to its end.
+async fn serve(gateway: Arc<Gateway>, tls: TlsAcceptor, stream: TcpStream) {
+    let (number, sender, mut orders) = gateway.accept();
+    if let Some(stream) = handshake(&gateway, &tls, number, stream, &mut orders).await {
         let connection = Connection::new(Arc::clone(&gateway), number, sender);
         connection.run(stream, orders).await;
     }
-    gateway.connections.close(number);
-    gateway.journal.record(number, Event::ConnectionClosed);
+    gateway.close(number);
+}
+
+/// Serves one connection to its end, without TLS.
+pub(crate) async fn serve_plain(gateway: Arc<Gateway>, stream: impl Transport) {
+    let (number, sender, orders) = gateway.accept();
+    if !gateway.faults.strikes(number, &Fault::DropAfterAccept) {
+        let connection = Connection::new(Arc::clone(&gateway), number, sender);
+        connection.run(stream, orders).await;
+    }
+    gateway.close(number);
 }
 
 /// From a TCP connection to a TLS one.
 async fn handshake(
     gateway: &Gateway,
+    tls: &TlsAcceptor,
     number: u64,
     stream: TcpStream,
     orders: &mut mpsc::UnboundedReceiver<Order>,
@@ -137,14 +170,16 @@ async fn handshake(
     let mut transport = latency::delayed(stream, gateway.latency);
     if gateway.faults.strikes(number, &Fault::NoTlsAnswer) {
         tokio::select! {
+            biased;
             () = discard(&mut transport) => {}
             _ = orders.recv() => {}
         }
         return None;
     }
     let accepted = tokio::select! {
-        accepted = gateway.tls.accept(transport).into_fallible() => accepted,
+        biased;
         _ = orders.recv() => return None,
+        accepted = tls.accept(transport).into_fallible() => accepted,
     };
     match accepted {
         Ok(stream) => {

@@ -3,12 +3,15 @@
 mod state;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 
 use crate::{
     faults::{Fault, Faults},
@@ -50,7 +53,7 @@ pub(crate) struct Attached {
 /// The sessions of all clients, by client id.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    sessions: Mutex<HashMap<String, Session>>,
+    sessions: Mutex<BTreeMap<String, Session>>,
     guard: Guard,
     faults: Faults,
 }
@@ -268,7 +271,7 @@ impl Sessions {
         session.is_on(connection).then(|| act(session))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
