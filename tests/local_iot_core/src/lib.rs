@@ -21,7 +21,7 @@
 //! A packet's way through the modules: `gateway` (TCP, the `line`, `tls`, then MQTT), which
 //! asks `guard` whether the `policy` allows it, keeps what has to outlive the connection in
 //! `session`, and hands requests to `jobs`. `journal` writes everything down; `faults` says
-//! what is to go wrong.
+//! what is to go wrong. `service` is all of that without TCP and TLS: it serves any stream.
 //!
 //! Not here, because a Jobs device needs none of it: the other services with reserved topics,
 //! a will that is delayed, MQTT 3.1.1, and WebSockets. Shared subscriptions are taken, but
@@ -38,6 +38,7 @@ mod options;
 mod pki;
 mod policy;
 mod port;
+mod service;
 mod session;
 mod tamper;
 mod tls;
@@ -46,10 +47,7 @@ mod topic;
 #[cfg(test)]
 mod end_to_end;
 
-use std::{
-    io,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{io, ops::Deref, sync::Arc};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
@@ -66,20 +64,27 @@ pub use options::{
 };
 pub use pki::{Files, Identity, KeyForm, Pki};
 pub use policy::{Action, Policy};
+pub use service::Service;
 pub use tamper::Tamper;
 
 use gateway::Gateway;
-use guard::Guard;
-use jobs::Settings;
-use line::Line;
 use port::Port;
-use session::{Order, Sessions};
 
-/// The service, up and running until it is dropped.
+/// The service on a port of its own, behind TLS: up and running until it is dropped. What it can
+/// be asked and told, its [`Service`] can.
 pub struct LocalIotCore {
-    gateway: Arc<Gateway>,
+    service: Service,
     pki: Pki,
+    tls: TlsAcceptor,
     port: Port,
+}
+
+impl Deref for LocalIotCore {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.service
+    }
 }
 
 impl LocalIotCore {
@@ -88,46 +93,18 @@ impl LocalIotCore {
     /// # Errors
     /// If the policy can't be read, or the port is taken.
     pub async fn start(options: Options) -> io::Result<LocalIotCore> {
-        let mut things = vec![options.thing_name];
-        things.extend(options.more_things);
-        let policy = policy_for(&options.policy, &things)?;
         let pki = Pki::new()?;
         let tls = tls::server_config(&pki, options.server_certificate, options.tls_versions)?;
-        let journal = Journal::new();
-        let faults = Faults::new(journal.clone());
-        let guard = Guard::new(policy, journal.clone());
-        let sessions = Arc::new(Sessions::new(guard.clone(), faults.clone()));
-        let settings = Settings {
-            dialect: options.dialect,
-            minute: options.minute,
-            listed_executions: options.listed_executions,
-        };
-        let jobs = things.iter().map(|thing_name| {
-            let (faults, journal) = (faults.clone(), journal.clone());
-            Jobs::new(thing_name, settings, Arc::clone(&sessions), faults, journal)
-        });
-        let jobs = jobs.collect();
-        let gateway = Arc::new(Gateway {
-            tls: TlsAcceptor::from(Arc::new(tls)),
-            line: Line::new(options.latency, options.bytes_per_second),
-            packet_forms: options.packet_forms,
-            tamper: RwLock::default(),
-            limits: RwLock::new(options.limits),
-            guard,
-            sessions,
-            jobs,
-            faults,
-            journal,
-            connections: Default::default(),
-        });
-        let port = Port::listen(options.port, &gateway)?;
-        Ok(LocalIotCore { gateway, pki, port })
-    }
-
-    /// Serves a connection over any stream, as if it had come in on the port. TLS is spoken over
-    /// it.
-    pub fn serve(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
-        tokio::spawn(gateway::serve(Arc::clone(&self.gateway), stream));
+        let tls = TlsAcceptor::from(Arc::new(tls));
+        let port = options.port;
+        let service = Service::new(options)?;
+        let port = Port::listen(port, &service.gateway, &tls)?;
+        Ok(LocalIotCore {
+            service,
+            pki,
+            tls,
+            port,
+        })
     }
 
     /// The port it listens on.
@@ -140,97 +117,9 @@ impl LocalIotCore {
         "localhost"
     }
 
-    /// The thing whose jobs [`jobs`](Self::jobs) gives.
-    pub fn thing_name(&self) -> &str {
-        self.jobs().thing_name()
-    }
-
     /// Makes certificates that this service knows.
     pub fn pki(&self) -> &Pki {
         &self.pki
-    }
-
-    /// The Jobs service of the first thing.
-    pub fn jobs(&self) -> &Jobs {
-        &self.gateway.jobs[0]
-    }
-
-    /// The Jobs service of one of several things.
-    pub fn jobs_of(&self, thing_name: &str) -> Option<&Jobs> {
-        let mut all = self.gateway.jobs.iter();
-        all.find(|jobs| jobs.thing_name() == thing_name)
-    }
-
-    /// Publishes a message at QoS 1 to every client that subscribed to its topic.
-    ///
-    /// # Errors
-    /// If the topic is not valid, or reserved.
-    pub fn publish(&self, topic: &str, payload: impl AsRef<[u8]>) -> io::Result<()> {
-        self.publish_message(Message::new(topic, payload))
-    }
-
-    /// As [`publish`](Self::publish), with QoS, RETAIN and properties.
-    ///
-    /// # Errors
-    /// If the topic is not valid, or reserved.
-    pub fn publish_message(&self, message: Message) -> io::Result<()> {
-        check_topic(&message.topic)?;
-        self.gateway.sessions.publish(message, false);
-        Ok(())
-    }
-
-    /// Sends a message to one client, whether it subscribed to the topic or not.
-    ///
-    /// # Errors
-    /// If the topic is not valid, or reserved, or the client is not connected.
-    pub fn send_direct_message(&self, client_id: &str, message: Message) -> io::Result<()> {
-        check_topic(&message.topic)?;
-        if self.gateway.sessions.send_direct(client_id, message) {
-            return Ok(());
-        }
-        let why = format!("'{client_id}' is not connected");
-        Err(io::Error::new(io::ErrorKind::NotConnected, why))
-    }
-
-    /// What is to go wrong.
-    pub fn faults(&self) -> &Faults {
-        &self.gateway.faults
-    }
-
-    /// What has happened.
-    pub fn journal(&self) -> &Journal {
-        &self.gateway.journal
-    }
-
-    /// Closes every connection without a word. The sessions stay.
-    pub fn drop_connections(&self) {
-        self.gateway.connections.order(&Order::Drop);
-    }
-
-    /// Forgets the sessions: whoever connects next finds none. Connections stay.
-    pub fn forget_sessions(&self) {
-        self.gateway.sessions.forget_all();
-    }
-
-    /// Sends DISCONNECT with this reason code to every client and closes the connections.
-    pub fn disconnect(&self, reason_code: u8) {
-        self.gateway
-            .connections
-            .order(&Order::Disconnect(reason_code));
-    }
-
-    /// Sends these bytes to every client, between two packets, whatever they are.
-    pub fn send_bytes(&self, bytes: &[u8]) {
-        self.gateway.connections.order(&Order::Send(bytes.into()));
-    }
-
-    /// Has all that is sent from now on changed on its way into TLS; with `None`, no longer.
-    pub fn set_tamper(&self, tamper: Option<Arc<dyn Tamper>>) {
-        *self
-            .gateway
-            .tamper
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = tamper;
     }
 
     /// Takes no more connections: they are refused. Those that are open stay.
@@ -243,50 +132,32 @@ impl LocalIotCore {
     /// # Errors
     /// If somebody else has taken the port.
     pub async fn resume_listening(&self) -> io::Result<()> {
-        self.port.reopen(&self.gateway)
+        self.port.reopen(&self.service.gateway, &self.tls)
     }
 
-    /// Enforces another policy from now on, for open connections too. Placeholders are
-    /// filled in.
-    ///
-    /// # Errors
-    /// If the policy can't be read. The one before stays in force.
-    pub fn set_policy(&self, policy: impl AsRef<str>) -> io::Result<()> {
-        let things = self.gateway.jobs.iter().map(Jobs::thing_name);
-        let policy = policy_for(policy.as_ref(), things)?;
-        self.gateway.guard.set_policy(policy);
-        Ok(())
-    }
-
-    /// Allows clients this much, from their next connection on.
-    pub fn set_limits(&self, limits: Limits) {
-        *self
-            .gateway
-            .limits
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = limits;
+    /// A door beside the port, for clients that come by another way than TCP.
+    pub fn acceptor(&self) -> Acceptor {
+        Acceptor {
+            gateway: Arc::clone(&self.service.gateway),
+            tls: self.tls.clone(),
+        }
     }
 }
 
-/// May anybody publish to it?
-fn check_topic(topic: &str) -> io::Result<()> {
-    if topic::is_valid_name(topic) && !topic.starts_with('$') {
-        return Ok(());
-    }
-    let why = format!("'{topic}' is no topic to publish to");
-    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+/// Takes connections over any stream of bytes, as if they had come in on the port: TLS is spoken
+/// over them, and they go over the line of [`Options::latency`].
+#[derive(Clone)]
+pub struct Acceptor {
+    gateway: Arc<Gateway>,
+    tls: TlsAcceptor,
 }
 
-/// A policy, filled in for each of these things.
-fn policy_for(text: &str, things: impl IntoIterator<Item = impl AsRef<str>>) -> io::Result<Policy> {
-    let filled = things
-        .into_iter()
-        .map(|thing_name| Policy::parse(&fill_policy(text, thing_name.as_ref())));
-    Ok(Policy::all_of(filled.collect::<io::Result<Vec<_>>>()?))
-}
-
-impl Drop for LocalIotCore {
-    fn drop(&mut self) {
-        self.drop_connections();
+impl Acceptor {
+    /// Serves a client over this stream until one side closes it.
+    pub fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        gateway::serve(Arc::clone(&self.gateway), self.tls.clone(), stream)
     }
 }

@@ -1,6 +1,9 @@
 //! What a [`LocalIotCore`](crate::LocalIotCore) is started with.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::NonZeroU32,
+    time::{Duration, SystemTime},
+};
 
 use crate::jobs::Dialect;
 
@@ -29,7 +32,8 @@ pub struct Options {
     pub more_things: Vec<String>,
     /// How long every byte travels, in each direction. It is applied below TLS, so a TLS
     /// handshake takes as many round trips as it does on a long line. Only TCP's own
-    /// handshake is not delayed.
+    /// handshake is not delayed. A stream for [`Service::serve`](crate::Service::serve) brings a
+    /// delay of its own: at least this one, for what a client can't know yet is judged by it.
     pub latency: Duration,
     /// How many bytes fit into the line in a second, in each direction; without it, all of
     /// them. The rest waits in a queue without a limit. All connections share the line, those
@@ -49,6 +53,9 @@ pub struct Options {
     pub minute: Duration,
     /// The most executions in the list of what is pending: IN_PROGRESS first, then QUEUED.
     pub listed_executions: usize,
+    /// The time of day when the service starts; from there on, it runs with tokio's clock. `None`:
+    /// that of the system.
+    pub time_of_day: Option<SystemTime>,
     /// The TCP port to listen on, on 127.0.0.1. With 0 the system picks a free one.
     pub port: u16,
 }
@@ -68,6 +75,7 @@ impl Default for Options {
             dialect: Dialect::default(),
             minute: Duration::from_secs(60),
             listed_executions: 10,
+            time_of_day: None,
             port: 0,
         }
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::{net::TcpSocket, task::JoinHandle};
+use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::{self, Gateway};
 
@@ -25,11 +26,15 @@ pub(crate) struct Port {
 
 impl Port {
     /// Takes connections on this port. With 0, the system picks a free one.
-    pub(crate) fn listen(number: u16, gateway: &Arc<Gateway>) -> io::Result<Port> {
+    pub(crate) fn listen(
+        number: u16,
+        gateway: &Arc<Gateway>,
+        tls: &TlsAcceptor,
+    ) -> io::Result<Port> {
         let socket = bind(number)?;
         let number = socket.local_addr()?.port();
         let keeper = Mutex::new(bind(number).ok());
-        let listener = Mutex::new(Some(take_connections(socket, gateway)?));
+        let listener = Mutex::new(Some(take_connections(socket, gateway, tls)?));
         Ok(Port {
             number,
             listener,
@@ -54,7 +59,7 @@ impl Port {
     }
 
     /// Takes connections again.
-    pub(crate) fn reopen(&self, gateway: &Arc<Gateway>) -> io::Result<()> {
+    pub(crate) fn reopen(&self, gateway: &Arc<Gateway>, tls: &TlsAcceptor) -> io::Result<()> {
         let mut listener = lock(&self.listener);
         if listener.is_some() {
             return Ok(());
@@ -69,7 +74,7 @@ impl Port {
             (Err(_), Some(kept)) => kept,
             (Err(error), None) => return Err(error),
         };
-        *listener = Some(take_connections(socket, gateway)?);
+        *listener = Some(take_connections(socket, gateway, tls)?);
         Ok(())
     }
 }
@@ -82,9 +87,14 @@ impl Drop for Port {
     }
 }
 
-fn take_connections(socket: TcpSocket, gateway: &Arc<Gateway>) -> io::Result<JoinHandle<()>> {
+fn take_connections(
+    socket: TcpSocket,
+    gateway: &Arc<Gateway>,
+    tls: &TlsAcceptor,
+) -> io::Result<JoinHandle<()>> {
     let listener = socket.listen(BACKLOG)?;
-    Ok(tokio::spawn(gateway::listen(Arc::clone(gateway), listener)))
+    let listening = gateway::listen(Arc::clone(gateway), tls.clone(), listener);
+    Ok(tokio::spawn(listening))
 }
 
 /// A socket that has this port, and does not listen yet.

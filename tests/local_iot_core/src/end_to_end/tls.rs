@@ -180,7 +180,7 @@ async fn a_narrow_line_is_below_tls_and_shared() {
 async fn any_stream_is_served() {
     let core = LocalIotCore::start(Options::default()).await.unwrap();
     let (near, far) = tokio::io::duplex(64 * 1024);
-    core.serve(far);
+    tokio::spawn(core.acceptor().serve(far));
     let mut config = tls_config(&core, &core.pki().device().unwrap());
     config.alpn_protocols = vec![b"x-amzn-mqtt-ca".to_vec()];
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));

@@ -20,7 +20,6 @@ use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
 };
-use tokio_rustls::server::TlsStream;
 
 use super::{
     Gateway, forms, linger,
@@ -109,7 +108,7 @@ impl Connection {
     /// Serves the client until one side ends the connection.
     pub(super) async fn run(
         mut self,
-        mut stream: TlsStream<Box<dyn Transport>>,
+        mut stream: impl Transport,
         mut orders: mpsc::UnboundedReceiver<Order>,
     ) {
         // It ends on an I/O error as it does on the client's closing the connection.
@@ -125,7 +124,7 @@ impl Connection {
 
     async fn talk(
         &mut self,
-        stream: &mut TlsStream<Box<dyn Transport>>,
+        stream: &mut impl Transport,
         orders: &mut mpsc::UnboundedReceiver<Order>,
     ) -> io::Result<()> {
         let mut input = vec![0; 64 * 1024];
@@ -145,20 +144,22 @@ impl Connection {
             let silent_too_long = self.silent_too_long;
             let held_until = self.held.first().map(|(_, until)| *until);
             tokio::select! {
+                biased;
+                Some(order) = orders.recv() => self.obey(order),
+                () = sleep_until(held_until) => self.release_pubacks(),
+                () = wake.notified() => {}
                 read = stream.read(&mut input) => match read? {
                     0 => return Ok(()),
                     length => self.receive(&input[..length]),
                 },
-                () = wake.notified() => {}
-                Some(order) = orders.recv() => self.obey(order),
+                // Last: whatever has arrived by now is a sign of life.
                 () = sleep_until(silent_too_long) => self.keep_alive_is_over(),
-                () = sleep_until(held_until) => self.release_pubacks(),
             }
         }
     }
 
     /// Sends what is written.
-    async fn write(&mut self, stream: &mut TlsStream<Box<dyn Transport>>) -> io::Result<()> {
+    async fn write(&mut self, stream: &mut impl Transport) -> io::Result<()> {
         let output = mem::take(&mut self.output);
         let tamper = self.gateway.tamper();
         let pieces = match &tamper {

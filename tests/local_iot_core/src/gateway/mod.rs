@@ -10,7 +10,7 @@ mod publishes;
 mod strict;
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
@@ -47,7 +47,6 @@ const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
 
 /// What all connections share.
 pub(crate) struct Gateway {
-    pub(crate) tls: TlsAcceptor,
     pub(crate) line: Line,
     pub(crate) packet_forms: PacketForms,
     /// What becomes of all that is sent.
@@ -68,13 +67,31 @@ impl Gateway {
         let is_it = |jobs: &&Jobs| jobs.thing_name() == thing_name;
         self.jobs.iter().find(is_it).unwrap_or(&self.jobs[0])
     }
+
+    /// One more connection: its number, and how it gets orders.
+    fn accept(
+        &self,
+    ) -> (
+        u64,
+        mpsc::UnboundedSender<Order>,
+        mpsc::UnboundedReceiver<Order>,
+    ) {
+        let (number, sender, orders) = self.connections.open();
+        self.journal.record(number, Event::TcpAccepted);
+        (number, sender, orders)
+    }
+
+    fn close(&self, number: u64) {
+        self.connections.close(number);
+        self.journal.record(number, Event::ConnectionClosed);
+    }
 }
 
 /// The open connections, and how to give them orders.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     last_number: AtomicU64,
-    open: Mutex<HashMap<u64, mpsc::UnboundedSender<Order>>>,
+    open: Mutex<BTreeMap<u64, mpsc::UnboundedSender<Order>>>,
 }
 
 impl Connections {
@@ -103,20 +120,24 @@ impl Connections {
         self.lock().remove(&number);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, mpsc::UnboundedSender<Order>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, mpsc::UnboundedSender<Order>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Takes connections until it is aborted.
-pub(crate) async fn listen(gateway: Arc<Gateway>, listener: TcpListener) {
+pub(crate) async fn listen(gateway: Arc<Gateway>, tls: TlsAcceptor, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 // Without it, small packets would wait for acknowledgements of TCP. It fails
                 // only if the client has gone already, which shows soon enough.
                 let _ = stream.set_nodelay(true);
-                tokio::spawn(serve(Arc::clone(&gateway), stream));
+                drop(tokio::spawn(serve(
+                    Arc::clone(&gateway),
+                    tls.clone(),
+                    stream,
+                )));
             }
             // Too many open files, for example: it may pass.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -125,20 +146,33 @@ pub(crate) async fn listen(gateway: Arc<Gateway>, listener: TcpListener) {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(gateway: Arc<Gateway>, stream: impl Transport + 'static) {
-    let (number, sender, mut orders) = gateway.connections.open();
-    gateway.journal.record(number, Event::TcpAccepted);
-    if let Some(stream) = handshake(&gateway, number, stream, &mut orders).await {
+pub(crate) async fn serve(
+    gateway: Arc<Gateway>,
+    tls: TlsAcceptor,
+    stream: impl Transport + 'static,
+) {
+    let (number, sender, mut orders) = gateway.accept();
+    if let Some(stream) = handshake(&gateway, &tls, number, stream, &mut orders).await {
         let connection = Connection::new(Arc::clone(&gateway), number, sender);
         connection.run(stream, orders).await;
     }
-    gateway.connections.close(number);
-    gateway.journal.record(number, Event::ConnectionClosed);
+    gateway.close(number);
+}
+
+/// Serves one connection to its end, without TLS.
+pub(crate) async fn serve_plain(gateway: Arc<Gateway>, stream: impl Transport) {
+    let (number, sender, orders) = gateway.accept();
+    if !gateway.faults.strikes(number, &Fault::DropAfterAccept) {
+        let connection = Connection::new(Arc::clone(&gateway), number, sender);
+        connection.run(stream, orders).await;
+    }
+    gateway.close(number);
 }
 
 /// From a plain connection to one with TLS.
 async fn handshake(
     gateway: &Gateway,
+    tls: &TlsAcceptor,
     number: u64,
     stream: impl Transport + 'static,
     orders: &mut mpsc::UnboundedReceiver<Order>,
@@ -164,7 +198,7 @@ async fn handshake(
     let accepted = tokio::select! {
         biased;
         _ = orders.recv() => return None,
-        accepted = gateway.tls.accept(transport).into_fallible() => accepted,
+        accepted = tls.accept(transport).into_fallible() => accepted,
     };
     match accepted {
         Ok(stream) => {

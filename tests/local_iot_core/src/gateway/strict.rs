@@ -2,8 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 /// The client's QoS 1 publishes that it can't know to be acknowledged yet.
 ///

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{
     Jobs, Operation,
-    execution::Moment,
     replies::{Body, Reply},
 };
 use crate::{
@@ -39,7 +38,7 @@ struct Sending {
 
 impl Jobs {
     pub(super) fn send(&self, connection: u64, to: Recipient, mut reply: Reply) {
-        let now = self.settings.dialect.time(Moment::now());
+        let now = self.settings.dialect.time(self.clock.now());
         reply.body.set("timestamp", now);
         self.break_execution(connection, &mut reply);
         let fault = reply.occasion.and_then(|occasion| {

@@ -165,6 +165,8 @@ pub enum Event {
     Dropped(String),
     /// The client broke a rule of MQTT or of AWS.
     Violation(String),
+    /// What whoever drives the service has to say: see [`Journal::note`](crate::Journal::note).
+    Note(String),
 }
 
 impl fmt::Display for Event {
@@ -290,6 +292,7 @@ impl fmt::Display for Event {
             Event::Fault(fault) => write!(f, "fault: {fault}"),
             Event::Dropped(what) => write!(f, "not delivered: {what}"),
             Event::Violation(what) => write!(f, "VIOLATION: {what}"),
+            Event::Note(what) => f.write_str(what),
         }
         // Text from outside is quoted as it came: whoever shows it on a terminal escapes it.
     }

@@ -4,12 +4,15 @@ mod messages;
 mod state;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 
 use crate::{faults::Faults, guard::Guard, message::Waiting};
 use state::Session;
@@ -60,7 +63,7 @@ pub(crate) enum Subscribed {
 /// The sessions of all clients, by client id.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    sessions: Mutex<HashMap<String, Session>>,
+    sessions: Mutex<BTreeMap<String, Session>>,
     /// The retained messages, by topic.
     retained: Mutex<BTreeMap<String, Waiting>>,
     guard: Guard,
@@ -213,7 +216,7 @@ impl Sessions {
         session.is_on(connection).then(|| act(session))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

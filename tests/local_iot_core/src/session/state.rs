@@ -2,8 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::Link;
 use crate::{message::Waiting, topic};
