@@ -4,6 +4,7 @@
 //!
 //! `HOSTILE_SEED` repeats one seed, as far as the network and the scheduler let it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,8 +27,8 @@ async fn harass(world: &World, seed: u64, lasts: Duration) -> Arc<Hostile> {
     let began = Instant::now();
     for nth in 0.. {
         world.queue(&[&format!("seed-{seed}-{nth}")]);
-        tokio::time::sleep(lasts / 10).await;
-        if nth % 3 == 2 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if nth % 4 == 3 {
             world.core.drop_connections(); // what it says to a CONNECT matters as well
         }
         if began.elapsed() > lasts {
@@ -35,7 +36,8 @@ async fn harass(world: &World, seed: u64, lasts: Duration) -> Arc<Hostile> {
         }
     }
     world.core.set_tamper(None);
-    assert!(hostile.played().len() > 2, "{:?}", hostile.played());
+    let played: usize = hostile.played().values().sum();
+    assert!(played > 0, "seed {seed} was kind");
     hostile
 }
 
@@ -46,11 +48,15 @@ async fn done_within(limit: Duration, world: &World, job_id: &str) -> bool {
 
 #[tokio::test]
 async fn whatever_it_sent_the_next_good_server_gets_its_job_done() {
-    for seed in seeds(12) {
+    let seeds = seeds(8);
+    let mut played = BTreeSet::new();
+    for seed in &seeds {
+        let seed = *seed;
         let world = World::with_jobs(&["before"]).await;
         let running = world.run(world.settings(), quick_work());
         world.succeeds("before").await; // it has worked: a refusal is no mistake of the user's
-        let hostile = harass(&world, seed, Duration::from_secs(1)).await;
+        let hostile = harass(&world, seed, Duration::from_secs(2)).await;
+        played.extend(hostile.played().into_keys());
         world.queue(&["after"]);
         let is_done = done_within(Duration::from_secs(30), &world, "after").await;
         assert!(
@@ -68,6 +74,7 @@ async fn whatever_it_sent_the_next_good_server_gets_its_job_done() {
         );
         running.stop().await.unwrap();
     }
+    assert!(played.len() == 8 || seeds.len() == 1, "only {played:?}");
 }
 
 /// The real process with the waits of a real device.

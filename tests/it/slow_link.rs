@@ -190,6 +190,6 @@ async fn a_server_that_says_other_things_for_ever_is_given_up_all_the_same() {
             break error;
         }
     };
-    assert_eq!(error.kind(), ConnectionErrorKind::Silent, "{error}");
+    assert_eq!(error.kind(), ConnectionErrorKind::Overdue, "{error}");
     assert_eq!(connects(&world), 2);
 }

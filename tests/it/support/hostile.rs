@@ -27,15 +27,23 @@ pub enum Trick {
     Flood,
 }
 
-const TRICKS: [Trick; 8] = [
+/// Silence costs the most time and shows the least.
+const TRICKS: [Trick; 15] = [
     Trick::Bits,
     Trick::Gap,
     Trick::Double,
     Trick::Noise,
     Trick::Breach,
-    Trick::Silence,
     Trick::Trickle,
     Trick::Flood,
+    Trick::Bits,
+    Trick::Gap,
+    Trick::Double,
+    Trick::Noise,
+    Trick::Breach,
+    Trick::Trickle,
+    Trick::Flood,
+    Trick::Silence,
 ];
 
 /// How many bytes a flood has.

@@ -142,7 +142,7 @@ impl Breach {
     }
 
     /// What is sent where a PUBLISH with this packet id is to be acknowledged.
-    pub(crate) fn bytes(self, packet_id: u16) -> Vec<u8> {
+    pub fn bytes(self, packet_id: u16) -> Vec<u8> {
         let [high, low] = packet_id.to_be_bytes();
         match self {
             Breach::Pubrec => vec![0x50, 2, high, low],
