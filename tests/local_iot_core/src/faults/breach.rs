@@ -171,7 +171,7 @@ impl Breach {
             Breach::BadFlags => vec![0xdf, 0],
             Breach::Reserved => vec![0, 0],
             Breach::TooShort => vec![0x40, 1, high],
-            Breach::EndlessLength => vec![0x30, 0xff, 0xff, 0xff, 0xff, 1],
+            Breach::EndlessLength => vec![0x30, 0x80, 0x80, 0x80, 0x80, 1],
             Breach::Oversized => vec![0x30, 0xff, 0xff, 0xff, 0x7f, 0, 1, b'a', 0, b'x'],
             Breach::Flood => [0xd0, 0].repeat(FLOOD / 2),
         }
