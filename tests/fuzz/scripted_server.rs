@@ -24,6 +24,11 @@ pub fn packets(bytes: &[u8]) {
     }
 }
 
+/// How many messages reach the device of all that a server sends.
+pub fn messages(bytes: &[u8]) -> usize {
+    exchange(bytes, usize::MAX).messages.len()
+}
+
 /// What came of it.
 #[derive(Debug, PartialEq)]
 struct Outcome {

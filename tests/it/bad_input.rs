@@ -52,11 +52,21 @@ fn the_corpus_has_all_properties() {
     }
 }
 
+#[test]
+fn the_packets_of_the_corpus_reach_the_device() {
+    let messages = corpus("packets").into_iter();
+    let messages: usize = messages
+        .map(|packets| scripted_server::messages(&packets))
+        .sum();
+    assert_eq!(messages, 6);
+}
+
 /// One of the corpus, with some bytes changed, left out, doubled, or taken from elsewhere.
 fn changed(target: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
     let pieces = select(
         &[
-            "{}", "[]", "null", "-1", "1e999", "\"", "\\ud83d", "\n", "/", "\0", "-----", "\x01", "\x7f",
+            "{}", "[]", "null", "-1", "1e999", "\"", "\\ud83d", "\n", "/", "\0", "-----", "\x01",
+            "\x7f",
         ][..],
     );
     let change = (any::<prop::sample::Index>(), 0_usize..40, 0..4, pieces);

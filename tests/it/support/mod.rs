@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 
 pub use captured::Captured;
 pub use files::{Faults, FileServer};
-pub use hostile::Hostile;
+pub use hostile::{Hostile, Trick};
 pub use in_hand::{Device, detail};
 pub use open_world::{OTHER, next_message};
 #[cfg(unix)]
