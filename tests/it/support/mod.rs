@@ -2,10 +2,12 @@
 
 mod captured;
 mod files;
+mod hostile;
 mod in_hand;
 mod open_world;
 mod program;
 mod proxy;
+mod tunnel;
 mod works;
 
 use std::path::PathBuf;
@@ -24,12 +26,14 @@ use tokio::task::JoinHandle;
 
 pub use captured::Captured;
 pub use files::{Faults, FileServer};
+pub use hostile::{Hostile, Trick};
 pub use in_hand::{Device, detail};
 pub use open_world::{OTHER, next_message};
 #[cfg(unix)]
 pub use program::Ended;
 pub use program::{Program, example_path, program_path};
-pub use proxy::ForwardProxy;
+pub use proxy::{ForwardProxy, Manners};
+pub use tunnel::Tunnel;
 pub use works::{counted_work, done_once, held_work, idle, quick_work};
 
 /// Nothing that a test waits for takes nearly as long, on a busy machine either.
@@ -175,12 +179,17 @@ impl Drop for World {
     }
 }
 
-/// The settings of the library with these flags, with short waits.
-pub fn settings(flags: &[String]) -> Settings {
+/// The settings of the library with these flags.
+pub fn default_settings(flags: &[String]) -> Settings {
     use clap::Parser;
     let flags = Flags::parse_from(["test".to_owned()].iter().chain(flags));
     let (story, _) = captured_story();
-    let mut settings = Settings::from_flags(&flags, &story).unwrap();
+    Settings::from_flags(&flags, &story).unwrap()
+}
+
+/// The same, with short waits.
+pub fn settings(flags: &[String]) -> Settings {
+    let mut settings = default_settings(flags);
     let short = Backoff::new(Duration::from_millis(20), Duration::from_millis(200));
     settings.mqtt.backoff = short.clone();
     settings.mqtt.tcp_timeout = Duration::from_secs(2);
