@@ -24,6 +24,7 @@ use bytes::Bytes;
 use tokio::sync::{broadcast, watch};
 
 mod backoff;
+mod error_class;
 mod events;
 mod failure;
 mod filter;
@@ -38,6 +39,7 @@ mod subscription;
 mod subscriptions;
 
 pub use backoff::Backoff;
+pub use error_class::ErrorClass;
 pub use events::Events;
 pub use failure::Failure;
 pub use options::Options;

@@ -1,5 +1,6 @@
 //! Why a message was not published.
 
+use super::error_class::ErrorClass;
 use crate::text::printable;
 
 /// Why a message was not published to `topic`.
@@ -12,9 +13,7 @@ pub enum PublishError {
     SessionLost,
     /// The policy does not allow it (PUBACK 0x87).
     #[error(
-        "The server refused a publish to {0}: PUBACK 0x87 (not authorized). Add to the policy of your \
-         certificate: allow iot:Publish on arn:aws:iot:REGION:ACCOUNT:topic/{0} (policy.json has it \
-         for every request).",
+        "the server refused a publish to {}: PUBACK 0x87 (not authorized)",
         printable(topic)
     )]
     NotAuthorized { topic: String },
@@ -33,4 +32,15 @@ pub enum PublishError {
     /// The connection has ended for good.
     #[error("the connection has ended")]
     Ended,
+}
+
+impl PublishError {
+    /// Whether it passes by itself, by somebody's hand, or never.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::SessionLost | Self::Refused { .. } => ErrorClass::Transient,
+            Self::NotAuthorized { .. } => ErrorClass::NeedsOperator,
+            Self::TooLarge { .. } | Self::BadTopic { .. } | Self::Ended => ErrorClass::Permanent,
+        }
+    }
 }

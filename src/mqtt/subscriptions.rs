@@ -26,7 +26,7 @@ pub struct Message {
 
 /// The server did not grant a topic filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", words(filter, reason, *denied))]
+#[error("{}", words(filter, reason))]
 pub struct SubscribeError {
     /// The filter that was refused.
     pub filter: String,
@@ -39,6 +39,20 @@ pub struct SubscribeError {
 }
 
 impl SubscribeError {
+    /// Whether the policy is the reason.
+    pub fn is_denied(&self) -> bool {
+        self.denied
+    }
+
+    /// Whether it passes by itself, or by somebody's hand.
+    pub fn class(&self) -> super::ErrorClass {
+        if self.denied {
+            super::ErrorClass::NeedsOperator
+        } else {
+            super::ErrorClass::Transient
+        }
+    }
+
     fn new(filter: &str, code: Option<&SubscribeReasonCode>) -> Self {
         Self {
             filter: filter.to_owned(),
@@ -51,22 +65,13 @@ impl SubscribeError {
     }
 }
 
-/// SUBACK 0x87 names what is missing in the policy as one would write it there.
-fn words(filter: &str, reason: &str, denied: bool) -> String {
+fn words(filter: &str, reason: &str) -> String {
     let shown = cut(filter, 300);
     let shown = printable(&shown);
     if !is_filter(filter) {
-        return format!("'{shown}' is no topic filter (MQTT5, section 4.7).");
+        return format!("'{shown}' is no topic filter (MQTT5, section 4.7)");
     }
-    let what = format!("The server refused the subscription to {shown}: SUBACK {reason}.");
-    match denied {
-        true => format!(
-            "{what} Add to the policy of your certificate: allow iot:Subscribe on \
-             arn:aws:iot:REGION:ACCOUNT:topicfilter/{} (policy.json has it for every filter).",
-            shown.replace('+', "*")
-        ),
-        false => what,
-    }
+    format!("the server refused the subscription to {shown}: SUBACK {reason}")
 }
 
 /// What the server said to the filters of one subscription: nothing yet, yes, or no.

@@ -1,15 +1,16 @@
-//! What the sample needs to know before it starts, and how it can fail.
+//! What the sample needs to know before it starts.
 
 use std::sync::Arc;
 
+use crate::agent;
 use crate::cli::{FLAGS, Flags};
-use crate::jobs::{self, RequestError};
-use crate::mqtt::{self, PublishError};
-use crate::story::Story;
+use crate::jobs;
+use crate::mqtt;
+use crate::output::Output;
 use crate::tls::{self, Files, TlsError};
 
 /// In CI mode, a connection that can't be made is given up after this many tries.
-const TRIES_IN_CI: u32 = 5;
+const MAX_TRIES_IN_CI: u32 = 5;
 
 /// What the sample needs to know before it starts.
 #[derive(Clone)]
@@ -19,8 +20,10 @@ pub struct Settings {
     pub mqtt: mqtt::Options,
     /// The thing whose jobs are to be done.
     pub thing_name: String,
-    /// How patient to be, and how to do jobs.
+    /// How patient to be with the Jobs service.
     pub jobs: jobs::Options,
+    /// How to do jobs.
+    pub agent: agent::Options,
     /// Whether to end after the list.
     pub ci: bool,
 }
@@ -30,7 +33,7 @@ impl Settings {
     ///
     /// # Errors
     /// If a file can't be used.
-    pub fn from_flags(flags: &Flags, story: &Story) -> Result<Self, TlsError> {
+    pub fn from_flags(flags: &Flags, output: &Output) -> Result<Self, TlsError> {
         let files = Files {
             cert: flags.cert.clone(),
             key: flags.key.clone(),
@@ -39,65 +42,19 @@ impl Settings {
         };
         let tls = Arc::new(tls::client_config(&files, flags.port)?);
         if let Some(warning) = tls::key_file_warning(&flags.key) {
-            story.warn(format_args!("{warning}"));
+            output.warn(format_args!("{warning}"));
         }
         let mut mqtt = mqtt::Options::new(&flags.endpoint, flags.port, &flags.client_id, tls);
         mqtt.names = FLAGS;
         mqtt.proxy = flags.proxy();
         let ci = flags.is_ci.is_some();
-        mqtt.tries = ci.then_some(TRIES_IN_CI);
+        mqtt.tries = ci.then_some(MAX_TRIES_IN_CI);
         Ok(Self {
             mqtt,
             thing_name: flags.thing_name.clone(),
             jobs: jobs::Options::default(),
+            agent: agent::Options::default(),
             ci,
         })
-    }
-}
-
-/// Why the sample ended otherwise than asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SampleError {
-    /// A file can't be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// There is no connection, and waiting won't bring one about.
-    #[error(transparent)]
-    Connection(mqtt::Failure),
-    /// A request without which there is no going on came to nothing.
-    #[error("{0}{hint}", hint = hint(.0))]
-    Request(RequestError),
-    /// CI mode wants at least one pending job.
-    #[error(
-        "No job is queued for this thing, and CI mode (--is_ci) wants one. Create one first: see \
-         \"On AWS\" in the README."
-    )]
-    NoJobInCi,
-    /// The task that keeps the connection has ended without a word.
-    #[error("The connection has ended for an unknown reason. Run with --verbosity Debug for more.")]
-    Ended,
-    /// The operating system does not let the program listen for signals.
-    #[error("Signals can't be listened for: {0}.")]
-    Signals(#[from] std::io::Error),
-}
-
-/// The flag to check, where it may be at fault.
-fn hint(error: &RequestError) -> &'static str {
-    match error {
-        RequestError::Unanswered { .. } => " (--thing_name)",
-        RequestError::Publish(PublishError::NotAuthorized { .. }) | RequestError::Subscribe(_) => {
-            " First of all, check that --thing_name is the name of this certificate's thing."
-        }
-        _ => "",
-    }
-}
-
-impl From<RequestError> for SampleError {
-    fn from(error: RequestError) -> Self {
-        match error {
-            RequestError::Publish(PublishError::Ended) => Self::Ended,
-            error => Self::Request(error),
-        }
     }
 }
