@@ -72,7 +72,7 @@ async fn do_jobs(jobs: &jobs::Client) -> Result<(), RequestError> {
 /// Work that waits and never blocks, so the readings go on. (What blocks is for [`Job::run`].)
 async fn work(job: &Job) -> WorkResult {
     for percent in ["0", "50", "100"] {
-        job.progress(StatusDetails::of([("percent", percent)])?);
+        job.progress(StatusDetails::from_pairs([("percent", percent)])?);
         tokio::select! {
             () = sleep(Duration::from_secs(1)) => {}
             why = job.until_unwanted() => return Err(why.to_string().into()),
