@@ -42,7 +42,7 @@ impl World {
 
     /// A jobs client on it.
     pub fn jobs_of(&self, thing_name: &str, mqtt: &Client) -> jobs::Client {
-        jobs::Client::with(mqtt, thing_name, self.settings().jobs)
+        jobs::Client::with_options(mqtt, thing_name, self.settings().jobs)
     }
 }
 

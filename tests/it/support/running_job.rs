@@ -1,40 +1,48 @@
-//! A job in hand, without the sample around it.
+//! A running job, without the sample around it.
 
 use std::time::Duration;
 
-use jobs_mqtt5::jobs::{Client, Job, Options, StatusDetails};
+use jobs_mqtt5::agent::{Agent, Job};
+use jobs_mqtt5::jobs::{Client, StatusDetails};
 use jobs_mqtt5::mqtt;
+use jobs_mqtt5::sample::Settings;
 use local_iot_core::{Event, Operation};
 
-use super::{THING, World, within};
+use super::{World, within};
 
-/// A device that has started a job: it ends when this is dropped.
+/// A device that does jobs: it ends when this is dropped.
 pub struct Device {
+    pub agent: Agent,
     pub jobs: Client,
     pub mqtt: mqtt::Client,
 }
 
+impl Device {
+    /// The next job.
+    pub async fn next(&mut self) -> Job {
+        within(self.agent.next()).await.unwrap().unwrap()
+    }
+}
+
 impl World {
     /// A device that has started the next job.
-    pub async fn in_hand(&self) -> (Job, Device) {
-        self.in_hand_as("test-device", |_| {}).await
+    pub async fn running_job(&self) -> (Job, Device) {
+        self.running_job_as("test-device", |_| {}).await
     }
 
-    /// The same, under a client id of its own and with other options. Progress is reported at most
+    /// The same, under a client ID of its own and with other settings. Progress is reported at most
     /// every 50 ms if they do not say otherwise.
-    pub async fn in_hand_as(
+    pub async fn running_job_as(
         &self,
         client_id: &str,
-        set: impl FnOnce(&mut Options),
+        set: impl FnOnce(&mut Settings),
     ) -> (Job, Device) {
-        let mut settings = self.settings();
-        settings.mqtt.client_id = client_id.to_owned();
-        settings.jobs.progress_interval = Duration::from_millis(50);
-        set(&mut settings.jobs);
-        let (mqtt, _) = mqtt::connect(settings.mqtt);
-        let jobs = Client::with(&mqtt, THING, settings.jobs);
-        let job = within(jobs.start_next()).await.unwrap().unwrap();
-        (job, Device { jobs, mqtt })
+        let mut device = self.device(|settings| {
+            settings.mqtt.client_id = client_id.to_owned();
+            settings.agent.progress_interval = Duration::from_millis(50);
+            set(settings);
+        });
+        (device.next().await, device)
     }
 
     /// How many requests of this operation the service got.
@@ -64,5 +72,5 @@ impl World {
 
 /// One status detail.
 pub fn detail(name: &str, value: &str) -> StatusDetails {
-    StatusDetails::of([(name, value)]).unwrap()
+    StatusDetails::from_pairs([(name, value)]).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Writes lines on threads of their own, so that nobody who tells something waits for a reader.
+//! Writes lines on threads of their own, so that nobody who says something waits for a reader.
 //!
 //! A reader may stop reading: `| less`, Ctrl-S, a log collector that hangs. Then a pipe is full after
 //! some 64 KiB, and whoever writes to it is blocked until it is read again.
@@ -10,9 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Bytes that may wait for each stream's reader. (A line that is longer may wait alone.)
-const ROOM: usize = 256 * 1024;
+const CAPACITY: usize = 256 * 1024;
 /// A write that takes longer than this is one that nobody reads. Until then, the other stream waits
-/// for it: where both go to one terminal or journal, lines come in the order in which they were told.
+/// for it: where both go to one terminal or journal, lines come in the order in which they were said.
 const STUCK_AFTER: Duration = Duration::from_millis(250);
 /// A reader that does not block us, and takes nothing either (`O_NONBLOCK`), is asked again after this.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(10);
@@ -24,7 +24,7 @@ pub(super) enum Stream {
     Err,
 }
 
-/// The lines of both streams that are not written yet, in the order in which they were told.
+/// The lines of both streams that are not written yet, in the order in which they were said.
 #[derive(Default)]
 pub(super) struct Writers {
     lines: Mutex<VecDeque<Line>>,
@@ -35,8 +35,8 @@ pub(super) struct Writers {
 struct Line {
     stream: Stream,
     text: String,
-    /// In place of a text: how many lines found no room.
-    left_out: u64,
+    /// In place of a text: how many lines were dropped.
+    dropped: u64,
     /// Since when it is being written.
     since: Option<Instant>,
 }
@@ -58,27 +58,27 @@ impl Writers {
     }
 
     /// Has a line written, with the line feed at its end. Never waits for a reader.
-    pub fn tell(&self, stream: Stream, text: String) {
+    pub fn push(&self, stream: Stream, text: String) {
         let mut lines = self.lock();
         let of_stream = lines.iter().filter(|line| line.stream == stream);
         let bytes: usize = of_stream.map(|line| line.text.len()).sum();
-        // Once a line is left out, so are those behind it: the gap is told first, and in its place.
+        // Once a line is dropped, so are those behind it: the gap is said first, and in its place.
         let gap = lines.iter_mut().rfind(|line| line.stream == stream);
-        if let Some(gap) = gap.filter(|last| last.left_out > 0 && last.since.is_none()) {
-            gap.left_out += 1;
+        if let Some(gap) = gap.filter(|last| last.dropped > 0 && last.since.is_none()) {
+            gap.dropped += 1;
             return;
         }
-        let full = bytes > 0 && bytes + text.len() > ROOM;
+        let full = bytes > 0 && bytes + text.len() > CAPACITY;
         lines.push_back(Line {
             stream,
-            left_out: u64::from(full),
+            dropped: u64::from(full),
             text: if full { String::new() } else { text },
             since: None,
         });
         self.changed[stream as usize].notify_all();
     }
 
-    /// Waits until all that was told is written, or for so long.
+    /// Waits until all that was said is written, or for so long.
     pub fn flush(&self, limit: Duration) {
         let start = Instant::now();
         for stream in [Stream::Out, Stream::Err] {
@@ -88,7 +88,7 @@ impl Writers {
         }
     }
 
-    /// Writes what is told on this stream, for as long as the program runs.
+    /// Writes what is said on this stream, for as long as the program runs.
     fn write(&self, stream: Stream, mut to: impl Write) {
         loop {
             let text = self.next(stream);
@@ -131,10 +131,10 @@ impl Line {
     /// Its text, which is now being written.
     fn begin(&mut self) -> String {
         self.since = Some(Instant::now());
-        if self.left_out > 0 {
-            let count = self.left_out;
+        if self.dropped > 0 {
+            let count = self.dropped;
             let s = if count == 1 { "" } else { "s" };
-            self.text = format!("… {count} line{s} left out: nobody read what came before\n");
+            self.text = format!("… {count} line{s} dropped: output was blocked\n");
         }
         self.text.clone()
     }
@@ -193,55 +193,55 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(30);
 
     #[test]
-    fn what_nobody_reads_is_left_out_and_counted_and_the_rest_is_whole_and_in_order() {
+    fn what_nobody_reads_is_dropped_and_counted_and_the_rest_is_whole_and_in_order() {
         let (out, reader, lines) = stalled();
         let writers = Writers::start(out, io::sink()).unwrap();
-        let told: Vec<String> = (0..3_000).map(|n| format!("{n:0>1000}\n")).collect();
-        for line in &told {
-            writers.tell(Stream::Out, line.clone());
+        let said: Vec<String> = (0..3_000).map(|n| format!("{n:0>1000}\n")).collect();
+        for line in &said {
+            writers.push(Stream::Out, line.clone());
         }
         writers.flush(Duration::from_millis(1)); // does not wait for ever
         drop(reader);
         writers.flush(LIMIT);
-        writers.tell(Stream::Out, "and on\n".to_owned());
+        writers.push(Stream::Out, "and on\n".to_owned());
         writers.flush(LIMIT);
         let read: Vec<String> = lines.try_iter().collect();
         let kept = read.len() - 2;
-        assert_eq!(kept, ROOM / told[0].len());
-        assert_eq!(read[..kept], told[..kept]);
+        assert_eq!(kept, CAPACITY / said[0].len());
+        assert_eq!(read[..kept], said[..kept]);
         let gap = format!(
-            "… {} lines left out: nobody read what came before\n",
-            told.len() - kept
+            "… {} lines dropped: output was blocked\n",
+            said.len() - kept
         );
         assert_eq!(read[kept..], [gap, "and on\n".to_owned()]);
     }
 
     #[test]
-    fn a_line_longer_than_the_buffer_is_told_when_it_is_alone() {
+    fn a_line_longer_than_the_buffer_is_said_when_it_is_alone() {
         let (out, reader, lines) = stalled();
         drop(reader);
         let writers = Writers::start(out, io::sink()).unwrap();
-        let long = "x".repeat(2 * ROOM) + "\n";
-        writers.tell(Stream::Out, long.clone());
+        let long = "x".repeat(2 * CAPACITY) + "\n";
+        writers.push(Stream::Out, long.clone());
         writers.flush(LIMIT);
         assert_eq!(lines.try_iter().collect::<Vec<_>>(), [long]);
     }
 
     #[test]
-    fn lines_of_both_streams_come_in_the_order_in_which_they_were_told() {
+    fn lines_of_both_streams_come_in_the_order_in_which_they_were_said() {
         let ((out, go, lines), (mut err, _, _)) = (stalled(), stalled());
         drop(go);
         let (go, stall) = mpsc::channel();
         drop(go);
         (err.go_on, err.read) = (stall, out.read.clone());
         let writers = Writers::start(out, err).unwrap();
-        let told: Vec<String> = (0..500).map(|n| format!("{n}\n")).collect();
-        for (n, line) in told.iter().enumerate() {
+        let said: Vec<String> = (0..500).map(|n| format!("{n}\n")).collect();
+        for (n, line) in said.iter().enumerate() {
             let stream = [Stream::Out, Stream::Err][n % 3 % 2];
-            writers.tell(stream, line.clone());
+            writers.push(stream, line.clone());
         }
         writers.flush(LIMIT);
-        assert_eq!(lines.try_iter().collect::<Vec<_>>(), told);
+        assert_eq!(lines.try_iter().collect::<Vec<_>>(), said);
     }
 
     #[test]
@@ -250,8 +250,8 @@ mod tests {
         drop(reader);
         let writers = Writers::start(out, err).unwrap();
         for n in 0..100 {
-            writers.tell(Stream::Out, format!("{n}\n"));
-            writers.tell(Stream::Err, format!("{n}\n"));
+            writers.push(Stream::Out, format!("{n}\n"));
+            writers.push(Stream::Err, format!("{n}\n"));
         }
         for n in 0..100 {
             assert_eq!(lines.recv_timeout(LIMIT).unwrap(), format!("{n}\n"));
@@ -266,13 +266,11 @@ mod tests {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
                 self.1 ^= true;
                 let count = bytes.len().min(2);
-                match self.1 {
-                    true => Err(ErrorKind::WouldBlock.into()),
-                    false => {
-                        self.0.extend(&bytes[..count]);
-                        Ok(count)
-                    }
+                if self.1 {
+                    return Err(ErrorKind::WouldBlock.into());
                 }
+                self.0.extend(&bytes[..count]);
+                Ok(count)
             }
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())

@@ -33,7 +33,7 @@ async fn has(world: &World, job_id: &str, name: &str, value: &str) {
 
 /// A job that was started, with other options.
 async fn in_hand(world: &World, set: impl FnOnce(&mut jobs::Options)) -> (Job, Device) {
-    world.in_hand_as("test-device", set).await
+    world.running_job_as("test-device", set).await
 }
 
 /// Progress at most once in this time: long enough to count, short enough to wait for.
@@ -121,15 +121,15 @@ async fn one_progress_is_under_way_at_a_time_and_those_meanwhile_are_left_out() 
 #[tokio::test]
 async fn a_checkpoint_returns_when_the_service_has_it_and_the_next_run_finds_it() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, device) = world.in_hand().await;
+    let (job, device) = world.running_job().await;
     assert!(job.status_details().is_empty());
-    let checkpoint = StatusDetails::of([("step", "restarting"), ("slot", "b")]).unwrap();
+    let checkpoint = StatusDetails::from_pairs([("step", "restarting"), ("slot", "b")]).unwrap();
     within(job.checkpoint(checkpoint.clone())).await.unwrap();
     assert_eq!(left(&world, "job", "slot").as_deref(), Some("b"));
     let ended = within(job.finish(Outcome::LeftInProgress)).await;
     assert_eq!(ended, Ok(Verdict::LeftInProgress));
     device.mqtt.disconnect();
-    let (job, _device) = world.in_hand().await; // as after a restart
+    let (job, _device) = world.running_job().await; // as after a restart
     assert_eq!(*job.status_details(), checkpoint);
     within(job.finish(Outcome::succeeded())).await.unwrap();
     world.succeeds("job").await;
@@ -206,7 +206,7 @@ async fn the_work_ends_as_it_says_or_fails_by_any_error_string_or_panic() {
         "plain", "details", "failed", "rejected", "io", "string", "panic", "left",
     ])
     .await;
-    let work = async |job: Job| match job.id() {
+    let work = async |job: &Job| match job.id() {
         "plain" => Ok(Outcome::succeeded()),
         "details" => Ok(Outcome::Succeeded(detail("installed", "1.2"))),
         "failed" => Ok(Outcome::Failed("no room".to_owned())),
@@ -252,7 +252,7 @@ async fn the_work_ends_as_it_says_or_fails_by_any_error_string_or_panic() {
         out.text()
     );
     // The next run takes up what was left.
-    let running = world.run(world.settings(), async |_| Ok(Outcome::succeeded()));
+    let running = world.run(world.settings(), async |_: &Job| Ok(Outcome::succeeded()));
     idle(&running).await;
     world.succeeds("left").await;
     running.stop().await.unwrap();
