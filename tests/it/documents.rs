@@ -142,7 +142,7 @@ async fn an_execution_that_can_not_be_read_is_rejected_with_the_reason_and_the_q
                 && (reason.contains(field) || reason.contains("invalid type")),
             "{reason}"
         );
-        running.out.wait_for("job_id:broken is REJECTED").await;
+        running.out.wait_for("job_id:broken is REJECTED.").await;
         assert_eq!(running.out.count("Starting local work on job..."), 1);
         running.stop().await.unwrap();
     }
@@ -214,7 +214,7 @@ proptest! {
         let next: ExecutionReply = serde_json::from_slice(reply.as_bytes())?;
         let execution = next.execution.unwrap();
         prop_assert_eq!(execution.job_document.text(), document.as_str());
-        prop_assert_eq!(&*execution.job_id, "j");
+        prop_assert_eq!(execution.job_id, "j");
         // As values, it is what serde_json makes of it, or an error with words.
         match (execution.job_document.read::<Value>(), serde_json::from_str::<Value>(&document)) {
             (Ok(read), Ok(expected)) => prop_assert_eq!(read, expected),
@@ -251,7 +251,7 @@ proptest! {
         let reply = format!(r#"{{"timestamp":1,"execution":{execution},"clientToken":"x"}}"#);
         let read: ExecutionReply = serde_json::from_str(&reply)?;
         let read: JobExecution = read.execution.unwrap();
-        prop_assert_eq!(&*read.job_id, job_id.as_str());
+        prop_assert_eq!(read.job_id, job_id.as_str());
         prop_assert_eq!(read.status.to_string(), status);
         prop_assert_eq!(matches!(read.status, JobStatus::Other(_)), status == "PAUSED");
         prop_assert_eq!((read.version_number, read.execution_number), (version, number));
