@@ -38,7 +38,9 @@ async fn work(job: &Job, _flags: &Flags) -> WorkResult {
     }
     match job.status_details().get("step") {
         // The device is back: this run is the next one.
-        Some("restarting") => Ok(Outcome::Succeeded(StatusDetails::from_pairs([("step", "back")])?)),
+        Some("restarting") => Ok(Outcome::Succeeded(StatusDetails::from_pairs([(
+            "step", "back",
+        )])?)),
         _ => {
             // From here on, the service has it, whatever becomes of this process.
             job.checkpoint(StatusDetails::from_pairs([("step", "restarting")])?)

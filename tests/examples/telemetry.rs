@@ -12,11 +12,13 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use jobs_mqtt5::advice;
+use jobs_mqtt5::agent::{Agent, Job, Outcome, WorkResult};
 use jobs_mqtt5::cli::Flags;
-use jobs_mqtt5::jobs::{self, Job, Outcome, RequestError, StatusDetails, WorkResult};
+use jobs_mqtt5::jobs::{self, RequestError, StatusDetails};
 use jobs_mqtt5::mqtt::{self, PublishError};
+use jobs_mqtt5::output::Output;
 use jobs_mqtt5::sample::Settings;
-use jobs_mqtt5::story::Story;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 #[tokio::main(flavor = "current_thread")]
@@ -29,15 +31,18 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
-    let settings = Settings::from_flags(flags, &Story::on_stdout_and_stderr()?)?;
+    let settings = Settings::from_flags(flags, &Output::on_stdout_and_stderr()?)?;
     let (mqtt, mut events) = mqtt::connect(settings.mqtt); // one connection, for all of it
-    let jobs = jobs::Client::with(&mqtt, &settings.thing_name, settings.jobs);
+    let jobs = jobs::Client::new(&mqtt, &settings.thing_name);
     let topic = format!("dt/{}/temperature", settings.thing_name);
     tokio::select! {
         biased; // the reason why the connection has ended goes before that it has
         ended = until_the_end(&mut events) => ended?,
         ended = do_jobs(&jobs) => ended?,
-        ended = send_readings(&mqtt, &topic) => ended?,
+        Err(error) = send_readings(&mqtt, &topic) => {
+            let advice = advice::on_publish(&error);
+            return Err(advice::explained(&error, advice).into());
+        }
     }
     Ok(())
 }
@@ -56,17 +61,15 @@ async fn send_readings(mqtt: &mqtt::Client, topic: &str) -> Result<(), PublishEr
     }
 }
 
-/// The whole of a device that does jobs.
+/// The whole of a device that does jobs, with the loop in our own hands.
 async fn do_jobs(jobs: &jobs::Client) -> Result<(), RequestError> {
-    loop {
-        let Some(job) = jobs.start_next().await? else {
-            jobs.changed().await?;
-            continue;
-        };
+    let mut agent = Agent::new(jobs);
+    while let Some(job) = agent.next().await? {
         println!("Working on job {}", job.id());
         let outcome = work(&job).await;
         job.finish(outcome).await?;
     }
+    Ok(())
 }
 
 /// Work that waits and never blocks, so the readings go on. (What blocks is for [`Job::run`].)
@@ -75,13 +78,13 @@ async fn work(job: &Job) -> WorkResult {
         job.progress(StatusDetails::from_pairs([("percent", percent)])?);
         tokio::select! {
             () = sleep(Duration::from_secs(1)) => {}
-            why = job.until_unwanted() => return Err(why.to_string().into()),
+            why = job.interrupted() => return Err(why.into()),
         }
     }
     Ok(Outcome::succeeded())
 }
 
-/// Tells what happens to the connection, until it has ended for good.
+/// Says what happens to the connection, until it has ended for good.
 async fn until_the_end(events: &mut mqtt::Events<mqtt::Event>) -> Result<(), mqtt::Failure> {
     while let Some(event) = events.next().await {
         match event {

@@ -3,13 +3,14 @@
 
 use std::path::Path;
 
-use jobs_mqtt5::jobs::Job;
+use jobs_mqtt5::agent::Job;
 use local_iot_core::Status;
 use serde_json::Value;
 
 use crate::readme::marked;
 use crate::support::{World, idle};
 
+#[allow(dead_code)] // the way in from `program::run`
 #[path = "../examples/write_config.rs"]
 mod example;
 
@@ -26,7 +27,7 @@ async fn done(documents: &[(&str, &str)], path: &Path) -> World {
     }
     let path = path.to_owned();
     let running = world.run(world.settings(), async move |job: &Job| {
-        example::work(&job, &path)
+        example::write_config(job, &path)
     });
     idle(&running).await;
     running.stop().await.unwrap();

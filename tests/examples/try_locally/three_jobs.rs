@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::agent::{Job, Outcome as End};
+use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::output::Output;
 use jobs_mqtt5::sample::{self, Settings};
 use jobs_mqtt5::stop;
