@@ -15,9 +15,9 @@
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let files = tls::Files::new("device.pem.crt", "private.pem.key");
-//!     let tls = Arc::new(tls::client_config(&files, 8883)?);
+//!     let tls = Arc::new(tls::client_config(&files)?);
 //!     let endpoint = "a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com";
-//!     let options = mqtt::Options::new(endpoint, 8883, "my-thing", tls);
+//!     let options = mqtt::Options::new(endpoint, "my-thing", tls);
 //!     let (mqtt, _events) = mqtt::connect(options);
 //!     let jobs = jobs::Client::new(&mqtt, "my-thing");
 //!     agent::run(&jobs, work).await?;
@@ -38,7 +38,7 @@
 //! to do about an error), [`Text`] (safe to show), [`stop`] (signals). The place for your own work is
 //! `src/work.rs`, in the program.
 //!
-//! `mqtt`, `jobs`, `agent`, `tls.rs` and `text.rs` can be copied into another crate and compile there.
+//! `mqtt`, `jobs`, `agent`, `tls` and `text.rs` can be copied into another crate and compile there.
 //! Or depend on this one, by path or by git tag: what these modules offer is meant to stay, the others
 //! serve the program. A change that breaks them raises the second number of the version (0.2), any other
 //! the third. A dependency does not bring its release profile along: take `[profile.release]` of this
@@ -67,7 +67,6 @@ pub mod jobs;
 #[doc(hidden)] // for the tests
 pub mod log;
 pub mod mqtt;
-pub mod names;
 pub mod output;
 pub mod program;
 pub mod sample;

@@ -1,7 +1,7 @@
 //! What to do about a request that failed.
 
 use crate::jobs::{ErrorCode, RequestError, TryError};
-use crate::mqtt::{PublishError, SubscribeError};
+use crate::mqtt::{PublishError, ReasonCode, SubscribeError};
 use crate::text::Text;
 
 /// Where to look if the service does not answer at all.
@@ -38,9 +38,10 @@ pub fn on_publish(error: &PublishError) -> Option<String> {
     let PublishError::NotAuthorized { topic, .. } = error else {
         return None;
     };
+    let has_it = policy_json_has(topic, " (policy.json has it for every request)");
     Some(format!(
         "Add to the policy of your certificate: allow iot:Publish on \
-         arn:aws:iot:REGION:ACCOUNT:topic/{} (policy.json has it for every request).",
+         arn:aws:iot:REGION:ACCOUNT:topic/{}{has_it}.",
         Text::from(topic)
     ))
 }
@@ -48,15 +49,23 @@ pub fn on_publish(error: &PublishError) -> Option<String> {
 /// What to do about a subscription that was refused.
 pub fn on_subscribe(error: &SubscribeError) -> Option<String> {
     if error.is_denied() {
+        let has_it = policy_json_has(&error.filter, " (policy.json has it for every filter)");
         return Some(format!(
             "Add to the policy of your certificate: allow iot:Subscribe on \
-             arn:aws:iot:REGION:ACCOUNT:topicfilter/{} (policy.json has it for every filter).",
+             arn:aws:iot:REGION:ACCOUNT:topicfilter/{}{has_it}.",
             Text::from(error.filter.replace('+', "*"))
         ));
     }
-    error.reason.contains("0x97").then(|| {
+    (error.reason == ReasonCode::QUOTA_EXCEEDED).then(|| {
         "A connection has at most 50 subscriptions, and the jobs of a thing take five: do at most ten \
          things over one connection."
             .to_owned()
     })
+}
+
+/// These words, if `policy.json` is about this topic: it is about the jobs of a thing.
+fn policy_json_has<'a>(topic: &str, words: &'a str) -> &'a str {
+    let rest = topic.strip_prefix("$aws/things/").unwrap_or_default();
+    let is_about_jobs = rest.split('/').nth(1) == Some("jobs");
+    if is_about_jobs { words } else { "" }
 }

@@ -176,7 +176,7 @@ impl TryError {
             | Self::NoReply {
                 has_ever_replied: false,
                 ..
-            } => ErrorClass::NeedsOperator,
+            } => ErrorClass::Misconfigured,
             _ => ErrorClass::Transient,
         }
     }
@@ -235,7 +235,7 @@ mod tests {
             (unanswered(no_reply(true)), (C::Transient, false, false)),
             (
                 unanswered(no_reply(false)),
-                (C::NeedsOperator, false, false),
+                (C::Misconfigured, false, false),
             ),
             (unanswered(lost), (C::Transient, false, true)),
         ] {

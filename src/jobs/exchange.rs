@@ -7,12 +7,13 @@
 use std::iter::repeat_with;
 use std::mem::replace;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::error::{RequestError, TryError};
@@ -23,12 +24,15 @@ use super::model::Rejection;
 use super::options::Options;
 use super::requests::Request;
 use super::topics::{Operation, Topics};
-use crate::mqtt::{self, ErrorClass, PublishError};
+use crate::mqtt::{self, ErrorClass, Publish, PublishError};
 use crate::text::Text;
 
 /// A request that meets so many lost sessions may be what costs them: from then on, each counts as a
 /// try without a result.
 const SESSIONS_LOST_IN_PASSING: u32 = 2;
+
+/// A reply is overdue after this many times its timeout, whatever else comes meanwhile.
+const CEILING: u32 = 6;
 
 /// Sends requests, and waits for their replies.
 pub(super) struct Requester {
@@ -111,7 +115,7 @@ impl<F: FnOnce() + Send> Exchange<'_, F> {
             // Somebody has to change the policy, and does not do so within a second. (If only the
             // replies are missing, their time limit is wait enough.)
             let needs_long_waits =
-                matches!(error, TryError::Publish(_)) && error.class() == ErrorClass::NeedsOperator;
+                matches!(error, TryError::Publish(_)) && error.class() == ErrorClass::Misconfigured;
             let wait = backoff.wait(needs_long_waits);
             let tries = backoff.failures();
             if max_tries.is_some_and(|max| max <= tries) {
@@ -152,7 +156,7 @@ impl<F: FnOnce() + Send> Exchange<'_, F> {
                 biased;
                 // The reply can be here before the PUBACK.
                 Some(reply) = self.replies.recv() => return self.read(&reply),
-                published = mqtt.publish(&self.topic, self.payload.clone()) => published,
+                published = mqtt.publish(Publish::new(&self.topic, self.payload.clone())) => published,
             };
             match published {
                 Ok(()) => self.is_published(),
@@ -165,7 +169,7 @@ impl<F: FnOnce() + Send> Exchange<'_, F> {
             tokio::select! {
                 biased;
                 Some(reply) = self.replies.recv() => return self.read(&reply),
-                () = sleep(options.reply_timeout) => {
+                () = overdue(mqtt, options.reply_timeout) => {
                     return Err(Failed::Try(TryError::NoReply {
                         within: options.reply_timeout,
                         has_ever_replied: inbox.worked.has_replied(),
@@ -253,6 +257,20 @@ impl<F: FnOnce() + Send> Exchange<'_, F> {
         } else {
             Failed::Request(RequestError::Publish { operation, error })
         }
+    }
+}
+
+/// Returns when a reply is overdue: nothing at all has come from the server for this long. On a slow
+/// link, it stands behind others.
+async fn overdue(mqtt: &mqtt::Client, limit: Duration) {
+    let since = Instant::now();
+    loop {
+        let waited = since.elapsed();
+        let silent = waited.min(mqtt.silent_for());
+        if silent >= limit || waited >= limit * CEILING {
+            return;
+        }
+        sleep(limit - silent).await;
     }
 }
 

@@ -14,8 +14,11 @@ pub enum SampleError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// There is no connection, and waiting won't bring one about.
-    #[error(transparent)]
-    Connection(mqtt::Failure),
+    #[error("{0}")]
+    Connection(mqtt::ConnectionError, advice::Target),
+    /// The file with the proxy's user name and password can't be used.
+    #[error("--proxy_auth {0}")]
+    ProxyAuth(String),
     /// A request without which there is no going on has failed.
     #[error(transparent)]
     Request(RequestError),
@@ -37,6 +40,8 @@ impl SampleError {
     /// What happened and what to do about it, in sentences.
     pub fn explained(&self) -> String {
         advice::explained(self, match self {
+            Self::Tls(error) => return advice::file_error(error),
+            Self::Connection(error, target) => advice::on_connection(error, target),
             Self::Request(error) => advice::on_request(error),
             Self::Work(_) => Some(
                 "The program ends, for a supervisor to start it anew: work must end when its job is no \

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::advice;
 use crate::agent::{Agent, End, Job, WorkResult};
 use crate::jobs;
 use crate::mqtt;
@@ -57,13 +58,14 @@ pub async fn run(
         );
     }
     // One connection, for all that a device does; the jobs client stands on it, and the agent on that.
+    let target = advice::Target::of(&settings.mqtt);
     let (mqtt, events) = mqtt::connect(settings.mqtt);
     let jobs = jobs::Client::with_options(&mqtt, &settings.thing_name, settings.jobs);
     let mut agent = Agent::with_options(&jobs, settings.agent);
     let stopper = agent.stopper();
     let turn_of_agent = watch::Sender::new(true);
     let turn = turn_of_agent.subscribe();
-    let mut printer = Printer::new(output.clone(), events, agent.events(), turn);
+    let mut printer = Printer::new(output.clone(), events, agent.events(), turn, target.clone());
 
     let pending = Pending {
         jobs: &jobs,
@@ -102,8 +104,8 @@ pub async fn run(
     if let Err(SampleError::Ended) = ended {
         // The reason is still on its way.
         let _ = timeout(DISCONNECT_TIMEOUT, printer.until_the_end()).await;
-        if let Some(Err(failure)) = printer.ended.take() {
-            ended = Err(SampleError::Connection(failure));
+        if let Some(Err(error)) = printer.ended.take() {
+            ended = Err(SampleError::Connection(error, target));
         }
     }
     match &ended {

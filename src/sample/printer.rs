@@ -15,6 +15,7 @@ use crate::output::{Output, say};
 /// Says what happens. What is for somebody to fix goes to stderr.
 pub(super) struct Printer {
     output: Output,
+    target: advice::Target,
     connection: Events<mqtt::Event>,
     agent: Events<agent::Event>,
     /// Whether what the agent does is to be said just now. Until then, it waits.
@@ -26,7 +27,7 @@ pub(super) struct Printer {
     request_problem: Option<String>,
     busy: Busy,
     /// How the connection has ended for good.
-    pub ended: Option<Result<(), mqtt::Failure>>,
+    pub ended: Option<Result<(), mqtt::ConnectionError>>,
 }
 
 /// What the agent is at, and so what a stop would leave undone.
@@ -45,9 +46,11 @@ impl Printer {
         connection: Events<mqtt::Event>,
         agent: Events<agent::Event>,
         is_turn_of_agent: watch::Receiver<bool>,
+        target: advice::Target,
     ) -> Self {
         Self {
             output,
+            target,
             connection,
             agent,
             is_turn_of_agent,
@@ -135,8 +138,9 @@ impl Printer {
                 }
             }
             // Each cause is said once, however often it comes back before there is a connection again.
-            mqtt::Event::Interrupted { failure, .. } => {
-                let problem = failure.to_string();
+            mqtt::Event::Interrupted { error, .. } => {
+                let advice = advice::on_connection(&error, &self.target);
+                let problem = explained(&error, advice);
                 if self.connection_problem.as_ref() != Some(&problem) {
                     out.warn(format_args!("{problem} Trying again, with growing pauses."));
                     self.connection_problem = Some(problem);
@@ -257,7 +261,7 @@ impl Printer {
             jobs::Event::Retrying {
                 operation, error, ..
             } => {
-                let needs_operator = error.class() == ErrorClass::NeedsOperator;
+                let needs_operator = error.class() == ErrorClass::Misconfigured;
                 let advice = advice::on_try(&error).filter(|_| needs_operator);
                 let problem = match &error {
                     TryError::NoReply { .. } if needs_operator => {

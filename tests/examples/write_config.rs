@@ -33,7 +33,6 @@ pub async fn work(job: &Job, _flags: &Flags) -> WorkResult {
     write_config(job, Path::new("config.json"))
 }
 
-/// Does the job: writes the configuration to the file at `path`.
 pub fn write_config(job: &Job, path: &Path) -> WorkResult {
     let Task { operation } = job.document()?;
     match operation.as_str() {

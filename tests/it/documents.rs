@@ -154,7 +154,8 @@ async fn a_loop_of_ones_own_goes_past_an_execution_that_can_not_be_read_as_well(
     let fault = Fault::BrokenExecution("broken".to_owned(), "status".to_owned());
     world.core.faults().add(fault, Times::Always);
     let mut device = world.device(|_| {});
-    assert_eq!(*device.next().await.id(), "next");
+    let job = device.next().await;
+    assert_eq!(*job.id(), "next");
     let broken = world.core.jobs().execution("broken").unwrap();
     assert_eq!(broken.status, Status::Rejected);
     let is_fault = |event: &Event| matches!(event, Event::Fault(_));
@@ -213,7 +214,7 @@ proptest! {
         let next: ExecutionReply = serde_json::from_slice(reply.as_bytes())?;
         let execution = next.execution.unwrap();
         prop_assert_eq!(execution.job_document.text(), document.as_str());
-        prop_assert_eq!(&*execution.job_id, "j");
+        prop_assert_eq!(execution.job_id, "j");
         // As values, it is what serde_json makes of it, or an error with words.
         match (execution.job_document.read::<Value>(), serde_json::from_str::<Value>(&document)) {
             (Ok(read), Ok(expected)) => prop_assert_eq!(read, expected),
@@ -250,7 +251,7 @@ proptest! {
         let reply = format!(r#"{{"timestamp":1,"execution":{execution},"clientToken":"x"}}"#);
         let read: ExecutionReply = serde_json::from_str(&reply)?;
         let read: JobExecution = read.execution.unwrap();
-        prop_assert_eq!(&*read.job_id, job_id.as_str());
+        prop_assert_eq!(read.job_id, job_id.as_str());
         prop_assert_eq!(read.status.to_string(), status);
         prop_assert_eq!(matches!(read.status, JobStatus::Other(_)), status == "PAUSED");
         prop_assert_eq!((read.version_number, read.execution_number), (version, number));

@@ -40,7 +40,7 @@ async fn a_connection_that_is_refused_later_on_is_tried_again_in_the_words_that_
         let mut settings = world.settings();
         settings.mqtt.client_id = "test-same".to_owned();
         let first = world.run(settings.clone(), quick_work());
-        let words = first.end().await.unwrap_err().explained();
+        let words = first.end().await.unwrap_err().to_string();
         assert!(
             words.contains(&format!("CONNACK 0x{code:02X} (")),
             "{words}"
@@ -84,7 +84,7 @@ async fn a_publish_that_was_never_allowed_ends_the_program_with_the_statement_th
     let fault = Fault::Puback(0x87, "/update".to_owned());
     world.core.faults().add(fault.clone(), Times::Always);
     let running = world.run(world.settings(), quick_work());
-    let error = running.end().await.unwrap_err().explained();
+    let error = running.end().await.unwrap_err().to_string();
     assert!(error.contains("allow iot:Publish on"), "{error}");
     assert_eq!(struck(&world, &fault), 1);
 }
@@ -145,7 +145,7 @@ async fn a_session_taken_over_ends_the_device_however_long_it_has_worked() {
     let world = World::new().await;
     let running = after_a_job(&world).await;
     world.core.disconnect(0x8e);
-    let error = running.end().await.unwrap_err().explained();
+    let error = running.end().await.unwrap_err().to_string();
     assert!(
         error.contains("DISCONNECT 0x8E (session taken over"),
         "{error}"
@@ -207,7 +207,8 @@ async fn a_loop_of_ones_own_waits_for_a_service_that_is_busy_and_a_policy_that_i
         within(first.finish(Outcome::succeeded())).await.unwrap();
         world.core.faults().add(fault.clone(), Times::Count(12)); // more than twice its tries
         world.queue(&["next"]);
-        assert_eq!(*device.next().await.id(), "next");
+        let next = device.next().await;
+        assert_eq!(&**next.id(), "next");
         assert_eq!(struck(&world, &fault), 12);
     }
 }

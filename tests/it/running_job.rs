@@ -34,7 +34,7 @@ async fn has(world: &World, job_id: &str, name: &str, value: &str) {
 }
 
 /// A job that was started, with other options.
-async fn running(world: &World, set: impl FnOnce(&mut Settings)) -> (Job, Device) {
+async fn started(world: &World, set: impl FnOnce(&mut Settings)) -> (Job, Device) {
     world.running_job_as("test-device", set).await
 }
 
@@ -53,7 +53,7 @@ async fn the_document_is_a_type_of_the_reader_s_or_the_text_it_came_as() {
     let world = World::new().await;
     let text = r#"{ "operation" : "a", "retries": 3 }"#;
     world.core.jobs().create_job_with_text("job", text).unwrap();
-    let (job, _device) = running(&world, seldom).await;
+    let (job, _device) = started(&world, seldom).await;
     let expected = Document {
         operation: "a".to_owned(),
         retries: 3,
@@ -67,7 +67,7 @@ async fn the_document_is_a_type_of_the_reader_s_or_the_text_it_came_as() {
 #[tokio::test]
 async fn progress_never_waits_the_latest_wins_and_at_most_one_is_sent_in_the_interval() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, _device) = running(&world, seldom).await;
+    let (job, _device) = started(&world, seldom).await;
     let began = Instant::now();
     for percent in 0..1_000 {
         job.progress(detail("percent", &percent.to_string()));
@@ -105,7 +105,7 @@ async fn one_progress_is_under_way_at_a_time_and_those_meanwhile_are_left_out() 
         .core
         .faults()
         .add(Fault::LateReply(On::Progress, late), Times::Once);
-    let (job, _device) = running(&world, |settings| {
+    let (job, _device) = started(&world, |settings| {
         settings.agent.progress_interval = Duration::from_millis(1);
     })
     .await;
@@ -142,7 +142,7 @@ async fn a_checkpoint_returns_when_the_service_has_it_and_the_next_run_finds_it(
 #[tokio::test]
 async fn a_checkpoint_is_not_undone_by_an_older_progress() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, _device) = running(&world, seldom).await;
+    let (job, _device) = started(&world, seldom).await;
     job.progress(detail("step", "1"));
     has(&world, "job", "step", "1").await;
     job.progress(detail("step", "2")); // its turn is only after the interval
@@ -156,7 +156,7 @@ async fn a_checkpoint_is_not_undone_by_an_older_progress() {
 #[tokio::test]
 async fn a_job_that_succeeds_keeps_the_details_of_its_last_progress() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, _device) = running(&world, |settings| {
+    let (job, _device) = started(&world, |settings| {
         settings.agent.progress_interval = Duration::from_secs(3600);
     })
     .await;
@@ -173,7 +173,7 @@ async fn a_checkpoint_that_the_service_refuses_is_an_error_and_no_other_takes_it
     let world = World::with_jobs(&["job"]).await;
     let refuse = Fault::Reject(On::Progress, "InvalidRequest".to_owned());
     world.core.faults().add(refuse, Times::Once);
-    let (job, _device) = running(&world, seldom).await;
+    let (job, _device) = started(&world, seldom).await;
     let refused = within(job.checkpoint(detail("step", "1"))).await;
     let Err(CheckpointError::Request(RequestError::Rejected { .. })) = refused else {
         panic!("{refused:?}");
@@ -191,7 +191,7 @@ async fn an_update_that_was_taken_but_whose_reply_was_lost_is_no_mismatch_to_the
     ] {
         let world = World::with_jobs(&["job"]).await;
         world.core.faults().add(fault.clone(), Times::Once);
-        let (job, _device) = running(&world, seldom).await;
+        let (job, _device) = started(&world, seldom).await;
         within(job.checkpoint(detail("step", "1"))).await.unwrap();
         within(job.checkpoint(detail("step", "2"))).await.unwrap();
         let ended = within(job.finish(Outcome::succeeded())).await;

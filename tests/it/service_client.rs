@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobs_mqtt5::agent::{Event, Outcome};
 use jobs_mqtt5::jobs::{
-    ErrorCode, ExecutionReply, JobExecution, JobStatus, PendingJobExecutions, Rejection,
+    ErrorCode, ExecutionReply, JobExecution, JobId, JobStatus, PendingJobExecutions, Rejection,
     UpdatedExecution,
 };
 use jobs_mqtt5::mqtt::Backoff;
@@ -41,10 +41,8 @@ fn with(field: &str, value: Value) -> Value {
 #[test]
 fn a_job_execution_has_every_field_that_the_service_sends() {
     let read: JobExecution = read(execution());
-    assert_eq!(
-        (&*read.job_id, read.thing_name.as_deref()),
-        ("j", Some("t"))
-    );
+    assert_eq!(read.job_id, "j");
+    assert_eq!(read.thing_name.as_deref(), Some("t"));
     assert_eq!(
         (read.status, read.version_number, read.execution_number),
         (JobStatus::InProgress, 2, 1)
@@ -205,6 +203,31 @@ fn every_error_code_is_read_and_a_new_one_is_kept_and_may_pass() {
         (bare.code, bare.message.raw()),
         (ErrorCode::InvalidTopic, "")
     );
+}
+
+#[tokio::test]
+async fn a_job_id_that_aws_can_not_have_is_an_error_before_anything_is_sent() {
+    let long = "x".repeat(65);
+    for text in [
+        "a#b",
+        "a/+",
+        "a/b",
+        "../../etc/passwd",
+        "",
+        "a\0b",
+        "$next",
+        &long,
+    ] {
+        let error = JobId::new(text).unwrap_err();
+        assert!(error.to_string().contains("1 to 64 letters"), "{error}");
+    }
+    let world = World::with_jobs(&["job"]).await;
+    let (client, mqtt) = world.jobs_client();
+    let job_id = JobId::new("job").unwrap();
+    let described = within(client.describe(&job_id)).await.unwrap().unwrap();
+    assert_eq!(described.status, JobStatus::Queued);
+    mqtt.disconnect();
+    mqtt.ended().await;
 }
 
 #[tokio::test]

@@ -4,14 +4,22 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use jobs_mqtt5::agent::{Job, Outcome, ReportResult, Unwanted};
-use jobs_mqtt5::jobs;
+use jobs_mqtt5::agent::{Interrupted, Job, Outcome, ReportResult, Unwanted};
+use jobs_mqtt5::jobs::JobStatus;
 use local_iot_core::{Fault, NewJob, On, Operation, Status, Times};
 
 use crate::support::{World, counted_work, detail, done_once, held_work, idle, within};
 
 /// From the service's word to the work's knowledge.
 const NOTICED: Duration = Duration::from_secs(1);
+
+/// Why the job is no longer wanted, once that is known.
+async fn unwanted(job: &Job) -> Unwanted {
+    match within(job.interrupted()).await {
+        Interrupted::Unwanted(why) => why,
+        other => panic!("{other}"),
+    }
+}
 
 #[tokio::test]
 async fn what_the_cloud_ends_is_noticed_within_a_second_without_a_question_before() {
@@ -36,8 +44,7 @@ async fn what_the_cloud_ends_is_noticed_within_a_second_without_a_question_befor
             assert_eq!(job.unwanted(), None);
             change(world.core.jobs());
             let since = Instant::now();
-            within(job.interrupted()).await;
-            let why = job.unwanted().unwrap();
+            let why = unwanted(&job).await;
             assert!(since.elapsed() < NOTICED, "{what}: {:?}", since.elapsed());
             let is_gone = matches!(what, "deleted" | "created anew");
             assert_eq!(why == Unwanted::Deleted, is_gone, "{what}: {why}");
@@ -49,7 +56,7 @@ async fn what_the_cloud_ends_is_noticed_within_a_second_without_a_question_befor
 }
 
 #[tokio::test]
-async fn what_was_created_anew_is_abandoned_and_then_worked_on_as_the_new_one() {
+async fn the_story_gives_up_what_was_created_anew_and_then_works_on_the_new_one() {
     let world = World::with_jobs(&["job"]).await;
     let (work, gate) = held_work();
     let running = world.run(world.settings(), work);
@@ -133,9 +140,8 @@ async fn a_refused_progress_tells_when_the_event_is_lost() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(job.unwanted(), None); // nobody has said it
     job.progress(detail("step", "1"));
-    within(job.interrupted()).await;
-    let why = job.unwanted().unwrap();
-    assert_eq!(why, Unwanted::Status(jobs::JobStatus::Canceled));
+    let why = unwanted(&job).await;
+    assert_eq!(why, Unwanted::Status(JobStatus::Canceled));
     assert!(world.struck() > 0);
     let sent = world.requests(Operation::Update);
     job.progress(detail("step", "2"));
@@ -152,8 +158,7 @@ async fn what_was_ended_while_the_session_was_lost_is_noticed_when_the_connectio
     world.core.forget_sessions();
     world.core.jobs().cancel_job_by_force("job").unwrap();
     world.core.resume_listening().await.unwrap();
-    within(job.interrupted()).await;
-    let why = job.unwanted().unwrap();
+    let why = unwanted(&job).await;
     assert_ne!(why, Unwanted::Deleted);
 }
 
@@ -195,7 +200,7 @@ async fn an_execution_that_ended_is_known_by_its_refusal_in_either_dialect() {
         world.core.faults().add(lost, Times::Always);
         world.core.jobs().cancel_job_by_force("job").unwrap();
         let ended = within(job.finish(Outcome::succeeded())).await;
-        let canceled = Unwanted::Status(jobs::JobStatus::Canceled);
+        let canceled = Unwanted::Status(JobStatus::Canceled);
         assert_eq!(
             ended,
             Ok(ReportResult::Unwanted(canceled)),

@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use jobs_mqtt5::agent::{Event, Job, Outcome, ReportResult};
+use jobs_mqtt5::agent::{Event as Heard, Job, Outcome, ReportResult};
 use jobs_mqtt5::mqtt::Events;
 use local_iot_core::{Fault, On, Operation, Times};
 
 use crate::support::{World, detail, held_work, idle, within};
 
-/// Whether the event that somebody else works on the job comes within half a second.
-async fn conflicts(events: &mut Events<Event>) -> bool {
+/// The event that another one works on the job, if it comes in half a second.
+async fn another_works(events: &mut Events<Heard>) -> bool {
     let heard = async {
         while let Some(event) = events.next().await {
-            if matches!(event, Event::Conflict { .. }) {
+            if matches!(event, Heard::Conflict { .. }) {
                 return true;
             }
         }
@@ -49,7 +49,7 @@ async fn two_copies_on_one_thing_are_told_whoever_is_second() {
                     .unwrap();
             }
         }
-        assert!(conflicts(&mut events).await, "seen by {seen_by}");
+        assert!(another_works(&mut events).await, "seen by {seen_by}");
     }
 }
 
@@ -105,7 +105,7 @@ async fn one_copy_alone_is_not_taken_for_two_whatever_is_lost_or_comes_twice() {
         let ended = within(job.finish(Outcome::succeeded())).await;
         assert_eq!(ended, Ok(ReportResult::Accepted), "{faults:?}");
         assert_eq!(world.struck(), faults.len(), "{faults:?}");
-        assert!(!conflicts(&mut events).await, "{faults:?}");
+        assert!(!another_works(&mut events).await, "{faults:?}");
         assert_eq!(world.core.jobs().execution("job").unwrap().succeeded, 1);
     }
 }

@@ -142,7 +142,7 @@ async fn work_that_fails_is_reported_as_failed_with_its_reason_and_the_next_job_
 async fn work_that_panics_is_reported_as_failed_and_the_next_job_is_done() {
     let world = World::with_jobs(&["bad", "good"]).await;
     let work = async |job: &Job| {
-        assert!(*job.id() != "bad", "out of {}", "cheese");
+        assert!(&**job.id() != "bad", "out of {}", "cheese");
         Ok(Outcome::succeeded())
     };
     let running = world.run(world.settings(), work);
@@ -168,14 +168,14 @@ async fn a_failure_without_a_reason_fails_the_job_all_the_same() {
 }
 
 #[tokio::test]
-async fn of_a_long_reason_the_end_is_kept() {
+async fn a_long_reason_is_cut_to_what_the_service_takes() {
     let world = World::with_jobs(&["bad"]).await;
-    let work = async |_: &Job| Err(format!("{}the end", "世".repeat(5_000)).into());
+    let work = async |_: &Job| Err("世".repeat(5_000).into());
     let running = world.run(world.settings(), work);
     within(world.core.jobs().wait_for_status("bad", Status::Failed)).await;
     let reason = &world.core.jobs().execution("bad").unwrap().status_details["reason"];
     assert_eq!(reason.chars().count(), 1024);
-    assert!(reason.starts_with("…世") && reason.ends_with("世the end"));
+    assert!(reason.ends_with('…'));
     running.stop().await.unwrap();
 }
 

@@ -2,10 +2,12 @@
 
 mod captured;
 mod files;
+mod hostile;
 mod open_world;
 mod program;
 mod proxy;
 mod running_job;
+mod tunnel;
 mod works;
 
 use std::path::PathBuf;
@@ -25,12 +27,14 @@ use tokio::task::JoinHandle;
 
 pub use captured::Captured;
 pub use files::{Faults, FileServer};
+pub use hostile::{Hostile, Trick};
 pub use open_world::{OTHER, next_message};
 #[cfg(unix)]
 pub use program::Ended;
 pub use program::{Program, example_path, program_path};
-pub use proxy::ForwardProxy;
+pub use proxy::{ForwardProxy, Manners};
 pub use running_job::{Device, detail};
+pub use tunnel::Tunnel;
 pub use works::{counted_work, done_once, held_work, idle, quick_work};
 
 /// Nothing that a test waits for takes nearly as long, on a busy machine either.
@@ -156,12 +160,14 @@ impl World {
     ) -> Running {
         let (output, said) = captured_output();
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move {
+        // On a thread of its own: whether the work of a test could move to another one is not known.
+        let runtime = tokio::runtime::Handle::current();
+        let task = tokio::task::spawn_blocking(move || {
             let stop = async {
                 let _ = stopped.await;
                 "the test is over"
             };
-            sample::run(settings, work, &output, stop).await
+            runtime.block_on(sample::run(settings, work, &output, stop))
         });
         Running {
             out: said.0,
@@ -189,16 +195,24 @@ impl Drop for World {
     }
 }
 
-/// The settings of the library with these flags, with short waits.
-pub fn settings(flags: &[String]) -> Settings {
+/// The settings of the library with these flags.
+pub fn default_settings(flags: &[String]) -> Settings {
     use clap::Parser;
     let flags = Flags::parse_from(["test".to_owned()].iter().chain(flags));
     let (output, _) = captured_output();
-    let mut settings = Settings::from_flags(&flags, &output).unwrap();
+    Settings::from_flags(&flags, &output).unwrap()
+}
+
+/// The same, with short waits.
+pub fn settings(flags: &[String]) -> Settings {
+    let mut settings = default_settings(flags);
     let short = Backoff::new(Duration::from_millis(20), Duration::from_millis(200));
     settings.mqtt.backoff = short.clone();
-    settings.mqtt.connect_limit = Duration::from_secs(2);
-    settings.mqtt.ack_limit = Duration::from_millis(700);
+    settings.mqtt.tcp_timeout = Duration::from_secs(2);
+    settings.mqtt.proxy_timeout = Duration::from_secs(2);
+    settings.mqtt.tls_timeout = Duration::from_secs(2);
+    settings.mqtt.connack_timeout = Duration::from_secs(2);
+    settings.mqtt.ack_timeout = Duration::from_millis(700);
     settings.jobs.reply_timeout = Duration::from_millis(700);
     settings.jobs.backoff = short.clone();
     settings.agent.backoff = short;
