@@ -163,15 +163,11 @@ impl Job {
         self.check().err().unwrap_or(Interrupted::Stopping)
     }
 
-    /// Does some work on this job: on a thread of its own, so that it may block as well as wait, and
-    /// panic; or, without [`Options::own_thread`](super::Options), here.
+    /// Does some work on this job, on a thread of its own: it may block as well as wait, and panic.
     pub async fn run<W>(&self, work: W) -> Outcome
     where
         W: AsyncFnOnce(&Self) -> WorkResult + Send + 'static,
     {
-        if !self.running.context.options.own_thread {
-            return work(self).await.into();
-        }
         let job = Self {
             running: Arc::clone(&self.running),
             background: Arc::clone(&self.background),

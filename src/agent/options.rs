@@ -36,9 +36,6 @@ pub struct Options {
     /// does not block the queue. It costs one update a job, and is kept in the status detail `starts`.
     /// A start after a planned restart counts as well. `None`, the default: no limit.
     pub max_starts: Option<u32>,
-    /// Whether work has a thread of its own (the default), so that it may block as well as wait. If
-    /// not, it shares the thread of whoever runs the agent, and must not block.
-    pub own_thread: bool,
     /// Which executions are for this program, where several share one thing. Those of others stay as
     /// they are: the agent looks at each before it starts it. `None`, the default: all of them.
     pub filter: Option<Filter>,
@@ -54,7 +51,6 @@ impl Default for Options {
             overdue_after: Duration::from_secs(10),
             overdue_limit: Duration::from_secs(5 * 60),
             max_starts: None,
-            own_thread: true,
             filter: None,
         }
     }

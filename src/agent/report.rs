@@ -148,9 +148,14 @@ impl Report {
         if error.is_about_the_request() && self.status == JobStatus::InProgress {
             return Err(error); // a checkpoint is these details, or it is none
         }
-        let plain = StatusDetails::default().with_text("reason", "see the device's own log");
-        if error.is_about_the_request() && self.details != plain {
-            self.details = plain; // the work's details must not keep the job from being ended
+        // The work's details must not keep the job from being ended: the reason alone, then none.
+        let reason = match self.details.get("reason") {
+            Some(reason) if self.details.iter().count() > 1 => reason,
+            _ => "see the device's own log",
+        };
+        let less = StatusDetails::default().with_text("reason", reason);
+        if error.is_about_the_request() && self.details != less {
+            self.details = less;
             return Ok(());
         }
         let wait = backoff.long_wait();

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::readme::marked;
 use crate::support::{World, idle};
 
+#[allow(dead_code)] // the way in from `program::run`
 #[path = "../examples/write_config.rs"]
 mod example;
 
