@@ -11,8 +11,8 @@ use crate::text::{Text, cut};
 
 /// AWS lists at most this many pending job executions. (15 where scheduling is configured.)
 const LISTED: usize = 10;
-/// At most this many descriptions are asked for at once: all that are listed.
-const DESCRIBED_AT_ONCE: usize = 15;
+/// At most this many descriptions are asked for at once: the first start does not stand behind all.
+const DESCRIBED_AT_ONCE: usize = 3;
 /// This many characters of a job document are shown in a description; the whole follows at its start.
 const DOCUMENT_SHOWN: usize = 400;
 

@@ -318,3 +318,22 @@ async fn a_reply_that_comes_while_a_request_waits_for_its_next_try_is_as_good() 
     assert_eq!(*job.id(), "job");
     assert_eq!(world.requests(start), 1);
 }
+
+#[test]
+fn a_status_or_code_that_repaints_the_terminal_is_shown_printable() {
+    let status: JobStatus = read(json!("\u{1b}[2J\u{202e}DEECCUS"));
+    assert_eq!(status.to_string(), r"\u{1b}[2J\u{202e}DEECCUS");
+    let rejection: Rejection = read(json!({"code": "\u{1b}c", "message": "a\nb"}));
+    assert_eq!(rejection.to_string(), r"code:'\u{1b}c' message:'a\nb'");
+    assert!(!format!("{status:?} {rejection:?}").contains(['\u{1b}', '\u{202e}', '\n']));
+}
+
+#[test]
+fn a_job_id_that_aws_can_not_have_makes_an_execution_that_can_not_be_read() {
+    for job_id in ["a#b", "a/+", "a/b", "../../etc/passwd", "", "a\0"] {
+        let sent = with("jobId", json!(job_id));
+        assert!(serde_json::from_value::<JobExecution>(sent.clone()).is_err());
+        let list: PendingJobExecutions = read(json!({"queuedJobs": [sent, execution()]}));
+        assert_eq!((list.queued_jobs.len(), list.unreadable), (1, 1));
+    }
+}
