@@ -134,7 +134,8 @@ impl Agent {
     }
 
     /// Does jobs until it is told to stop, or one is left IN_PROGRESS on purpose. Only one is worked on
-    /// at a time. Told to stop, it waits for the work to end, and for its report.
+    /// at a time, on a thread of its own: it may block as well as wait, and panic. Told to stop, it waits
+    /// for the work to end, and for its report.
     ///
     /// # Errors
     /// [`Error::Request`] if there is no going on: the policy denies what is needed and always did, or
@@ -146,14 +147,32 @@ impl Agent {
         let work = Arc::new(work);
         while let Some(job) = self.next().await? {
             let work = Arc::clone(&work);
-            let work = async move |job: &Job| work(job).await;
-            let outcome = supervise::work_on(&self.context, &job, work).await?;
+            let working = job.run(async move |job: &Job| work(job).await);
+            let outcome = supervise::work_on(&self.context, &job, working).await?;
             job.finish(outcome).await?;
         }
-        Ok(match self.context.state() {
+        Ok(self.end())
+    }
+
+    /// The same, with the work on the task that calls this: it must wait and not block, and a panic in it
+    /// is the caller's. For a device with one thread, and for simulations in virtual time.
+    ///
+    /// # Errors
+    /// See [`Agent::run`].
+    pub async fn run_here(&mut self, work: impl AsyncFn(&Job) -> WorkResult) -> Result<End, Error> {
+        while let Some(job) = self.next().await? {
+            let working = async { Outcome::from(work(&job).await) };
+            let outcome = supervise::work_on(&self.context, &job, working).await?;
+            job.finish(outcome).await?;
+        }
+        Ok(self.end())
+    }
+
+    fn end(&self) -> End {
+        match self.context.state() {
             State::Left(job_id) => End::LeftInProgress(job_id),
             _ => End::Stopped,
-        })
+        }
     }
 
     /// The next job: waits for one if there is none. `None` when it was told to stop, or when the job

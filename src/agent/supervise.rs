@@ -8,20 +8,21 @@ use super::context::Context;
 use super::error::Error;
 use super::event::Event;
 use super::job::Job;
-use super::outcome::{Outcome, WorkResult};
+use super::outcome::Outcome;
 use crate::jobs::Operation;
 
-/// Does the work on a job.
+/// Has the work on a job done. (`working` is that work: on a thread of its own, or here.)
 ///
 /// # Errors
 /// If it does not end long after it was to end, or the connection ends for good: then no waiting helps.
-pub(super) async fn work_on<W>(context: &Context, job: &Job, work: W) -> Result<Outcome, Error>
-where
-    W: AsyncFnOnce(&Job) -> WorkResult + Send + 'static,
-{
+pub(super) async fn work_on(
+    context: &Context,
+    job: &Job,
+    working: impl Future<Output = Outcome>,
+) -> Result<Outcome, Error> {
     let job_id = || job.id().clone();
     context.emit(Event::WorkStarted { job_id: job_id() });
-    let mut working = pin!(job.run(work));
+    let mut working = pin!(working);
     tokio::select! {
         biased;
         outcome = &mut working => return Ok(outcome),

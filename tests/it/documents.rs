@@ -142,7 +142,7 @@ async fn an_execution_that_can_not_be_read_is_rejected_with_the_reason_and_the_q
                 && (reason.contains(field) || reason.contains("invalid type")),
             "{reason}"
         );
-        running.out.wait_for("job_id:broken is REJECTED.").await;
+        running.out.wait_for("job_id:broken is REJECTED").await;
         assert_eq!(running.out.count("Starting local work on job..."), 1);
         running.stop().await.unwrap();
     }

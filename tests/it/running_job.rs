@@ -1,5 +1,6 @@
 //! A running job: what the work reports, what it finds, and how it ends.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jobs_mqtt5::agent::{CheckpointError, Job, Outcome, ReportResult};
@@ -8,7 +9,7 @@ use jobs_mqtt5::sample::Settings;
 use local_iot_core::{Event, Fault, On, Operation, Status, Times};
 use serde::Deserialize;
 
-use crate::support::{Device, World, detail, idle, within};
+use crate::support::{Device, Tunnel, World, detail, idle, within};
 
 /// Progress at most once in this time: long enough to count, short enough to wait for.
 const INTERVAL: Duration = Duration::from_millis(400);
@@ -258,4 +259,26 @@ async fn the_work_ends_as_it_says_or_fails_by_any_error_string_or_panic() {
     idle(&running).await;
     world.succeeds("left").await;
     running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_on_the_agent_s_own_task_is_done_in_virtual_time() {
+    let world = World::with_jobs(&["job", "next"]).await;
+    let mut device = world.device(|settings| {
+        settings.mqtt.transport = Arc::new(Tunnel {
+            acceptor: world.core.acceptor(),
+            handshake: Duration::ZERO,
+        });
+    });
+    let hour = async |_: &Job| {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        Ok(Outcome::succeeded())
+    };
+    let began = tokio::time::Instant::now();
+    let done = world.core.jobs().wait_for_status("next", Status::Succeeded);
+    tokio::select! {
+        ended = device.agent.run_here(hour) => panic!("{ended:?}"),
+        _ = done => {}
+    }
+    assert!(began.elapsed() >= Duration::from_secs(7200));
 }

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use local_iot_core::{Event, Fault, On, Operation, Times};
+use tokio::time::sleep;
 
-use crate::support::{World, done_once, held_work, idle, quick_work};
+use crate::support::{World, done_once, held_work, idle, quick_work, within};
 
 const REQUESTS: [Operation; 4] = [
     Operation::GetPending,
@@ -87,8 +88,8 @@ async fn a_request_without_an_answer_is_given_up_at_last_and_said() {
     running
         .out
         .wait_for(
-            "Job job: DescribeJobExecution was asked 5 times without success. The last time, no reply \
-             came within 0.05 seconds",
+            "Job job: DescribeJobExecution was asked 5 times without success: no reply came within \
+             0.05 seconds",
         )
         .await;
     done_once(&world, "job", running).await;
@@ -104,10 +105,10 @@ async fn a_policy_that_does_not_let_replies_through_is_named_as_what_to_check() 
     settings.jobs.reply_timeout = Duration::from_millis(50);
     let error = world.run(settings, quick_work()).end().await.unwrap_err();
     assert_eq!(
-        error.to_string(),
-        "GetPendingJobExecutions was asked 5 times without success. The last time, no reply came \
-         within 0.05 seconds. If it goes on, check that the policy allows iot:Receive on all of \
-         policy.json, and the name of the thing (--thing_name)"
+        error.explained(),
+        "GetPendingJobExecutions was asked 5 times without success: no reply came within 0.05 \
+         seconds. Check that the policy of your certificate allows iot:Receive on all of policy.json, \
+         and that --thing_name is the name of this certificate's thing."
     );
 }
 
@@ -141,6 +142,10 @@ async fn what_may_pass_is_asked_again_with_growing_waits() {
             let mut schedule = settings.jobs.backoff.clone();
             let running = world.run(settings, quick_work());
             world.succeeds("job").await;
+            // The descriptions may take longer than the job.
+            while world.requests(operation) < 4 {
+                within(sleep(Duration::from_millis(10))).await;
+            }
             let asked = times_of_the_first(&world, operation);
             assert_eq!(asked.len(), 4, "{operation}");
             for pair in asked.windows(2) {
@@ -203,6 +208,7 @@ async fn a_job_that_was_ended_in_the_cloud_while_the_device_worked_is_given_up()
         world.succeeds("next").await;
         let given_up = format!("How it ended is not reported: {why}. Abandoning job_id:job.");
         running.out.wait_for(&given_up).await;
+        idle(&running).await;
         assert_eq!(running.out.count("Publishing request to update"), 1); // that of the next
         running.stop().await.unwrap();
     }

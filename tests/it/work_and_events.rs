@@ -175,7 +175,7 @@ async fn a_long_reason_is_cut_to_what_the_service_takes() {
     within(world.core.jobs().wait_for_status("bad", Status::Failed)).await;
     let reason = &world.core.jobs().execution("bad").unwrap().status_details["reason"];
     assert_eq!(reason.chars().count(), 1024);
-    assert!(reason.ends_with('…'));
+    assert!(reason.starts_with('…'), "its end says most");
     running.stop().await.unwrap();
 }
 

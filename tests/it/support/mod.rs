@@ -160,14 +160,12 @@ impl World {
     ) -> Running {
         let (output, said) = captured_output();
         let (stop, stopped) = oneshot::channel::<()>();
-        // On a thread of its own: whether the work of a test could move to another one is not known.
-        let runtime = tokio::runtime::Handle::current();
-        let task = tokio::task::spawn_blocking(move || {
+        let task = tokio::spawn(async move {
             let stop = async {
                 let _ = stopped.await;
                 "the test is over"
             };
-            runtime.block_on(sample::run(settings, work, &output, stop))
+            sample::run(settings, work, &output, stop).await
         });
         Running {
             out: said.0,
