@@ -49,10 +49,10 @@ pub struct Events<E>(BoxStream<'static, E>);
 impl<E: Clone + Send + 'static> Events<E> {
     /// What is sent from now on.
     pub(crate) fn of(events: &broadcast::Sender<E>) -> Self {
-        Self(unfold(events.subscribe(), next).boxed())
+        Self(unfold(events.subscribe(), next).fuse().boxed())
     }
 
-    /// The next event; `None` after the last. Safe to cancel.
+    /// The next event; `None` after the last, however often it is asked for. Safe to cancel.
     pub async fn next(&mut self) -> Option<E> {
         self.0.next().await
     }
