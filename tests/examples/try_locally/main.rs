@@ -6,15 +6,10 @@
 //! With `-- --serve` it stays up instead, prints the command for a second terminal, shows what the
 //! service sees, and takes commands; `help` lists them.
 
-#[path = "try_locally/commands.rs"]
 mod commands;
-#[path = "try_locally/device.rs"]
 mod device;
-#[path = "try_locally/screen.rs"]
 mod screen;
-#[path = "try_locally/serve.rs"]
 mod serve;
-#[path = "try_locally/three_jobs.rs"]
 mod three_jobs;
 
 use std::path::PathBuf;
