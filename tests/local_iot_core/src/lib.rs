@@ -57,10 +57,10 @@ use tokio_rustls::TlsAcceptor;
 
 pub use faults::{Fault, Faults, On, Times, names as fault_names, operations as fault_operations};
 pub use jobs::{Books, Dialect, JobExecution, Jobs, Moment, NewJob, Operation, Status, TimeFormat};
-pub use journal::{Entry, Event, Journal};
+pub use journal::{Entry, Event, Journal, Note};
 pub use options::{ACCOUNT, Limits, Options, REGION, ServerCertificate, TlsVersions, fill_policy};
 pub use pki::{Files, Identity, KeyForm, Pki};
-pub use policy::{Action, Policy};
+pub use policy::{Action, Decision, Policy};
 
 use gateway::Gateway;
 use guard::Guard;
@@ -254,8 +254,11 @@ impl LocalIotCore {
     /// If the policy can't be read. The one before stays in force.
     pub fn set_policy(&self, policy: impl AsRef<str>) -> io::Result<()> {
         let things = self.gateway.jobs.iter().map(Jobs::thing_name);
-        let policy = policy_for(policy.as_ref(), things)?;
+        let text = policy.as_ref();
+        let policy = policy_for(text, things)?;
         self.gateway.guard.set_policy(policy);
+        let filled = fill_policy(text, self.thing_name());
+        self.journal().record(0, Event::Note(Note::Policy(filled)));
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use super::Note;
 use crate::{jobs::Operation, jobs::Status, policy::Action};
 
 /// Something that the service saw or did.
@@ -148,6 +149,8 @@ pub enum Event {
     Dropped(String),
     /// The client broke a rule of MQTT or of AWS.
     Violation(String),
+    /// What was done from outside of MQTT.
+    Note(Note),
 }
 
 impl fmt::Display for Event {
@@ -258,6 +261,7 @@ impl fmt::Display for Event {
             Event::Fault(fault) => write!(f, "fault: {fault}"),
             Event::Dropped(what) => write!(f, "not delivered: {what}"),
             Event::Violation(what) => write!(f, "VIOLATION: {what}"),
+            Event::Note(note) => note.fmt(f),
         }
         // Text from outside is quoted as it came: whoever shows it on a terminal escapes it.
     }

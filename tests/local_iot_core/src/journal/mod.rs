@@ -1,6 +1,7 @@
 //! A record of everything that the service saw and did, in order.
 
 mod event;
+mod note;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,6 +11,7 @@ use std::{
 use tokio::sync::watch;
 
 pub use event::Event;
+pub use note::Note;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq)]
