@@ -136,6 +136,7 @@ chart.drawNow = function () {
   }
   byId("newest").hidden = this.follows || this.seen.length === 0;
   const hidden = this.moments.length - this.seen.length;
+  byId("connected").textContent = this.open.length ? `connection ${this.open.join(", ")}` : "not connected";
   byId("count").textContent = `${this.seen.length} shown` + (hidden ? `, ${hidden} hidden` : "");
 };
 
@@ -163,7 +164,7 @@ chart.row = function (moment, place) {
   });
   if (way) {
     row.append(make("i", `arrow ${way.join("-")}`));
-    const words = make("span", `words ${way.includes("cloud") ? "right" : "between"}`);
+    const words = make("span", `words ${way.includes("cloud") ? "right" : "between"}${topic ? " topical" : ""}`);
     words.append(make("b", "", label));
     if (topic) words.append(make("code", "", topic));
     if (about) words.append(make("em", "", about));
@@ -276,9 +277,10 @@ chart.reveal = function (index) {
   if (index < 0) return;
   const box = byId("chart");
   const top = index * this.rowHeight;
+  const height = box.clientHeight - byId("rows").offsetTop; // the head of the lanes stays in sight
   this.follows = this.follows && index === this.seen.length - 1;
   if (top < box.scrollTop) box.scrollTop = top;
-  if (top + this.rowHeight > box.scrollTop + box.clientHeight) box.scrollTop = top + this.rowHeight - box.clientHeight;
+  if (top + this.rowHeight > box.scrollTop + height) box.scrollTop = top + this.rowHeight - height;
 };
 
 // The keyboard in the chart: arrows, Page Up and Down, Home, End; Enter shows, Escape closes.

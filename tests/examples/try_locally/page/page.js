@@ -209,6 +209,7 @@ function nameFaults() {
     const words = button.dataset.example.split(" ");
     if (button.dataset.takes) words[1] = byId("operation").value;
     button.textContent = words.join(" ");
+    button.setAttribute("aria-label", `Arm the fault ${button.textContent}`);
   }
 }
 
