@@ -124,14 +124,17 @@ async fn take_commands(desk: &Desk, terminal: &mut Terminal) {
             }
             Ok(clicked) = clicked.recv() => terminal.print(&clicked),
             typed = terminal.next() => {
-                let Typed::Line(line) = typed else { return };
-                match desk.obey(&line) {
-                    Ok(Answer::Say(answer)) if answer.is_empty() => {}
-                    Ok(Answer::Say(answer)) => terminal.print(&answer),
-                    Ok(Answer::Quiet) => terminal.print(screen.toggle(Level::Quiet)),
-                    Ok(Answer::Verbose) => terminal.print(screen.toggle(Level::All)),
-                    Ok(Answer::Quit) => return,
-                    Err(error) => terminal.print(&error.to_string()),
+                let Typed::Lines(lines) = typed else { return };
+                // Several at once, if they were pasted.
+                for line in lines.lines() {
+                    match desk.obey(line) {
+                        Ok(Answer::Say(answer)) if answer.is_empty() => {}
+                        Ok(Answer::Say(answer)) => terminal.print(&answer),
+                        Ok(Answer::Quiet) => terminal.print(screen.toggle(Level::Quiet)),
+                        Ok(Answer::Verbose) => terminal.print(screen.toggle(Level::All)),
+                        Ok(Answer::Quit) => return,
+                        Err(error) => terminal.print(&error.to_string()),
+                    }
                 }
             }
         }

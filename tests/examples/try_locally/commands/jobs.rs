@@ -16,7 +16,7 @@ pub const READY: &[(&str, &str, &str)] = &[
     ("Greet", "greet", r#"{"operation": "greet"}"#),
     (
         "Install firmware 1.4.2",
-        "install-firmware",
+        "firmware",
         r#"{"operation": "install-firmware", "version": "1.4.2", "url": "${aws:iot:s3-presigned-url:https://s3.us-east-1.amazonaws.com/firmware/1.4.2.bin}"}"#,
     ),
     (

@@ -21,7 +21,8 @@ const PROMPT: &str = "> ";
 /// Something that was typed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Typed {
-    Line(String),
+    /// A line; several, if they were pasted.
+    Lines(String),
     /// Ctrl-C or Ctrl-D.
     End,
 }
@@ -90,9 +91,11 @@ fn edit(mut editor: DefaultEditor, to_us: &mpsc::UnboundedSender<Typed>) {
     loop {
         let typed = match editor.readline(PROMPT) {
             Ok(line) => {
-                // Without it, an arrow key finds one line less.
-                let _ = editor.add_history_entry(&line);
-                Typed::Line(line)
+                for line in line.lines() {
+                    // Without it, an arrow key finds one line less.
+                    let _ = editor.add_history_entry(line);
+                }
+                Typed::Lines(line)
             }
             Err(ReadlineError::Signal(_)) => continue,
             Err(_) => Typed::End,
@@ -120,7 +123,7 @@ fn print_above(mut printer: impl ExternalPrinter + Send + 'static) -> std_mpsc::
 fn read(to_us: &mpsc::UnboundedSender<Typed>) {
     let typed = io::stdin().lines().map_while(Result::ok);
     typed
-        .map(|line| to_us.send(Typed::Line(line)))
+        .map(|line| to_us.send(Typed::Lines(line)))
         .take_while(Result::is_ok)
         .for_each(drop);
 }
