@@ -14,9 +14,9 @@
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let files = tls::Files::new("device.pem.crt", "private.pem.key");
-//!     let tls = Arc::new(tls::client_config(&files, 8883)?);
+//!     let tls = Arc::new(tls::client_config(&files)?);
 //!     let endpoint = "a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com";
-//!     let options = mqtt::Options::new(endpoint, 8883, "my-thing", tls);
+//!     let options = mqtt::Options::new(endpoint, "my-thing", tls);
 //!     let (mqtt, _events) = mqtt::connect(options);
 //!     let jobs = jobs::Client::new(&mqtt, "my-thing");
 //!     loop {
@@ -36,7 +36,7 @@
 //! - [`sample`]: the story, and the place for your own work
 //!
 //! Beside them: [`program`] (from flags to exit code), [`story`] (what is told), [`log`] (what is
-//! logged), [`text`] (safe to show), [`names`] (what messages call the settings), [`stop`] (signals).
+//! logged), [`text`] (safe to show), [`advice`] (what to check when something fails), [`stop`] (signals).
 
 // Nothing ends the program without a word, and everything that is said goes through the story.
 #![cfg_attr(
@@ -53,11 +53,11 @@
     )
 )]
 
+pub mod advice;
 pub mod cli;
 pub mod jobs;
 pub mod log;
 pub mod mqtt;
-pub mod names;
 pub mod program;
 pub mod sample;
 pub mod stop;

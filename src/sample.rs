@@ -66,9 +66,9 @@ pub async fn run(
             printable(&settings.mqtt.client_id)
         ),
     }
-    let (mqtt, mut events) = mqtt::connect(settings.mqtt);
+    let (mqtt, mut events) = mqtt::connect(settings.mqtt.clone());
     let jobs = jobs::Client::with(&mqtt, &settings.thing_name, settings.jobs.clone());
-    let mut listener = Listener::new(story.clone(), jobs.events());
+    let mut listener = Listener::new(story.clone(), jobs.events(), settings.mqtt);
     let device = Device {
         jobs,
         mqtt,

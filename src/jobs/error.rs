@@ -128,7 +128,10 @@ mod tests {
             ),
             (publish(PublishError::Ended), (true, false, None)),
             (
-                publish(PublishError::NotAuthorized { topic: topic() }),
+                publish(PublishError::NotAuthorized {
+                    topic: topic(),
+                    disconnected: false,
+                }),
                 (true, false, None),
             ),
             (

@@ -12,8 +12,9 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::Event;
@@ -23,7 +24,7 @@ use super::inbox::Reply;
 use super::model::Rejection;
 use super::requests::Request;
 use super::topics::Operation;
-use crate::mqtt::PublishError;
+use crate::mqtt::{self, Publish, PublishError};
 use crate::text::printable;
 
 /// What was published: the server has acknowledged it, or its reply is here already.
@@ -170,7 +171,7 @@ impl Exchange {
                 biased;
                 // The reply can be here before the PUBACK.
                 Some(reply) = self.replies.recv() => return self.read(&reply),
-                published = mqtt.publish(&self.topic, self.payload.clone()) => published,
+                published = mqtt.publish(Publish::new(&self.topic, self.payload.clone())) => published,
             };
             match published {
                 Ok(()) => inbox.has_published(self.operation),
@@ -183,7 +184,7 @@ impl Exchange {
             tokio::select! {
                 biased;
                 Some(reply) = self.replies.recv() => return self.read(&reply),
-                () = sleep(limit) => {
+                () = overdue(mqtt, limit) => {
                     let limit = limit.as_secs_f32();
                     return Err(Vain::passing(format!("no reply came within {limit} seconds")));
                 }
@@ -267,6 +268,23 @@ impl Vain {
             problem,
             denied: false,
         }
+    }
+}
+
+/// A reply is overdue after this many times its limit, whatever else comes meanwhile.
+const CEILING: u32 = 6;
+
+/// Returns when a reply is overdue: nothing at all has come from the server for this long. On a slow
+/// link, it stands behind others.
+async fn overdue(mqtt: &mqtt::Client, limit: Duration) {
+    let since = Instant::now();
+    loop {
+        let waited = since.elapsed();
+        let silent = waited.min(mqtt.silent_for());
+        if silent >= limit || waited >= limit * CEILING {
+            return;
+        }
+        sleep(limit - silent).await;
     }
 }
 

@@ -103,7 +103,7 @@ impl Inbox {
         let mut granted = self.granted.clone();
         loop {
             match granted.wait().await {
-                Err(refused) if refused.denied && !refused.was_granted => return refused,
+                Err(refused) if refused.is_denied() && !refused.was_granted => return refused,
                 _ => granted.changed().await,
             }
         }
@@ -132,7 +132,7 @@ impl Inbox {
                 }
                 () = granted.changed() => {
                     if let Err(refused) = granted.wait().await
-                        && (refused.was_granted || !refused.denied) // else it ends every request
+                        && (refused.was_granted || !refused.is_denied()) // else it ends every request
                     {
                         self.tell(Event::Denied(refused.to_string()));
                     }
@@ -143,7 +143,7 @@ impl Inbox {
 
     /// One message: a reply is handed over, an event told, and anything else ignored.
     fn take(&self, topics: &Topics, message: Message, last_event: &mut Option<Bytes>) {
-        let Message { topic, payload } = message;
+        let Message { topic, payload, .. } = message;
         let shown = printable(&topic);
         trace!(topic = &*shown, bytes = payload.len(), "received");
         let taken = match topics.read(&topic) {

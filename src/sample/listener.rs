@@ -1,8 +1,9 @@
 //! Hears what comes unasked, and tells it: news of the connection, and of the job that is next.
 
 use super::SampleError;
+use crate::advice;
 use crate::jobs;
-use crate::mqtt::{Event, Events};
+use crate::mqtt::{self, Event, Events};
 use crate::story::{Story, tell};
 use crate::text::printable;
 
@@ -10,6 +11,7 @@ use crate::text::printable;
 pub(super) struct Listener {
     story: Story,
     jobs: Events<jobs::Event>,
+    options: mqtt::Options,
     was_connected: bool,
     /// The cause of a lost connection that was told last.
     trouble: Option<String>,
@@ -18,8 +20,9 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub fn new(story: Story, jobs: Events<jobs::Event>) -> Self {
+    pub fn new(story: Story, jobs: Events<jobs::Event>, options: mqtt::Options) -> Self {
         Self {
+            options,
             story,
             jobs,
             was_connected: false,
@@ -41,8 +44,12 @@ impl Listener {
             };
             match event {
                 Some(Event::Connected { .. }) => self.connected(),
-                Some(Event::Interrupted { failure, .. }) => self.interrupted(failure.to_string()),
-                Some(Event::Ended(Err(failure))) => return SampleError::Connection(failure),
+                Some(Event::Interrupted { error, .. }) => {
+                    self.interrupted(advice::connection(&error, &self.options));
+                }
+                Some(Event::Ended(Err(error))) => {
+                    return SampleError::Connection(advice::connection(&error, &self.options));
+                }
                 Some(Event::Ended(Ok(()))) | None => return SampleError::Ended,
             }
         }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::cli::{FLAGS, Flags};
+use crate::advice;
+use crate::cli::Flags;
 use crate::jobs::{self, RequestError};
-use crate::mqtt::{self, PublishError};
+use crate::mqtt::{self, Proxy, ProxyAuth, PublishError};
 use crate::story::Story;
+use crate::text::printable;
 use crate::tls::{self, Files, TlsError};
 
 /// In CI mode, a connection that can't be made is given up after this many tries.
@@ -30,22 +32,20 @@ impl Settings {
     ///
     /// # Errors
     /// If a file can't be used.
-    pub fn from_flags(flags: &Flags, story: &Story) -> Result<Self, TlsError> {
-        let files = Files {
-            cert: flags.cert.clone(),
-            key: flags.key.clone(),
-            ca: flags.ca_file.clone(),
-            names: FLAGS,
-        };
-        let tls = Arc::new(tls::client_config(&files, flags.port)?);
-        if let Some(warning) = tls::key_file_warning(&flags.key) {
-            story.warn(format_args!("{warning}"));
+    pub fn from_flags(flags: &Flags, story: &Story) -> Result<Self, SampleError> {
+        let mut files = Files::new(&flags.cert, &flags.key);
+        files.ca = flags.ca_file.clone();
+        let tls = Arc::new(tls::client_config(&files)?);
+        let mut mqtt = mqtt::Options::new(&flags.endpoint, &flags.client_id, tls);
+        mqtt.port = flags.port;
+        mqtt.proxy = proxy(flags)?;
+        let auth = flags.proxy_auth.as_deref();
+        let warnings = tls::warnings(&files).into_iter();
+        for warning in warnings.chain(auth.and_then(tls::open_to_others)) {
+            story.warn(format_args!("{}", advice::warning(&warning)));
         }
-        let mut mqtt = mqtt::Options::new(&flags.endpoint, flags.port, &flags.client_id, tls);
-        mqtt.names = FLAGS;
-        mqtt.proxy = flags.proxy();
         let ci = flags.is_ci.is_some();
-        mqtt.tries = ci.then_some(TRIES_IN_CI);
+        mqtt.max_tries = ci.then_some(TRIES_IN_CI);
         Ok(Self {
             mqtt,
             thing_name: flags.thing_name.clone(),
@@ -60,11 +60,14 @@ impl Settings {
 #[non_exhaustive]
 pub enum SampleError {
     /// A file can't be used.
-    #[error(transparent)]
+    #[error("{}", advice::file(.0))]
     Tls(#[from] TlsError),
+    /// The file with the proxy's user name and password can't be used.
+    #[error("--proxy_auth {0}")]
+    ProxyAuth(String),
     /// There is no connection, and waiting won't bring one about.
-    #[error(transparent)]
-    Connection(mqtt::Failure),
+    #[error("{0}")]
+    Connection(String),
     /// A request without which there is no going on came to nothing.
     #[error("{0}{hint}", hint = hint(.0))]
     Request(RequestError),
@@ -80,6 +83,28 @@ pub enum SampleError {
     /// The operating system does not let the program listen for signals.
     #[error("Signals can't be listened for: {0}.")]
     Signals(#[from] std::io::Error),
+}
+
+/// The proxy to tunnel through. Its file has one line, `user:password`.
+fn proxy(flags: &Flags) -> Result<Option<Proxy>, SampleError> {
+    let Some(host) = &flags.proxy_host else {
+        return Ok(None);
+    };
+    let mut proxy = Proxy::new(host, flags.proxy_port);
+    if let Some(path) = &flags.proxy_auth {
+        let shown = path.to_string_lossy();
+        let shown = printable(&shown);
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            SampleError::ProxyAuth(format!("{shown} can't be read: {error}. Check the path."))
+        })?;
+        // What is in the file is never shown.
+        proxy.auth = ProxyAuth::new(text.trim_end_matches(['\r', '\n']));
+        if proxy.auth.is_none() {
+            let words = format!("{shown} has no ':' in it. It must hold one line, user:password.");
+            return Err(SampleError::ProxyAuth(words));
+        }
+    }
+    Ok(Some(proxy))
 }
 
 /// The flag to check, where it may be at fault.

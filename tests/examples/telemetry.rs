@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::jobs::{self, Job, Outcome, RequestError, StatusDetails, WorkResult};
-use jobs_mqtt5::mqtt::{self, PublishError};
+use jobs_mqtt5::mqtt::{self, Publish, PublishError};
 use jobs_mqtt5::sample::Settings;
 use jobs_mqtt5::story::Story;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -49,7 +49,10 @@ async fn send_readings(mqtt: &mqtt::Client, topic: &str) -> Result<(), PublishEr
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         second.tick().await;
-        match mqtt.publish(topic, r#"{"celsius": 21.5}"#).await {
+        match mqtt
+            .publish(Publish::new(topic, r#"{"celsius": 21.5}"#))
+            .await
+        {
             Err(PublishError::SessionLost) => {} // it may have arrived, and the next one follows
             sent => sent?,
         }
@@ -82,10 +85,10 @@ async fn work(job: &Job) -> WorkResult {
 }
 
 /// Tells what happens to the connection, until it has ended for good.
-async fn until_the_end(events: &mut mqtt::Events<mqtt::Event>) -> Result<(), mqtt::Failure> {
+async fn until_the_end(events: &mut mqtt::Events<mqtt::Event>) -> Result<(), mqtt::ConnectionError> {
     while let Some(event) = events.next().await {
         match event {
-            mqtt::Event::Interrupted { failure, .. } => eprintln!("{failure}"),
+            mqtt::Event::Interrupted { error, .. } => eprintln!("{error}"),
             mqtt::Event::Ended(how) => return how,
             _ => {}
         }

@@ -76,7 +76,7 @@ pub fn pem_in(path: &Path, content: &[u8]) {
     with_ca.ca = Some(path.to_owned());
     let text = String::from_utf8_lossy(content);
     for files in [files, with_ca] {
-        let Err(error) = client_config(&files, 8883) else {
+        let Err(error) = client_config(&files) else {
             continue;
         };
         let words = error.to_string();

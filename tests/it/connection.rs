@@ -139,7 +139,7 @@ async fn in_ci_mode_it_is_given_up_after_five_tries() {
     world.core.faults().add(Fault::Connack(0x88), Times::Always);
     let mut settings = world.settings();
     settings.ci = true;
-    settings.mqtt.tries = Some(5); // what --is_ci sets; permanent_causes.rs sees it in the program
+    settings.mqtt.max_tries = Some(5); // what --is_ci sets; permanent_causes.rs sees it in the program
     let error = world
         .run(settings, quick_work())
         .end()

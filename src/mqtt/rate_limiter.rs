@@ -1,12 +1,11 @@
-//! Keeps a client within the publishes that AWS IoT Core takes from one connection.
+//! Keeps the publishes of a connection within what AWS IoT Core takes.
 //!
 //! The quota is 100 a second, and what is over it is thrown away or ends the connection. See
 //! <https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits>.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// So many publishes may leave at once after a quiet time…
 const BURST: u32 = 10;
@@ -14,39 +13,27 @@ const BURST: u32 = 10;
 /// The rest of the 100 is for packets that the network holds up and then delivers together.
 const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 85);
 
-/// The time at which the next publish would be due if they were evenly spread.
+/// Knows when the next publish may leave.
 #[derive(Debug)]
-pub struct Pace(Mutex<Instant>);
+pub(super) struct RateLimiter {
+    /// When the next publish would be due if they were evenly spread.
+    due: Instant,
+}
 
-impl Pace {
+impl RateLimiter {
     /// Nothing published yet: a whole burst may leave.
     pub fn new() -> Self {
-        Self(Mutex::new(a_burst_ago()))
+        Self { due: a_burst_ago() }
     }
 
-    /// Waits until one more publish may leave.
-    pub async fn turn(&self) {
-        let turn = self.take(1);
-        if turn > Instant::now() {
-            sleep_until(turn).await;
-        }
+    /// When the next publish may leave: a moment that has come, or is to come.
+    pub fn next(&self) -> Instant {
+        self.due.max(a_burst_ago())
     }
 
-    /// Counts publishes that leave without having waited for a turn: those sent once more on a new
-    /// connection.
-    pub fn spend(&self, publishes: u32) {
-        self.take(publishes);
-    }
-
-    /// Books the next turns, and tells when the first of them is.
-    fn take(&self, publishes: u32) -> Instant {
-        let mut due = match self.0.lock() {
-            Ok(due) => due,
-            Err(poisoned) => poisoned.into_inner(), // an Instant is never half written
-        };
-        let turn = (*due).max(a_burst_ago());
-        *due = turn + INTERVAL * publishes;
-        turn
+    /// Counts publishes that leave now.
+    pub fn record(&mut self, publishes: u32) {
+        self.due = self.next() + INTERVAL * publishes;
     }
 }
 
@@ -62,11 +49,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn never_more_than_a_hundred_in_any_second_and_hardly_fewer() {
-        let pace = Pace::new();
+        let mut limiter = RateLimiter::new();
         tokio::time::advance(Duration::from_secs(60)).await;
         let mut left = Vec::new();
         for _ in 0..500 {
-            pace.turn().await;
+            tokio::time::sleep_until(limiter.next()).await;
+            limiter.record(1);
             left.push(Instant::now());
         }
         for (nth, start) in left.iter().enumerate() {
@@ -81,12 +69,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_few_leave_at_once() {
-        let pace = Pace::new();
+        let mut limiter = RateLimiter::new();
         tokio::time::advance(Duration::from_secs(1)).await;
-        let before = Instant::now();
         for _ in 0..BURST {
-            pace.turn().await;
+            assert!(limiter.next() <= Instant::now());
+            limiter.record(1);
         }
-        assert_eq!(Instant::now(), before);
+        assert!(limiter.next() > Instant::now());
     }
 }
