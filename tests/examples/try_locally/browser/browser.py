@@ -255,7 +255,7 @@ def take_pictures(scene):
     scene.job_is("configure-1", "IN_PROGRESS")
     scene.row("next: configure-1.*acknowledged")
     for scheme in ["light", "dark"]:
-        looks(scene.driver, 1280, 760, scheme)
+        looks(scene.driver, 1280, 860, scheme)
         time.sleep(1)
         scene.driver.save_screenshot(str(PICTURES / f"{scheme}.png"))
     (PICTURES / "of.sha256").write_text(what_pictures_show() + "\n")
