@@ -85,7 +85,9 @@ async fn work(job: &Job) -> WorkResult {
 }
 
 /// Tells what happens to the connection, until it has ended for good.
-async fn until_the_end(events: &mut mqtt::Events<mqtt::Event>) -> Result<(), mqtt::ConnectionError> {
+async fn until_the_end(
+    events: &mut mqtt::Events<mqtt::Event>,
+) -> Result<(), mqtt::ConnectionError> {
     while let Some(event) = events.next().await {
         match event {
             mqtt::Event::Interrupted { error, .. } => eprintln!("{error}"),

@@ -1,6 +1,6 @@
 //! What a message comes down to.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What a message of the Jobs service, or to it, says in a word or two; empty if that is nothing.
 /// `topic` is what stands behind `jobs/`.
@@ -19,9 +19,14 @@ pub fn gist(topic: &str, payload: &[u8]) -> String {
         || topic == "start-next/accepted"
         || topic.ends_with("/get/accepted");
     if has_execution {
-        let execution = message.get("execution");
-        let job_id = execution.and_then(|one| one.get("jobId")?.as_str());
-        return job_id.map_or("nothing is pending".to_owned(), |id| format!("next: {id}"));
+        let Some(execution) = message.get("execution") else {
+            return "nothing is pending".to_owned();
+        };
+        return match execution.get("jobId").and_then(Value::as_str) {
+            Some(job_id) => format!("next: {job_id}"),
+            None if *execution == json!({}) => "nothing is pending".to_owned(),
+            None => "what is next can't be read".to_owned(),
+        };
     }
     let list = |name: &str| message.get(name).and_then(Value::as_array).map(Vec::len);
     match (list("inProgressJobs"), list("queuedJobs")) {
@@ -56,6 +61,11 @@ mod tests {
                 "$next/get/accepted",
                 r#"{"execution": {}}"#,
                 "nothing is pending",
+            ),
+            (
+                "start-next/accepted",
+                r#"{"execution": {"jobId": 7}}"#,
+                "what is next can't be read",
             ),
             (
                 "get/accepted",

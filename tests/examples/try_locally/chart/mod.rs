@@ -6,6 +6,8 @@ mod moment;
 mod presigned;
 pub mod recording;
 mod teller;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -53,6 +53,12 @@ impl Teller {
             Event::StateChange {
                 job_id, from, to, ..
             } => self.state_change(job_id, *from, *to),
+            Event::Refused { action, resource } => Moment {
+                checks: vec![self.checked(*action, resource.clone())?],
+                ..Moment::new(Kind::Trouble, "denied")
+            }
+            .about(format!("{action} {}", self.short(resource)))
+            .bad(true),
             event => self.packet(event).or_else(|| trouble(event))?,
         };
         Some(Moment {
@@ -194,26 +200,32 @@ impl Teller {
         .about_job(Some(job_id.to_owned()))
     }
 
-    /// What the policy says to an action on each of these.
+    /// What the policy says to an action on each of these client IDs, topics or topic filters.
     fn check(
         &self,
         action: Action,
         names: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Vec<Check> {
-        let Some(policy) = &self.policy else {
-            return Vec::new();
-        };
-        let check = |name: &str| {
-            let resource = action.resource(name);
-            let decision = policy.decision(action, &resource);
-            Check {
-                action: action.name(),
-                resource,
-                allowed: decision.is_allowed,
-                statement: decision.statement,
-            }
-        };
-        names.into_iter().map(|name| check(name.as_ref())).collect()
+        let check = |name: &str| self.checked(action, action.resource(name));
+        let names = names.into_iter();
+        names.filter_map(|name| check(name.as_ref())).collect()
+    }
+
+    /// None if the policy can't be read, which it could before it was put in force.
+    fn checked(&self, action: Action, resource: String) -> Option<Check> {
+        let decision = self.policy.as_ref()?.decision(action, &resource);
+        Some(Check {
+            action: action.name(),
+            resource,
+            allowed: decision.is_allowed,
+            statement: decision.statement,
+        })
+    }
+
+    /// What an ARN ends with.
+    fn short<'a>(&self, resource: &'a str) -> &'a str {
+        let (_, name) = resource.split_once('/').unwrap_or(("", resource));
+        name.strip_prefix(&self.prefix).unwrap_or(name)
     }
 }
 
@@ -222,10 +234,6 @@ fn trouble(event: &Event) -> Option<Moment> {
     let (kind, label, about) = match event {
         Event::Fault(fault) => (Kind::Fault, "fault", fault.clone()),
         Event::TlsFailed(why) => (Kind::Trouble, "TLS failed", why.clone()),
-        Event::Refused { action, resource } => {
-            let about = format!("{action} on {resource}");
-            (Kind::Trouble, "denied by the policy", about)
-        }
         Event::Dropped(what) => (Kind::Trouble, "not delivered", what.clone()),
         Event::Violation(what) => (Kind::Trouble, "rule broken", what.clone()),
         _ => return None, // a request or a reply: the PUBLISH tells it

@@ -15,35 +15,35 @@ const GROUPS: &[(&str, &Watch)] = &[
         &[
             (
                 "drop-after-accept",
-                "The device waits a moment, then connects again.",
+                "Cut the connection: the next one breaks at once, and the device waits before it tries again.",
             ),
             (
                 "no-tls-answer",
-                "The device gives the handshake up after ten seconds and connects anew.",
+                "Cut the connection: the device gives the handshake up after ten seconds.",
             ),
             (
                 "drop-after-tls",
-                "No CONNECT gets through; the next connection carries it.",
+                "Cut the connection: no CONNECT gets through; the next connection carries it.",
             ),
             (
                 "no-connack",
-                "The device waits ten seconds for CONNACK, then connects anew.",
+                "Cut the connection: the device waits ten seconds for CONNACK, then connects anew.",
             ),
             (
                 "connack 0x88",
-                "Refused with a reason code; cut the connection to see the device ask again.",
+                "Cut the connection: refused as unavailable, the device asks again a little later.",
             ),
             (
                 "connect-denied-closes",
-                "With a policy that denies iot:Connect: no code, only a close.",
+                "Cut the connection under a policy that denies iot:Connect: no code, only a close.",
             ),
             (
                 "drop-after-connack",
-                "The device is in, and out again: is its wait longer the next time?",
+                "Cut the connection: the device is in, and out again; its session goes on all the same.",
             ),
             (
                 "session-lost",
-                "CONNACK says it is a new session, and the device subscribes anew.",
+                "Cut the connection: CONNACK says it is a new session, and the device subscribes anew.",
             ),
         ],
     ),
@@ -52,19 +52,19 @@ const GROUPS: &[(&str, &Watch)] = &[
         &[
             (
                 "no-pingresp",
-                "An idle device notices that nobody answers, and connects anew.",
+                "Wait half a minute: an idle device notices that nobody answers, and connects anew.",
             ),
             (
                 "no-suback",
-                "Without an answer to SUBSCRIBE the device connects anew, and asks again.",
+                "Arm session-lost too, and cut: jobs are done all the same, without their events.",
             ),
             (
                 "suback 0x87",
-                "A subscription is denied: the device says which permission it lacks.",
+                "Arm session-lost too, and cut: one subscription is denied, and the device says which.",
             ),
             (
                 "no-puback",
-                "The message never gets its tick; the device sends it again on a new connection.",
+                "The message never gets its tick; what it asked for is done all the same.",
             ),
             (
                 "puback 0x97",
@@ -88,7 +88,7 @@ const GROUPS: &[(&str, &Watch)] = &[
             ),
             (
                 "unreadable-delivery",
-                "A packet that breaks MQTT: the device leaves, and needs a new session.",
+                "A packet that breaks MQTT: the device leaves, three times, then wants a new session.",
             ),
         ],
     ),
@@ -137,7 +137,7 @@ const GROUPS: &[(&str, &Watch)] = &[
             ),
             (
                 "broken-execution JOB",
-                "An execution that can't be read is rejected; the queue goes on.",
+                "An event that can't be read is passed over. Twice, and what start-next brings is, too.",
             ),
         ],
     ),
@@ -146,7 +146,7 @@ const GROUPS: &[(&str, &Watch)] = &[
         &[
             (
                 "reject update RequestThrottled",
-                "The service is busy: the device waits, and asks again.",
+                "The service is busy: the device waits a moment, and asks again.",
             ),
             (
                 "drop-before update",

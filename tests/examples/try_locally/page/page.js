@@ -128,6 +128,7 @@ function showJobs() {
   const options = ["", ...shown.map(([id]) => id)].map((id) => new Option(id || "all", id, false, id === chosen));
   if (chosen && !jobs.has(chosen)) options.push(new Option(chosen, chosen, false, true));
   choice.replaceChildren(...options);
+  nameFaults();
 }
 
 function jobRow(id, job) {
@@ -196,6 +197,7 @@ function faultLine(fault) {
   button.type = "button";
   button.dataset.example = fault.example;
   if (/ OP\b/.test(fault.name)) button.dataset.takes = "operation";
+  if (/ JOB\b/.test(fault.name)) button.dataset.takes = "job";
   button.addEventListener("click", () => {
     const times = Number(byId("times").value) || 1;
     command(`fault ${button.textContent}${times > 1 ? ` x${times}` : ""}`);
@@ -203,11 +205,13 @@ function faultLine(fault) {
   return make("div", "fault-line", button, make("div", "", fault.what + "."), make("span", "", `Watch: ${fault.watch}`));
 }
 
-// Puts the chosen request into the names of the faults that take one.
+// Puts the chosen request into the names of the faults that take one, and the job of the next click
+// on the first button.
 function nameFaults() {
   for (const button of byId("fault-list").querySelectorAll("button")) {
     const words = button.dataset.example.split(" ");
-    if (button.dataset.takes) words[1] = byId("operation").value;
+    if (button.dataset.takes === "operation") words[1] = byId("operation").value;
+    if (button.dataset.takes === "job") words[1] = freshId("greet");
     button.textContent = words.join(" ");
     button.setAttribute("aria-label", `Arm the fault ${button.textContent}`);
   }
