@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
-use super::with_advice;
 use crate::mqtt::{ConnectionError, ConnectionErrorKind as Kind, Options, ReasonCode};
 use crate::text::printable;
 
@@ -13,8 +12,25 @@ const DESCRIBE_ENDPOINT: &str = "`aws iot describe-endpoint --endpoint-type iot:
 /// Where certificates and their policies are.
 const CONSOLE: &str = "(AWS IoT console: Security > Certificates)";
 
-/// Why there is no connection, and what to check.
-pub fn connection(error: &ConnectionError, options: &Options) -> String {
+/// What was to be connected to, and as whom.
+#[derive(Debug, Clone)]
+pub struct Target {
+    endpoint: String,
+    client_id: String,
+}
+
+impl Target {
+    /// As these options say.
+    pub fn of(options: &Options) -> Self {
+        Self {
+            endpoint: options.endpoint.clone(),
+            client_id: options.client_id.clone(),
+        }
+    }
+}
+
+/// What to check when there is no connection.
+pub fn on_connection(error: &ConnectionError, target: &Target) -> Option<String> {
     let advice = match error.kind() {
         Kind::Unreachable => format!(
             "Check --endpoint ({DESCRIBE_ENDPOINT} it), --port and the network; a firewall may drop \
@@ -33,14 +49,14 @@ pub fn connection(error: &ConnectionError, options: &Options) -> String {
         }
         Kind::Tls => error
             .tls()
-            .map(|tls| handshake(tls, options))
+            .map(|tls| handshake(tls, target))
             .unwrap_or_default(),
-        Kind::Refused => refused(error.reason_code(), options),
-        Kind::Disconnected => disconnected(error, options),
-        Kind::ClosedEarly => closed_early(options),
+        Kind::Refused => refused(error.reason_code(), target),
+        Kind::Disconnected => disconnected(error, target),
+        Kind::ClosedEarly => closed_early(target),
         Kind::Closed => format!(
             "If this happens again and again, check that no other client uses the client ID '{}'.",
-            printable(&options.client_id)
+            printable(&target.client_id)
         ),
         Kind::Silent => {
             "Check --endpoint, --port and the network; a firewall may drop what goes to \
@@ -52,16 +68,16 @@ pub fn connection(error: &ConnectionError, options: &Options) -> String {
         Kind::BadEndpoint => "Check --endpoint.".to_owned(),
         _ => String::new(),
     };
-    with_advice(&error.to_string(), &advice)
+    Some(advice).filter(|advice| !advice.is_empty())
 }
 
 /// What to say first if the endpoint is an IP address: the TLS handshake then has no name in it.
-fn about_address(options: &Options) -> Option<String> {
-    options.endpoint.parse::<IpAddr>().ok()?;
+fn about_address(target: &Target) -> Option<String> {
+    target.endpoint.parse::<IpAddr>().ok()?;
     Some(format!(
         "'{}' is an IP address, and AWS IoT Core must be asked for by its name (SNI): --endpoint is \
          the name that {DESCRIBE_ENDPOINT}.",
-        options.endpoint
+        target.endpoint
     ))
 }
 
@@ -71,20 +87,20 @@ fn is_old_endpoint(endpoint: &str) -> bool {
     rest.starts_with("iot.") && rest.contains(".amazonaws.com") && !first.ends_with("-ats")
 }
 
-fn closed_early(options: &Options) -> String {
-    about_address(options).unwrap_or_else(|| {
+fn closed_early(target: &Target) -> String {
+    about_address(target).unwrap_or_else(|| {
         format!(
             "If this happens again and again, a likely cause is a policy that does not allow \
              iot:Connect on arn:aws:iot:REGION:ACCOUNT:client/{}, or a certificate that is not active \
              or has no policy {CONSOLE}.",
-            printable(&options.client_id)
+            printable(&target.client_id)
         )
     })
 }
 
 /// A CONNACK that says no (MQTT5, section 3.2.2.2).
-fn refused(code: Option<ReasonCode>, options: &Options) -> String {
-    let id = printable(&options.client_id);
+fn refused(code: Option<ReasonCode>, target: &Target) -> String {
+    let id = printable(&target.client_id);
     match code.unwrap_or(ReasonCode(0x80)).0 {
         0x87 => format!(
             "Check that the policy of your certificate allows iot:Connect on \
@@ -108,8 +124,8 @@ fn refused(code: Option<ReasonCode>, options: &Options) -> String {
 }
 
 /// A DISCONNECT of the server (MQTT5, section 3.14.2.1).
-fn disconnected(error: &ConnectionError, options: &Options) -> String {
-    let id = printable(&options.client_id);
+fn disconnected(error: &ConnectionError, target: &Target) -> String {
+    let id = printable(&target.client_id);
     match error.reason_code() {
         Some(ReasonCode::SESSION_TAKEN_OVER) => format!(
             "Another client has connected with the client ID '{id}'. Every device needs one of its own: \
@@ -134,15 +150,15 @@ fn disconnected(error: &ConnectionError, options: &Options) -> String {
 }
 
 /// A TLS handshake that failed.
-fn handshake(error: &TlsError, options: &Options) -> String {
+fn handshake(error: &TlsError, target: &Target) -> String {
     use AlertDescription as A;
     use CertificateError as C;
-    if let (TlsError::AlertReceived(_), Some(advice)) = (error, about_address(options)) {
+    if let (TlsError::AlertReceived(_), Some(advice)) = (error, about_address(target)) {
         return advice;
     }
     match error {
         TlsError::InvalidCertificate(C::UnknownIssuer | C::BadSignature)
-            if is_old_endpoint(&options.endpoint) =>
+            if is_old_endpoint(&target.endpoint) =>
         {
             format!(
                 "This endpoint is of the old kind, whose CA is no longer trusted. Use the name with \

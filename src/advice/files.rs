@@ -4,10 +4,11 @@ use crate::text::printable;
 use crate::tls::{FileRole, TlsError, TlsErrorKind as Kind, Warning};
 
 /// What is wrong with a file, and what to do about it.
-pub fn file(error: &TlsError) -> String {
+pub fn file_error(error: &TlsError) -> String {
     let advice = match error.kind() {
         Kind::Unreadable | Kind::TooLarge | Kind::NotPem => "Check the path.".to_owned(),
-        Kind::Empty | Kind::Indented => "Download or copy it again.".to_owned(),
+        Kind::Empty => "Download or copy it again.".to_owned(),
+        Kind::Indented => "Copy it again.".to_owned(),
         Kind::Utf16 => "Convert it (PowerShell: (Get-Content FILE) | Set-Content -Encoding ascii \
                         NEW), and write it with Set-Content or Out-File -Encoding ascii next time."
             .to_owned(),
@@ -52,7 +53,8 @@ pub fn file(error: &TlsError) -> String {
         _ => String::new(),
     };
     let Some((role, path)) = error.file() else {
-        return super::with_advice(error.what(), &advice);
+        let advice = Some(advice).filter(|advice| !advice.is_empty());
+        return super::explained(&error.what(), advice);
     };
     let flag = match role {
         FileRole::Certificate => "--cert",

@@ -135,12 +135,9 @@ impl InFlight {
     pub fn oldest(&self) -> Option<(Instant, &'static str, Duration)> {
         let slot = self.slots.iter().min_by_key(|slot| slot.since)?;
         let bytes: usize = self.slots.iter().map(|slot| slot.size).sum();
-        let seconds = bytes.saturating_sub(AT_ONCE) as f32 / SLOWEST as f32;
-        Some((
-            slot.since,
-            slot.sent.name(),
-            Duration::from_secs_f32(seconds),
-        ))
+        let milliseconds = bytes.saturating_sub(AT_ONCE) * 1_000 / SLOWEST;
+        let more = Duration::from_millis(milliseconds as u64);
+        Some((slot.since, slot.sent.name(), more))
     }
 
     /// Topics and filters that wait for their acknowledgement.

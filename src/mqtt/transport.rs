@@ -1,6 +1,7 @@
 //! How a stream of bytes to a server is opened: by TCP to the first address that answers, or in a way
 //! of your own.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -73,39 +74,45 @@ pub async fn connect_first(
     limit: Duration,
 ) -> io::Result<TcpStream> {
     let (begun, addresses) = (Instant::now(), in_turn(addresses));
-    let mut to_try = addresses.iter();
+    let mut to_try = addresses.iter().enumerate();
     let mut attempts = FuturesUnordered::new();
-    let mut failed = Vec::new();
+    let mut failed = BTreeMap::new(); // in the order in which they were tried
     let mut next_at = begun;
     loop {
         tokio::select! {
             biased;
-            Some((address, connected)) = attempts.next() => match connected {
+            Some((nth, address, connected)) = attempts.next() => match connected {
                 Ok(stream) => return Ok(stream),
                 Err(error) => {
-                    failed.push((address, error));
+                    failed.insert(nth, (address, error));
                     next_at = Instant::now();
                 }
             },
             () = sleep_until(next_at), if to_try.len() > 0 => {
-                if let Some(address) = to_try.next() {
-                    attempts.push(attempt(*address, begun + limit));
+                if let Some((nth, address)) = to_try.next() {
+                    attempts.push(attempt(nth, *address, begun + limit));
                     next_at = Instant::now() + ATTEMPT_DELAY;
                 }
             }
             else => break,
         }
     }
-    Err(io::Error::other(AddressErrors(failed)))
+    Err(io::Error::other(AddressErrors(
+        failed.into_values().collect(),
+    )))
 }
 
-async fn attempt(address: SocketAddr, deadline: Instant) -> (SocketAddr, io::Result<TcpStream>) {
+async fn attempt(
+    nth: usize,
+    address: SocketAddr,
+    deadline: Instant,
+) -> (usize, SocketAddr, io::Result<TcpStream>) {
     let connected = timeout_at(deadline, TcpStream::connect(address)).await;
     let stream = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     if let Ok(stream) = &stream {
         let _ = stream.set_nodelay(true); // small packets are not to wait for acknowledgements
     }
-    (address, stream)
+    (nth, address, stream)
 }
 
 /// The addresses with the families in turn, beginning with that of the first (RFC 8305, section 4).

@@ -11,6 +11,7 @@
 
 use std::time::{Duration, Instant};
 
+use jobs_mqtt5::agent::Job;
 use local_iot_core::{Event, Fault, Limits, On, Operation, Status, Times};
 
 use crate::support::{Running, World, idle, quick_work, within};
@@ -49,11 +50,11 @@ async fn what_may_pass_is_told_once_in_plain_words_and_tried_again_until_it_has_
     for (fault, words) in [
         (
             Fault::NoTlsAnswer,
-            "did not answer within 2 seconds (no TCP connection, no TLS handshake",
+            "did not answer within 2 seconds (no TLS handshake). Check --endpoint,",
         ),
         (
             Fault::NoConnack,
-            "did not answer within 2 seconds (no TCP connection, no TLS handshake",
+            "did not answer within 2 seconds (no CONNACK). Check --endpoint,",
         ),
         (
             Fault::Connack(0x88),
@@ -147,7 +148,7 @@ async fn in_ci_mode_it_is_given_up_after_five_tries() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.ends_with("The service can't take it just now. Given up after 5 tries."),
+        error.ends_with(", after 5 tries. The service can't take it just now."),
         "{error}"
     );
     assert_eq!(connects(&world), 5);
@@ -359,7 +360,7 @@ async fn a_session_taken_over_ends_the_program_without_a_fight() {
         ended.err,
         format!(
             "localhost:{} ended the connection: DISCONNECT 0x8E (session taken over; SessionTakenOver). Another client \
-             has connected with the client id 'test-twin'. Every device needs one of its own: check \
+             has connected with the client ID 'test-twin'. Every device needs one of its own: check \
              --client_id.\n",
             world.core.port()
         )
@@ -383,9 +384,9 @@ async fn a_disconnect_that_says_not_authorized_names_the_policy_and_is_retried()
         running.err.text(),
         format!(
             "localhost:{} ended the connection: DISCONNECT 0x87 (not authorized; NotAuthorized). The policy of your \
-             certificate does not allow something this program did. Check that it has every statement \
-             of policy.json, for this thing and for the client id 'test-x', and that the certificate \
-             is still active. Trying again, with growing pauses.\nThe connection is back.\n",
+             certificate does not allow something this program did. Check that it allows all that this \
+             device does, for this thing and for the client ID 'test-x', and that the certificate is \
+             still active. Trying again, with growing pauses.\nThe connection is back.\n",
             world.core.port()
         )
     );
@@ -426,7 +427,7 @@ async fn a_small_receive_maximum_and_packet_size_and_keep_alive_are_honoured() {
 async fn a_reason_that_is_too_large_for_the_server_is_left_out_and_the_job_failed() {
     let world = World::set(|options| options.limits.maximum_packet_size = 512).await;
     world.queue(&["wordy", "next"]);
-    let work = async |_| Err("x".repeat(1000).into());
+    let work = async |_: &Job| Err("x".repeat(1000).into());
     let running = world.run(world.settings(), work);
     within(world.core.jobs().wait_for_status("next", Status::Failed)).await;
     let wordy = world.core.jobs().execution("wordy").unwrap();
@@ -441,7 +442,7 @@ async fn a_packet_that_is_too_large_since_the_session_was_resumed_does_not_end_e
     world.queue(&["wordy"]);
     let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
     let held = std::sync::Arc::clone(&gate);
-    let work = async move |_| {
+    let work = async move |_: &Job| {
         held.acquire().await?.forget();
         Err("x".repeat(1000).into())
     };

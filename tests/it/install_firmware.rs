@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use jobs_mqtt5::jobs::Job;
+use jobs_mqtt5::agent::Job;
 use local_iot_core::Status;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -61,10 +61,10 @@ impl Scene {
     /// The work in this process, with short waits.
     fn run(&self) -> Running {
         let mut settings = self.world.settings();
-        settings.jobs.progress_interval = Duration::from_millis(10);
+        settings.agent.progress_interval = Duration::from_millis(10);
         let backoff = settings.jobs.backoff.clone();
         let folder = self.folder.path().to_owned();
-        self.world.run(settings, async move |job: Job| {
+        self.world.run(settings, async move |job: &Job| {
             example::install(&job, &folder, backoff.clone()).await
         })
     }

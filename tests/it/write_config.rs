@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use jobs_mqtt5::jobs::Job;
+use jobs_mqtt5::agent::Job;
 use local_iot_core::Status;
 use serde_json::Value;
 
@@ -25,8 +25,8 @@ async fn done(documents: &[(&str, &str)], path: &Path) -> World {
         jobs.create_job_with_text(job_id, document).unwrap();
     }
     let path = path.to_owned();
-    let running = world.run(world.settings(), async move |job: Job| {
-        example::work(&job, &path)
+    let running = world.run(world.settings(), async move |job: &Job| {
+        example::write_config(job, &path)
     });
     idle(&running).await;
     running.stop().await.unwrap();

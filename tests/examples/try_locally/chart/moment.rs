@@ -73,6 +73,11 @@ pub struct Moment {
     pub packet_id: Option<u16>,
     #[serde(skip_serializing_if = "is_false")]
     pub dup: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub retain: bool,
+    /// What else the message says: MQTT5's properties, in words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub properties: String,
     /// The reason code of an acknowledgement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u8>,
@@ -132,6 +137,8 @@ impl Moment {
             qos: None,
             packet_id: None,
             dup: false,
+            retain: false,
+            properties: String::new(),
             code: None,
             payload: None,
             checks: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use local_iot_core::{Action, Entry, Event, JobExecution, Jobs, Note, Policy, Status};
+use local_iot_core::{Action, Console, Entry, Event, JobExecution, Jobs, Policy, Status};
 use serde_json::{Value, json};
 
 use super::gist::gist;
@@ -33,17 +33,17 @@ impl Teller {
     /// None for what another entry tells as well.
     pub fn tell(&mut self, n: usize, entry: &Entry) -> Option<Moment> {
         let moment = match &entry.event {
-            Event::Note(Note::Command(line)) => {
+            Event::Console(Console::Command(line)) => {
                 let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
                 Moment::new(Kind::Command, command)
                     .way(Lane::Cloud, Lane::Service)
                     .about(without_signatures(rest))
             }
-            Event::Note(Note::Refusal(why)) => Moment::new(Kind::Command, "not done")
+            Event::Console(Console::Refusal(why)) => Moment::new(Kind::Command, "not done")
                 .way(Lane::Service, Lane::Cloud)
                 .about(why)
                 .bad(true),
-            Event::Note(Note::Policy(text)) => {
+            Event::Console(Console::Policy(text)) => {
                 self.policy = Policy::parse(text).ok();
                 Moment {
                     policy: serde_json::from_str(text).ok(),
@@ -125,10 +125,14 @@ impl Teller {
                 qos,
                 dup,
                 packet_id,
+                retain,
+                properties,
                 ..
             } => Moment {
                 qos: Some(*qos),
                 dup: *dup,
+                retain: *retain,
+                properties: properties.to_string(),
                 checks: self.check(Action::Publish, [topic]),
                 ..self.message(up(Kind::Message, "PUBLISH"), topic, payload)
             }
@@ -138,10 +142,13 @@ impl Teller {
                 packet_id,
                 dup,
                 payload,
-                ..
+                retain,
+                properties,
             } => Moment {
                 qos: Some(u8::from(packet_id.is_some())),
                 dup: *dup,
+                retain: *retain,
+                properties: properties.to_string(),
                 checks: self.check(Action::Receive, [topic]),
                 ..self.message(down(Kind::Message, "PUBLISH"), topic, payload)
             }
@@ -236,6 +243,8 @@ fn trouble(event: &Event) -> Option<Moment> {
         Event::TlsFailed(why) => (Kind::Trouble, "TLS failed", why.clone()),
         Event::Dropped(what) => (Kind::Trouble, "not delivered", what.clone()),
         Event::Violation(what) => (Kind::Trouble, "rule broken", what.clone()),
+        Event::Will { topic, .. } => (Kind::Trouble, "last will", topic.clone()),
+        Event::Note(what) => (Kind::Trouble, "note", what.clone()),
         _ => return None, // a request or a reply: the PUBLISH tells it
     };
     Some(Moment::new(kind, label).about(about).bad(true))

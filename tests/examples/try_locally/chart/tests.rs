@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use local_iot_core::{Action, Entry, Event, Note, Options, Policy};
+use local_iot_core::{Action, Console, Entry, Event, Options, Policy, Properties};
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn told(core: &LocalIotCore, events: impl IntoIterator<Item = Event>) -> Vec<Mom
     let policy = fill_policy(&Options::default().policy, "my-thing");
     let mut teller = Teller::new(core.jobs(), &policy);
     let entry = |event| Entry {
-        at: Instant::now().into(),
+        at: Instant::now(),
         connection: 1,
         event,
     };
@@ -28,6 +28,8 @@ fn deliver(topic: &str, payload: &str) -> Event {
         topic: topic.to_owned(),
         packet_id: Some(7),
         dup: true,
+        retain: false,
+        properties: Properties::default(),
         payload: payload.as_bytes().into(),
     }
 }
@@ -70,7 +72,7 @@ async fn a_denial_is_told_by_the_policy_that_was_in_force() {
     assert!(Policy::parse(deny).is_ok());
     let events = [
         refused(),
-        Event::Note(Note::Policy(deny.to_owned())),
+        Event::Console(Console::Policy(deny.to_owned())),
         refused(),
     ];
     let told = told(&core().await, events);

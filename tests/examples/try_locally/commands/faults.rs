@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use local_iot_core::{Fault, Faults, Times, fault_names, fault_operations};
+use local_iot_core::{Fault, Faults, Times, breaches, fault_names, fault_operations};
 use serde_json::{Value, json};
 
 /// For each fault, by its first word: how it is armed as an example, and what to watch for.
@@ -20,6 +20,10 @@ const GROUPS: &[(&str, &Watch)] = &[
             (
                 "no-tls-answer",
                 "Cut the connection: the device gives the handshake up after ten seconds.",
+            ),
+            (
+                "not-tls",
+                "Cut the connection: an HTTP server answers, and the device tries again later.",
             ),
             (
                 "drop-after-tls",
@@ -45,6 +49,14 @@ const GROUPS: &[(&str, &Watch)] = &[
                 "session-lost",
                 "Cut the connection: CONNACK says it is a new session, and the device subscribes anew.",
             ),
+            (
+                "claim-session",
+                "Start the device anew: CONNACK claims a session where there can be none.",
+            ),
+            (
+                "receive-maximum-0",
+                "Cut the connection: a CONNACK that MQTT forbids; the device leaves and tries again.",
+            ),
         ],
     ),
     (
@@ -65,6 +77,10 @@ const GROUPS: &[(&str, &Watch)] = &[
             (
                 "no-puback",
                 "The message never gets its tick; what it asked for is done all the same.",
+            ),
+            (
+                "breach pubrec",
+                "An answer that MQTT forbids: the device leaves, and comes back.",
             ),
             (
                 "puback 0x97",
@@ -193,8 +209,12 @@ pub fn list() -> String {
     let names = fault_names().iter().map(line);
     let operations = fault_operations().iter().map(operation);
     let heading = "OP is one of".to_owned();
+    let breach = |(name, _, what): &(&str, _, &str)| format!("    {name:<30} {what}");
+    let breaches = ["BREACH is one of".to_owned()]
+        .into_iter()
+        .chain(breaches().iter().map(breach));
     let end = "CODE is a reason code such as 0x87. What stands in brackets can be left out.";
-    let lines = names.chain([heading]).chain(operations);
+    let lines = names.chain([heading]).chain(operations).chain(breaches);
     lines.chain([end.to_owned()]).collect::<Vec<_>>().join("\n")
 }
 

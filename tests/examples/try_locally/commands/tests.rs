@@ -1,4 +1,4 @@
-use local_iot_core::{Event, Note, Options, Status, Times, fault_names, fault_operations};
+use local_iot_core::{Console, Event, Options, Status, Times, fault_names, fault_operations};
 
 use super::*;
 
@@ -94,14 +94,14 @@ async fn commands_are_written_down_and_questions_are_not() {
     let notes = desk.core.journal().events().into_iter();
     let notes: Vec<_> = notes
         .filter_map(|event| match event {
-            Event::Note(note) => Some(note),
+            Event::Console(note) => Some(note),
             _ => None,
         })
         .collect();
     let expected = [
-        Note::Command("cut".to_owned()),
-        Note::Command("cancel-job a".to_owned()),
-        Note::Refusal("no job 'a'".to_owned()),
+        Console::Command("cut".to_owned()),
+        Console::Command("cancel-job a".to_owned()),
+        Console::Refusal("no job 'a'".to_owned()),
     ];
     assert_eq!(notes, expected);
 }

@@ -168,7 +168,7 @@ chart.row = function (moment, place) {
     words.append(make("b", "", label));
     if (topic) words.append(make("code", "", topic));
     if (about) words.append(make("em", "", about));
-    const facts = [moment.qos === undefined ? "" : `QoS ${moment.qos}`, moment.packet_id ? `#${moment.packet_id}` : "", moment.dup ? "DUP" : ""];
+    const facts = [moment.qos === undefined ? "" : `QoS ${moment.qos}`, moment.packet_id ? `#${moment.packet_id}` : "", moment.dup ? "DUP" : "", moment.retain ? "RETAIN" : ""];
     words.append(make("small", "", facts.filter(Boolean).join(" ")));
     if (label === "PUBLISH" && moment.packet_id) words.append(this.tick(moment.ack));
     row.append(words);
@@ -233,6 +233,8 @@ chart.details = function (moment) {
   fact("Connection", moment.connection ? String(moment.connection) : "");
   if (moment.qos !== undefined) fact("QoS", moment.qos === 0 ? "0, at most once" : "1, at least once");
   fact("Packet ID", moment.packet_id && String(moment.packet_id) + (moment.dup ? ", sent again (DUP)" : ""));
+  if (moment.retain) fact("Retained", "kept for those who subscribe later");
+  fact("Properties", moment.properties?.replace(/^ \[|\]$/g, ""));
   if (moment.ack) fact("Acknowledged", `${hex(moment.ack.code)}, after ${moment.ack.at - moment.at} ms`);
   if (moment.partner !== undefined) fact("Answer", `${Math.abs(this.moments[moment.partner].at - moment.at)} ms between request and reply`);
   const parts = [facts];

@@ -2,8 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 /// The client's QoS 1 publishes that it can't know to be acknowledged yet.
 ///
@@ -28,11 +30,11 @@ pub(super) enum Offence {
 }
 
 impl InFlight {
-    pub(super) fn new(latency: Duration) -> InFlight {
+    pub(super) fn new(round_trip: Duration) -> InFlight {
         InFlight {
             publishes: HashMap::new(),
             unflushed: Vec::new(),
-            round_trip: latency * 2,
+            round_trip,
         }
     }
 

@@ -1,10 +1,6 @@
 //! A job execution: one job on one thing.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, fmt};
 
 use tokio::time::Instant;
 
@@ -79,13 +75,6 @@ impl fmt::Display for Status {
 pub struct Moment(pub(super) u64);
 
 impl Moment {
-    pub(super) fn now() -> Moment {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Moment(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
-    }
-
     /// The beginning of the next second.
     pub(super) fn next_second(self) -> Moment {
         Moment((self.epoch_seconds() + 1) * 1000)

@@ -6,13 +6,12 @@ use serde_json::{Value, json};
 
 use super::{
     Jobs, Operation,
-    execution::Moment,
     replies::{Body, Reply},
 };
 use crate::{
     faults::{Fault, On},
     journal::Event,
-    session::Message,
+    message::Message,
 };
 
 /// The name of a thing that is not ours.
@@ -39,7 +38,7 @@ struct Sending {
 
 impl Jobs {
     pub(super) fn send(&self, connection: u64, to: Recipient, mut reply: Reply) {
-        let now = self.settings.dialect.time(Moment::now());
+        let now = self.settings.dialect.time(self.clock.now());
         reply.body.set("timestamp", now);
         self.break_execution(connection, &mut reply);
         let fault = reply.occasion.and_then(|occasion| {
@@ -93,10 +92,8 @@ impl Jobs {
             past_the_policy,
         } = sending;
         let message = Message {
-            topic,
             payload,
-            qos: 1,
-            unreadable: false,
+            ..Message::new(topic, [])
         };
         let client_id = match to {
             Recipient::Client(id) => Some(id.to_owned()),
@@ -107,7 +104,7 @@ impl Jobs {
             for _ in 0..copies {
                 match &client_id {
                     Some(client_id) => sessions.reply(client_id, &message, past_the_policy),
-                    None => sessions.publish(&message, past_the_policy),
+                    None => sessions.publish(message.clone(), past_the_policy),
                 }
             }
         };

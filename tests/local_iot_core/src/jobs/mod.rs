@@ -2,6 +2,7 @@
 
 mod answers;
 mod books;
+mod clock;
 mod dialect;
 mod document;
 mod events;
@@ -30,6 +31,7 @@ pub use dialect::{Dialect, TimeFormat};
 pub use execution::{JobExecution, Moment, NewJob, Status};
 pub use requests::Operation;
 
+pub(crate) use clock::Clock;
 pub(crate) use requests::{JobsTopic, Occasion};
 
 use crate::{
@@ -56,6 +58,7 @@ pub struct Jobs {
     changes: Arc<watch::Sender<u64>>,
     thing_name: Arc<str>,
     settings: Settings,
+    clock: Clock,
     /// How many presigned URLs there have been.
     signatures: Arc<AtomicU64>,
     sessions: Arc<Sessions>,
@@ -72,15 +75,17 @@ impl Jobs {
     pub(crate) fn new(
         thing_name: &str,
         settings: Settings,
+        clock: Clock,
         sessions: Arc<Sessions>,
         faults: Faults,
         journal: Journal,
     ) -> Jobs {
         Jobs {
-            books: Arc::new(Mutex::new(Books::new(settings.minute))),
+            books: Arc::new(Mutex::new(Books::new(settings.minute, clock.clone()))),
             changes: Arc::new(watch::Sender::new(0)),
             thing_name: thing_name.into(),
             settings,
+            clock,
             signatures: Arc::default(),
             sessions,
             faults,

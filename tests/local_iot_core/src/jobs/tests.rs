@@ -1,5 +1,7 @@
 //! The books, without a network.
 
+use std::time::SystemTime;
+
 use serde_json::json;
 
 use super::*;
@@ -18,7 +20,8 @@ pub(super) fn jobs() -> Jobs {
         minute: Duration::from_secs(60),
         listed_executions: 10,
     };
-    Jobs::new("my-thing", settings, sessions, faults, journal)
+    let clock = Clock::set_to(SystemTime::now());
+    Jobs::new("my-thing", settings, clock, sessions, faults, journal)
 }
 
 pub(super) fn update(jobs: &Jobs, job_id: &str, body: Value) {

@@ -1,7 +1,7 @@
 //! A record of everything that the service saw and did, in order.
 
+mod console;
 mod event;
-mod note;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,13 +10,13 @@ use std::{
 
 use tokio::sync::watch;
 
+pub use console::Console;
 pub use event::Event;
-pub use note::Note;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// When it happened.
+    /// When it happened, by tokio's clock.
     pub at: Instant,
     /// On which connection, counted from 1. 0 stands for what happened in the cloud.
     pub connection: u64,
@@ -42,13 +42,18 @@ impl Journal {
 
     pub(crate) fn record(&self, connection: u64, event: Event) {
         let mut entries = self.lock();
-        let at = Instant::now();
+        let at = tokio::time::Instant::now().into_std();
         entries.push(Entry {
             at,
             connection,
             event,
         });
         self.written.send_replace(entries.len());
+    }
+
+    /// Writes down something that the service does not see: what whoever drives it has to say.
+    pub fn note(&self, what: impl Into<String>) {
+        self.record(0, Event::Note(what.into()));
     }
 
     /// Everything so far.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Books, invalid};
 use crate::jobs::{
     document,
-    execution::{JobExecution, Moment, NewJob, Status},
+    execution::{JobExecution, NewJob, Status},
     limits::{is_job_id, is_timeout},
 };
 
@@ -32,8 +32,8 @@ impl Books {
         job.document = document::checked(&job_id, &job.document)?;
         let queued_at = match self.execution(&job_id) {
             // On AWS, deleting a job takes a while: the new one is never queued in the same second.
-            Some(removed) => Moment::now().max(removed.queued_at.next_second()),
-            None => Moment::now(),
+            Some(removed) => self.clock.now().max(removed.queued_at.next_second()),
+            None => self.clock.now(),
         };
         self.forget_removed(&job_id);
         let place = self.next_place();
@@ -102,8 +102,8 @@ impl Books {
             document: last.document.clone(),
             in_progress_timeout_minutes: last.in_progress_timeout_minutes,
         };
-        let place = self.next_place();
-        self.add(JobExecution::queued(job, number, place, Moment::now()));
+        let (place, now) = (self.next_place(), self.clock.now());
+        self.add(JobExecution::queued(job, number, place, now));
         Ok(())
     }
 

@@ -11,7 +11,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::execution::{JobExecution, Moment, Status};
+use super::{
+    clock::Clock,
+    execution::{JobExecution, Moment, Status},
+};
 
 /// The books of one thing.
 #[derive(Debug)]
@@ -30,6 +33,7 @@ pub struct Books {
     changes: Vec<Change>,
     /// How long a minute of a timeout lasts.
     minute: Duration,
+    clock: Clock,
 }
 
 /// Something that was written into the books.
@@ -43,7 +47,7 @@ pub(super) struct Change {
 
 /// Reading.
 impl Books {
-    pub(super) fn new(minute: Duration) -> Books {
+    pub(super) fn new(minute: Duration, clock: Clock) -> Books {
         Books {
             jobs: HashMap::new(),
             created: Vec::new(),
@@ -53,6 +57,7 @@ impl Books {
             next_place: 0,
             changes: Vec::new(),
             minute,
+            clock,
         }
     }
 
@@ -145,7 +150,7 @@ impl Books {
         };
         let from = execution.status;
         change(execution);
-        execution.count_change(from, self.minute);
+        execution.count_change(from, self.minute, self.clock.now());
         self.changes.push(Change {
             job_id: job_id.to_owned(),
             from: Some(from),
@@ -165,8 +170,8 @@ impl Books {
 }
 
 impl JobExecution {
-    fn count_change(&mut self, from: Status, minute: Duration) {
-        let now = Moment::now().max(self.last_updated_at);
+    fn count_change(&mut self, from: Status, minute: Duration, now: Moment) {
+        let now = now.max(self.last_updated_at);
         self.version_number += 1;
         self.last_updated_at = now;
         if from == self.status {

@@ -1,0 +1,281 @@
+//! The service without its door: no TCP, no TLS. It serves any stream of bytes, on tokio's clock.
+
+use std::{
+    io,
+    sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{
+    Faults, Jobs, Journal, Limits, Options, Policy, fill_policy,
+    gateway::{self, Gateway},
+    guard::Guard,
+    jobs::{Clock, Settings},
+    line::Line,
+    message::Message,
+    session::{Order, Sessions},
+    tamper::Tamper,
+    topic,
+};
+
+/// AWS IoT Core without a port: whoever has a stream to a client lets it be
+/// [served](Service::serve). Until it is dropped.
+///
+/// Its time is tokio's, the time of day included, and nothing in it is left to chance: where
+/// that time is paused and one thread does everything, the same is to happen every time.
+pub struct Service {
+    pub(crate) gateway: Arc<Gateway>,
+    clock: Clock,
+}
+
+impl Service {
+    /// The service with these options, as far as they are not about TCP and TLS. It must be
+    /// called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the policy can't be read.
+    pub fn new(options: Options) -> io::Result<Service> {
+        let mut things = vec![options.thing_name];
+        things.extend(options.more_things);
+        let policy = policy_for(&options.policy, &things)?;
+        let journal = Journal::new();
+        let faults = Faults::new(journal.clone());
+        let guard = Guard::new(policy, journal.clone());
+        let sessions = Arc::new(Sessions::new(guard.clone(), faults.clone()));
+        let clock = Clock::set_to(options.time_of_day.unwrap_or_else(SystemTime::now));
+        let settings = Settings {
+            dialect: options.dialect,
+            minute: options.minute,
+            listed_executions: options.listed_executions,
+        };
+        let jobs = things.iter().map(|thing_name| {
+            let (sessions, clock) = (Arc::clone(&sessions), clock.clone());
+            let (faults, journal) = (faults.clone(), journal.clone());
+            Jobs::new(thing_name, settings, clock, sessions, faults, journal)
+        });
+        let jobs = jobs.collect();
+        let gateway = Arc::new(Gateway {
+            line: Line::new(options.latency, options.bytes_per_second),
+            packet_forms: options.packet_forms,
+            tamper: RwLock::default(),
+            limits: RwLock::new(options.limits),
+            guard,
+            sessions,
+            jobs,
+            faults,
+            journal,
+            connections: Default::default(),
+        });
+        Ok(Service { gateway, clock })
+    }
+
+    /// Serves a client over this stream, without TLS, until one side closes it.
+    pub fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        gateway::serve_plain(Arc::clone(&self.gateway), stream)
+    }
+
+    /// The thing whose jobs [`jobs`](Self::jobs) gives.
+    pub fn thing_name(&self) -> &str {
+        self.jobs().thing_name()
+    }
+
+    /// The Jobs service of the first thing.
+    pub fn jobs(&self) -> &Jobs {
+        &self.gateway.jobs[0]
+    }
+
+    /// The Jobs service of one of several things.
+    pub fn jobs_of(&self, thing_name: &str) -> Option<&Jobs> {
+        let mut all = self.gateway.jobs.iter();
+        all.find(|jobs| jobs.thing_name() == thing_name)
+    }
+
+    /// Publishes a message at QoS 1 to every client that subscribed to its topic.
+    ///
+    /// # Errors
+    /// If the topic is not valid, or reserved.
+    pub fn publish(&self, topic: &str, payload: impl AsRef<[u8]>) -> io::Result<()> {
+        self.publish_message(Message::new(topic, payload))
+    }
+
+    /// As [`publish`](Self::publish), with QoS, RETAIN and properties.
+    ///
+    /// # Errors
+    /// If the topic is not valid, or reserved.
+    pub fn publish_message(&self, message: Message) -> io::Result<()> {
+        check_topic(&message.topic)?;
+        self.gateway.sessions.publish(message, false);
+        Ok(())
+    }
+
+    /// Sends a message to one client, whether it subscribed to the topic or not.
+    ///
+    /// # Errors
+    /// If the topic is not valid, or reserved, or the client is not connected.
+    pub fn send_direct_message(&self, client_id: &str, message: Message) -> io::Result<()> {
+        check_topic(&message.topic)?;
+        if self.gateway.sessions.send_direct(client_id, message) {
+            return Ok(());
+        }
+        let why = format!("'{client_id}' is not connected");
+        Err(io::Error::new(io::ErrorKind::NotConnected, why))
+    }
+
+    /// As [`publish`](Self::publish), to any topic: a message that only the services of AWS may
+    /// send, such as the reply to a request that nobody made.
+    pub fn forge(&self, topic: &str, payload: impl AsRef<[u8]>) {
+        let message = Message::new(topic, payload);
+        self.gateway.sessions.publish(message, false);
+    }
+
+    /// What is to go wrong.
+    pub fn faults(&self) -> &Faults {
+        &self.gateway.faults
+    }
+
+    /// What has happened.
+    pub fn journal(&self) -> &Journal {
+        &self.gateway.journal
+    }
+
+    /// Closes every connection without a word. The sessions stay.
+    pub fn drop_connections(&self) {
+        self.gateway.connections.order(&Order::Drop);
+    }
+
+    /// Forgets the sessions: whoever connects next finds none. Connections stay.
+    pub fn forget_sessions(&self) {
+        self.gateway.sessions.forget_all();
+    }
+
+    /// Sends DISCONNECT with this reason code to every client and closes the connections.
+    pub fn disconnect(&self, reason_code: u8) {
+        self.gateway
+            .connections
+            .order(&Order::Disconnect(reason_code));
+    }
+
+    /// Sends these bytes to every client, between two packets, whatever they are.
+    pub fn send_bytes(&self, bytes: &[u8]) {
+        self.gateway.connections.order(&Order::Send(bytes.into()));
+    }
+
+    /// Has all that is sent from now on changed on its way into TLS; with `None`, no longer.
+    pub fn set_tamper(&self, tamper: Option<Arc<dyn Tamper>>) {
+        *self
+            .gateway
+            .tamper
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = tamper;
+    }
+
+    /// Turns the service's clock forward by so many seconds, or back if the number is negative.
+    /// Timers don't heed it.
+    pub fn turn_clock(&self, seconds: i64) {
+        self.clock.turn(seconds);
+    }
+
+    /// Enforces another policy from now on, for open connections too. Placeholders are
+    /// filled in.
+    ///
+    /// # Errors
+    /// If the policy can't be read. The one before stays in force.
+    pub fn set_policy(&self, policy: impl AsRef<str>) -> io::Result<()> {
+        let things = self.gateway.jobs.iter().map(Jobs::thing_name);
+        let text = policy.as_ref();
+        let policy = policy_for(text, things)?;
+        self.gateway.guard.set_policy(policy);
+        self.journal()
+            .record_policy(fill_policy(text, self.thing_name()));
+        Ok(())
+    }
+
+    /// Allows clients this much, from their next connection on.
+    pub fn set_limits(&self, limits: Limits) {
+        *self
+            .gateway
+            .limits
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+}
+
+/// May anybody publish to it?
+fn check_topic(topic: &str) -> io::Result<()> {
+    if topic::is_valid_name(topic) && !topic.starts_with('$') {
+        return Ok(());
+    }
+    let why = format!("'{topic}' is no topic to publish to");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+}
+
+/// A policy, filled in for each of these things.
+fn policy_for(text: &str, things: impl IntoIterator<Item = impl AsRef<str>>) -> io::Result<Policy> {
+    let filled = things
+        .into_iter()
+        .map(|thing_name| Policy::parse(&fill_policy(text, thing_name.as_ref())));
+    Ok(Policy::all_of(filled.collect::<io::Result<Vec<_>>>()?))
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.drop_connections();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use serde_json::json;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        time::{Instant, sleep},
+    };
+
+    use super::*;
+    use crate::Event;
+
+    /// CONNECT from `test-1`: MQTT5, clean start, a keep alive of 30 seconds.
+    const CONNECT: &[u8] = b"\x10\x13\0\x04MQTT\x05\x02\0\x1e\0\0\x06test-1";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_served_over_any_stream_in_tokios_time() {
+        let service = Service::new(Options::default()).unwrap();
+        let (mut near, far) = tokio::io::duplex(4096);
+        tokio::spawn(service.serve(far));
+        near.write_all(CONNECT).await.unwrap();
+        let began = Instant::now();
+        let mut answer = Vec::new();
+        near.read_to_end(&mut answer).await.unwrap(); // silent for too long, it is thrown out
+        assert_eq!(began.elapsed().as_secs(), 45);
+        assert_eq!((answer[0], answer[3]), (0x20, 0), "CONNACK: success");
+        drop(near);
+        let closed = |event: &Event| *event == Event::ConnectionClosed;
+        service.journal().wait_for(closed).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn its_clock_runs_with_tokios_time_and_can_be_turned() {
+        let service = Service::new(Options {
+            time_of_day: Some(UNIX_EPOCH + Duration::from_secs(1_000_000)),
+            ..Options::default()
+        })
+        .unwrap();
+        let queued_at = |job_id: &str| {
+            service.jobs().create_job(job_id, json!({})).unwrap();
+            let execution = service.jobs().execution(job_id).unwrap();
+            execution.queued_at.epoch_seconds()
+        };
+        assert_eq!(queued_at("a"), 1_000_000);
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(queued_at("b"), 1_003_600);
+        service.turn_clock(-7200);
+        assert_eq!(queued_at("c"), 996_400);
+    }
+}
