@@ -15,10 +15,13 @@ pub fn gist(topic: &str, payload: &[u8]) -> String {
     if let Some(status) = text("status") {
         return status.to_owned();
     }
-    let has_execution = topic == "notify-next"
-        || topic == "start-next/accepted"
-        || topic.ends_with("/get/accepted");
-    if has_execution {
+    if topic.ends_with("/get/accepted") && !topic.starts_with("$next/") {
+        let execution = message.get("execution");
+        let status = execution.and_then(|one| one.get("status")?.as_str());
+        return status.unwrap_or_default().to_owned();
+    }
+    let is_about_the_next = ["notify-next", "start-next/accepted", "$next/get/accepted"];
+    if is_about_the_next.contains(&topic) {
         let Some(execution) = message.get("execution") else {
             return "nothing is pending".to_owned();
         };
@@ -57,6 +60,11 @@ mod tests {
                 "next: a",
             ),
             ("notify-next", r#"{"timestamp": 1}"#, "nothing is pending"),
+            (
+                "a/get/accepted",
+                r#"{"execution": {"status": "QUEUED"}}"#,
+                "QUEUED",
+            ),
             (
                 "$next/get/accepted",
                 r#"{"execution": {}}"#,
