@@ -1,7 +1,8 @@
 //! No job document can stop the queue: whatever it is, it is shown, started and worked on; and an
 //! execution that can't be read at all is out of the way of the next.
 
-use jobs_mqtt5::jobs::{ExecutionReply, Job, JobExecution, JobStatus, Outcome};
+use jobs_mqtt5::agent::{Job, Outcome};
+use jobs_mqtt5::jobs::{ExecutionReply, JobExecution, JobStatus};
 use local_iot_core::{Event, Fault, Status, Times};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -49,7 +50,7 @@ async fn every_document_is_shown_started_and_worked_on_and_then_the_next_job() {
         let expected = documents.clone();
         let work = async move |job: &Job| {
             let text = job.execution().job_document.text().to_owned();
-            match expected.iter().find(|(job_id, _)| *job_id == job.id()) {
+            match expected.iter().find(|(job_id, _)| *job.id() == *job_id) {
                 Some((_, document)) if !rewrites_documents && text != *document => {
                     Err(format!("it came as {text}").into())
                 }
@@ -86,11 +87,11 @@ async fn a_document_that_can_not_be_read_as_the_type_wanted_fails_its_job_only()
     }
     world.queue(&["next"]);
     let work = async |job: &Job| {
-        let value: std::collections::BTreeMap<String, f64> = match job.id() {
+        let value: std::collections::BTreeMap<String, f64> = match &**job.id() {
             "next" => return Ok(Outcome::succeeded()),
             _ => job.document()?,
         };
-        Ok(Outcome::Failed(format!("read as {value:?}")))
+        Ok(Outcome::failed(format!("read as {value:?}")))
     };
     let running = world.run(world.settings(), work);
     world.succeeds("next").await;
@@ -152,9 +153,9 @@ async fn a_loop_of_ones_own_goes_past_an_execution_that_can_not_be_read_as_well(
     let world = World::with_jobs(&["broken", "next"]).await;
     let fault = Fault::BrokenExecution("broken".to_owned(), "status".to_owned());
     world.core.faults().add(fault, Times::Always);
-    let (client, _mqtt) = world.jobs_client();
-    let job = within(client.start_next()).await.unwrap().unwrap();
-    assert_eq!(job.id(), "next");
+    let mut device = world.device(|_| {});
+    let job = device.next().await;
+    assert_eq!(*job.id(), "next");
     let broken = world.core.jobs().execution("broken").unwrap();
     assert_eq!(broken.status, Status::Rejected);
     let is_fault = |event: &Event| matches!(event, Event::Fault(_));
@@ -213,7 +214,7 @@ proptest! {
         let next: ExecutionReply = serde_json::from_slice(reply.as_bytes())?;
         let execution = next.execution.unwrap();
         prop_assert_eq!(execution.job_document.text(), document.as_str());
-        prop_assert_eq!(execution.job_id.as_str(), "j");
+        prop_assert_eq!(execution.job_id, "j");
         // As values, it is what serde_json makes of it, or an error with words.
         match (execution.job_document.read::<Value>(), serde_json::from_str::<Value>(&document)) {
             (Ok(read), Ok(expected)) => prop_assert_eq!(read, expected),
@@ -250,7 +251,7 @@ proptest! {
         let reply = format!(r#"{{"timestamp":1,"execution":{execution},"clientToken":"x"}}"#);
         let read: ExecutionReply = serde_json::from_str(&reply)?;
         let read: JobExecution = read.execution.unwrap();
-        prop_assert_eq!(&read.job_id, &job_id);
+        prop_assert_eq!(read.job_id, job_id.as_str());
         prop_assert_eq!(read.status.to_string(), status);
         prop_assert_eq!(matches!(read.status, JobStatus::Other(_)), status == "PAUSED");
         prop_assert_eq!((read.version_number, read.execution_number), (version, number));

@@ -1,8 +1,10 @@
-//! The job in hand: what the work reports, what it finds, and how it ends.
+//! A running job: what the work reports, what it finds, and how it ends.
 
 use std::time::{Duration, Instant};
 
-use jobs_mqtt5::jobs::{self, Job, Outcome, ReportError, RequestError, StatusDetails, Verdict};
+use jobs_mqtt5::agent::{CheckpointError, Job, Outcome, ReportResult};
+use jobs_mqtt5::jobs::{RequestError, StatusDetails};
+use jobs_mqtt5::sample::Settings;
 use local_iot_core::{Event, Fault, On, Operation, Status, Times};
 use serde::Deserialize;
 
@@ -32,13 +34,13 @@ async fn has(world: &World, job_id: &str, name: &str, value: &str) {
 }
 
 /// A job that was started, with other options.
-async fn in_hand(world: &World, set: impl FnOnce(&mut jobs::Options)) -> (Job, Device) {
+async fn started(world: &World, set: impl FnOnce(&mut Settings)) -> (Job, Device) {
     world.running_job_as("test-device", set).await
 }
 
 /// Progress at most once in this time: long enough to count, short enough to wait for.
-fn seldom(options: &mut jobs::Options) {
-    options.progress_interval = INTERVAL;
+fn seldom(settings: &mut Settings) {
+    settings.agent.progress_interval = INTERVAL;
 }
 
 #[tokio::test]
@@ -51,7 +53,7 @@ async fn the_document_is_a_type_of_the_reader_s_or_the_text_it_came_as() {
     let world = World::new().await;
     let text = r#"{ "operation" : "a", "retries": 3 }"#;
     world.core.jobs().create_job_with_text("job", text).unwrap();
-    let (job, _device) = in_hand(&world, seldom).await;
+    let (job, _device) = started(&world, seldom).await;
     let expected = Document {
         operation: "a".to_owned(),
         retries: 3,
@@ -65,7 +67,7 @@ async fn the_document_is_a_type_of_the_reader_s_or_the_text_it_came_as() {
 #[tokio::test]
 async fn progress_never_waits_the_latest_wins_and_at_most_one_is_sent_in_the_interval() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, _device) = in_hand(&world, seldom).await;
+    let (job, _device) = started(&world, seldom).await;
     let began = Instant::now();
     for percent in 0..1_000 {
         job.progress(detail("percent", &percent.to_string()));
@@ -103,8 +105,8 @@ async fn one_progress_is_under_way_at_a_time_and_those_meanwhile_are_left_out() 
         .core
         .faults()
         .add(Fault::LateReply(On::Progress, late), Times::Once);
-    let (job, _device) = in_hand(&world, |options| {
-        options.progress_interval = Duration::from_millis(1);
+    let (job, _device) = started(&world, |settings| {
+        settings.agent.progress_interval = Duration::from_millis(1);
     })
     .await;
     job.progress(detail("step", "first"));
@@ -127,7 +129,7 @@ async fn a_checkpoint_returns_when_the_service_has_it_and_the_next_run_finds_it(
     within(job.checkpoint(checkpoint.clone())).await.unwrap();
     assert_eq!(left(&world, "job", "slot").as_deref(), Some("b"));
     let ended = within(job.finish(Outcome::LeftInProgress)).await;
-    assert_eq!(ended, Ok(Verdict::LeftInProgress));
+    assert_eq!(ended, Ok(ReportResult::LeftInProgress));
     device.mqtt.disconnect();
     let (job, _device) = world.running_job().await; // as after a restart
     assert_eq!(*job.status_details(), checkpoint);
@@ -140,7 +142,7 @@ async fn a_checkpoint_returns_when_the_service_has_it_and_the_next_run_finds_it(
 #[tokio::test]
 async fn a_checkpoint_is_not_undone_by_an_older_progress() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, _device) = in_hand(&world, seldom).await;
+    let (job, _device) = started(&world, seldom).await;
     job.progress(detail("step", "1"));
     has(&world, "job", "step", "1").await;
     job.progress(detail("step", "2")); // its turn is only after the interval
@@ -154,8 +156,8 @@ async fn a_checkpoint_is_not_undone_by_an_older_progress() {
 #[tokio::test]
 async fn a_job_that_succeeds_keeps_the_details_of_its_last_progress() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, _device) = in_hand(&world, |options| {
-        options.progress_interval = Duration::from_secs(3600);
+    let (job, _device) = started(&world, |settings| {
+        settings.agent.progress_interval = Duration::from_secs(3600);
     })
     .await;
     job.progress(detail("percent", "50"));
@@ -171,9 +173,9 @@ async fn a_checkpoint_that_the_service_refuses_is_an_error_and_no_other_takes_it
     let world = World::with_jobs(&["job"]).await;
     let refuse = Fault::Reject(On::Progress, "InvalidRequest".to_owned());
     world.core.faults().add(refuse, Times::Once);
-    let (job, _device) = in_hand(&world, seldom).await;
+    let (job, _device) = started(&world, seldom).await;
     let refused = within(job.checkpoint(detail("step", "1"))).await;
-    let Err(ReportError::Request(RequestError::Rejected { .. })) = refused else {
+    let Err(CheckpointError::Request(RequestError::Rejected { .. })) = refused else {
         panic!("{refused:?}");
     };
     assert_eq!(world.updates().len(), 1);
@@ -189,11 +191,11 @@ async fn an_update_that_was_taken_but_whose_reply_was_lost_is_no_mismatch_to_the
     ] {
         let world = World::with_jobs(&["job"]).await;
         world.core.faults().add(fault.clone(), Times::Once);
-        let (job, _device) = in_hand(&world, seldom).await;
+        let (job, _device) = started(&world, seldom).await;
         within(job.checkpoint(detail("step", "1"))).await.unwrap();
         within(job.checkpoint(detail("step", "2"))).await.unwrap();
         let ended = within(job.finish(Outcome::succeeded())).await;
-        assert_eq!(ended, Ok(Verdict::Accepted));
+        assert_eq!(ended, Ok(ReportResult::Accepted));
         let mismatch = |event: &Event| matches!(event, Event::Reply { code: Some(code), .. } if code == "VersionMismatch");
         assert_eq!(world.core.journal().count(mismatch), 1, "{fault} struck");
         world.succeeds("job").await;
@@ -206,11 +208,11 @@ async fn the_work_ends_as_it_says_or_fails_by_any_error_string_or_panic() {
         "plain", "details", "failed", "rejected", "io", "string", "panic", "left",
     ])
     .await;
-    let work = async |job: &Job| match job.id() {
+    let work = async |job: &Job| match &**job.id() {
         "plain" => Ok(Outcome::succeeded()),
         "details" => Ok(Outcome::Succeeded(detail("installed", "1.2"))),
-        "failed" => Ok(Outcome::Failed("no room".to_owned())),
-        "rejected" => Ok(Outcome::Rejected("not for me".to_owned())),
+        "failed" => Ok(Outcome::failed("no room")),
+        "rejected" => Ok(Outcome::rejected("not for me")),
         "io" => {
             std::fs::read("/no/such/file")?;
             Ok(Outcome::succeeded())

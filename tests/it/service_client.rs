@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use jobs_mqtt5::jobs;
+use jobs_mqtt5::agent::{Event, Outcome};
 use jobs_mqtt5::jobs::{
-    ErrorCode, Event, ExecutionReply, JobExecution, JobStatus, Outcome, PendingJobExecutions,
-    Rejection, RequestError, UpdatedExecution,
+    ErrorCode, ExecutionReply, JobExecution, JobId, JobStatus, PendingJobExecutions, Rejection,
+    UpdatedExecution,
 };
-use jobs_mqtt5::mqtt::{self, Backoff, PublishError};
+use jobs_mqtt5::mqtt::Backoff;
 use local_iot_core::{Fault, On, Operation, Status, Times};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::support::{THING, World, within};
+use crate::support::{World, within};
 
 fn read<T: DeserializeOwned>(payload: Value) -> T {
     serde_json::from_value(payload).unwrap()
@@ -41,10 +41,8 @@ fn with(field: &str, value: Value) -> Value {
 #[test]
 fn a_job_execution_has_every_field_that_the_service_sends() {
     let read: JobExecution = read(execution());
-    assert_eq!(
-        (read.job_id.as_str(), read.thing_name.as_deref()),
-        ("j", Some("t"))
-    );
+    assert_eq!(read.job_id, "j");
+    assert_eq!(read.thing_name.as_deref(), Some("t"));
     assert_eq!(
         (read.status, read.version_number, read.execution_number),
         (JobStatus::InProgress, 2, 1)
@@ -194,7 +192,7 @@ fn every_error_code_is_read_and_a_new_one_is_kept_and_may_pass() {
             "executionState": {"status": "CANCELED", "statusDetails": {}, "versionNumber": 4}
         }));
         assert_eq!(rejection.code.to_string(), code);
-        assert_eq!(rejection.code.is_passing(), passing, "{code}");
+        assert_eq!(rejection.code.is_transient(), passing, "{code}");
         assert_eq!(
             rejection.execution_state.unwrap().status,
             JobStatus::Canceled
@@ -202,37 +200,44 @@ fn every_error_code_is_read_and_a_new_one_is_kept_and_may_pass() {
     }
     let bare: Rejection = read(json!({"code": "InvalidTopic"}));
     assert_eq!(
-        (bare.code, bare.message.as_str()),
+        (bare.code, bare.message.raw()),
         (ErrorCode::InvalidTopic, "")
     );
 }
 
 #[tokio::test]
-async fn a_job_id_that_is_none_costs_one_request_and_not_the_client() {
+async fn a_job_id_that_aws_can_not_have_is_an_error_before_anything_is_sent() {
+    let long = "x".repeat(65);
+    for text in [
+        "a#b",
+        "a/+",
+        "a/b",
+        "../../etc/passwd",
+        "",
+        "a\0b",
+        "$next",
+        &long,
+    ] {
+        let error = JobId::new(text).unwrap_err();
+        assert!(error.to_string().contains("1 to 64 letters"), "{error}");
+    }
     let world = World::with_jobs(&["job"]).await;
     let (client, mqtt) = world.jobs_client();
-    for job_id in ["a#b", "a/+"] {
-        let error = client.describe(job_id).await.unwrap_err();
-        assert!(
-            matches!(&error, RequestError::Publish(PublishError::BadTopic { .. })),
-            "{error}"
-        );
-        assert!(!error.is_fatal());
-    }
-    let described = client.describe("job").await.unwrap().unwrap();
+    let job_id = JobId::new("job").unwrap();
+    let described = within(client.describe(&job_id)).await.unwrap().unwrap();
     assert_eq!(described.status, JobStatus::Queued);
     mqtt.disconnect();
     mqtt.ended().await;
 }
 
 #[tokio::test]
-async fn a_job_in_hand_can_be_described_for_a_fresh_url_until_it_is_gone() {
+async fn a_running_job_can_be_described_for_a_fresh_url_until_it_is_gone() {
     let world = World::new().await;
     let document = json!({"url": "${aws:iot:s3-presigned-url:https://localhost/firmware}"});
     let jobs = world.core.jobs();
     jobs.create_job("job", document.clone()).unwrap();
-    let (client, mqtt) = world.jobs_client();
-    let job = client.start_next().await.unwrap().unwrap();
+    let mut device = world.device(|_| {});
+    let job = device.next().await;
     let described = job.describe().await.unwrap().unwrap();
     assert_eq!(described.status, JobStatus::InProgress);
     let (first, fresh) = (&job.execution().job_document, described.job_document);
@@ -243,8 +248,8 @@ async fn a_job_in_hand_can_be_described_for_a_fresh_url_until_it_is_gone() {
     assert_eq!(job.describe().await.unwrap(), None);
     jobs.create_job("job", document).unwrap(); // another one, under the same name
     assert_eq!(job.describe().await.unwrap(), None);
-    mqtt.disconnect();
-    mqtt.ended().await;
+    device.mqtt.disconnect();
+    device.mqtt.ended().await;
 }
 
 #[tokio::test]
@@ -255,28 +260,28 @@ async fn an_execution_that_is_damaged_once_is_started_and_one_that_stays_unreada
         (2, 1, Status::Rejected), // the reply to its rejection, which is then refused: it is REJECTED
     ] {
         let world = World::with_jobs(&["broken", "next"]).await;
-        let (client, mqtt) = world.jobs_client();
-        let mut events = client.events();
+        let mut device = world.device(|_| {});
+        let mut events = device.agent.events();
         let faults = world.core.faults();
         let fault = Fault::BrokenExecution("broken".to_owned(), "versionNumber".to_owned());
         faults.add(fault, Times::Count(damaged));
         if lost > 0 {
             faults.add(Fault::LoseReply(On::Outcome), Times::Count(lost));
         }
-        let job = within(client.start_next()).await.unwrap().unwrap();
+        let job = device.next().await;
         let broken = world.core.jobs().execution("broken").unwrap();
         assert_eq!(broken.status, status);
         if status == Status::Rejected {
-            assert_eq!(job.id(), "next"); // it is not in the way
+            assert_eq!(*job.id(), "next"); // it is not in the way
             let reason = &broken.status_details["reason"];
             let begins = "the job execution can't be read: invalid type: ";
             assert!(reason.starts_with(begins), "{reason}");
-            let is_told = |event: &Event| matches!(event, Event::Trouble(words) if words.ends_with("job_id:broken is REJECTED."));
+            let is_told = |event: &Event| matches!(event, Event::UnreadableRejected { job_id } if *job_id == "broken");
             while !is_told(&within(events.next()).await.unwrap()) {}
         }
         within(job.finish(Outcome::succeeded())).await.unwrap();
-        mqtt.disconnect();
-        mqtt.ended().await;
+        device.mqtt.disconnect();
+        device.mqtt.ended().await;
     }
 }
 
@@ -285,15 +290,15 @@ async fn an_execution_whose_replies_alone_are_damaged_down_to_its_name_is_asked_
     let world = World::with_jobs(&["damaged"]).await;
     let fault = Fault::BrokenExecution("damaged".to_owned(), "-jobId".to_owned());
     world.core.faults().add(fault, Times::Count(2)); // the description is whole again
-    let (client, mqtt) = world.jobs_client();
-    let mut events = client.events();
-    let job = within(client.start_next()).await.unwrap().unwrap();
-    assert_eq!(job.id(), "damaged");
-    let is_told = |event: &Event| matches!(event, Event::Trouble(words) if words.contains("can't be read (missing field `jobId`"));
+    let mut device = world.device(|_| {});
+    let mut events = device.agent.events();
+    let job = device.next().await;
+    assert_eq!(*job.id(), "damaged");
+    let is_told = |event: &Event| matches!(event, Event::StartFailed(error) if error.to_string().contains("can't be read (missing field `jobId`"));
     while !is_told(&within(events.next()).await.unwrap()) {}
     within(job.finish(Outcome::succeeded())).await.unwrap();
-    mqtt.disconnect();
-    mqtt.ended().await;
+    device.mqtt.disconnect();
+    device.mqtt.ended().await;
 }
 
 #[tokio::test]
@@ -302,14 +307,14 @@ async fn a_reply_that_comes_while_a_request_waits_for_its_next_try_is_as_good() 
     let start = Operation::StartNext;
     let late = Fault::LateReply(On::Only(start), Duration::from_millis(300));
     world.core.faults().add(late, Times::Once);
-    let mut settings = world.settings();
-    settings.jobs.reply_timeout = Duration::from_millis(50);
     let minute = Duration::from_secs(60);
-    settings.jobs.backoff = Backoff::new(minute, minute).seeded(1);
-    assert!(settings.jobs.backoff.clone().next_wait() > minute / 4);
-    let (mqtt, _) = mqtt::connect(settings.mqtt);
-    let client = jobs::Client::with(&mqtt, THING, settings.jobs);
-    let job = within(client.start_next()).await.unwrap().unwrap();
-    assert_eq!(job.id(), "job");
+    let backoff = Backoff::new(minute, minute).seeded(1);
+    assert!(backoff.clone().next_wait() > minute / 4);
+    let mut device = world.device(|settings| {
+        settings.jobs.reply_timeout = Duration::from_millis(50);
+        settings.jobs.backoff = backoff;
+    });
+    let job = device.next().await;
+    assert_eq!(*job.id(), "job");
     assert_eq!(world.requests(start), 1);
 }

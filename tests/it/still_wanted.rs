@@ -4,13 +4,22 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use jobs_mqtt5::jobs::{self, Job, Outcome, Unwanted, Verdict};
+use jobs_mqtt5::agent::{Interrupted, Job, Outcome, ReportResult, Unwanted};
+use jobs_mqtt5::jobs::JobStatus;
 use local_iot_core::{Fault, NewJob, On, Operation, Status, Times};
 
 use crate::support::{World, counted_work, detail, done_once, held_work, idle, within};
 
 /// From the service's word to the work's knowledge.
 const NOTICED: Duration = Duration::from_secs(1);
+
+/// Why the job is no longer wanted, once that is known.
+async fn unwanted(job: &Job) -> Unwanted {
+    match within(job.interrupted()).await {
+        Interrupted::Unwanted(why) => why,
+        other => panic!("{other}"),
+    }
+}
 
 #[tokio::test]
 async fn what_the_cloud_ends_is_noticed_within_a_second_without_a_question_before() {
@@ -35,12 +44,12 @@ async fn what_the_cloud_ends_is_noticed_within_a_second_without_a_question_befor
             assert_eq!(job.unwanted(), None);
             change(world.core.jobs());
             let since = Instant::now();
-            let why = within(job.until_unwanted()).await;
+            let why = unwanted(&job).await;
             assert!(since.elapsed() < NOTICED, "{what}: {:?}", since.elapsed());
             let is_gone = matches!(what, "deleted" | "created anew");
             assert_eq!(why == Unwanted::Deleted, is_gone, "{what}: {why}");
             let ended = within(job.finish(Outcome::succeeded())).await;
-            assert_eq!(ended, Ok(Verdict::Unwanted(why)));
+            assert_eq!(ended, Ok(ReportResult::Unwanted(why)));
             assert_eq!(world.core.jobs().execution("job").unwrap().succeeded, 0);
         }
     }
@@ -131,8 +140,8 @@ async fn a_refused_progress_tells_when_the_event_is_lost() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(job.unwanted(), None); // nobody has said it
     job.progress(detail("step", "1"));
-    let why = within(job.until_unwanted()).await;
-    assert_eq!(why, Unwanted::Ended(Some(jobs::JobStatus::Canceled)));
+    let why = unwanted(&job).await;
+    assert_eq!(why, Unwanted::Status(JobStatus::Canceled));
     assert!(world.struck() > 0);
     let sent = world.requests(Operation::Update);
     job.progress(detail("step", "2"));
@@ -149,8 +158,8 @@ async fn what_was_ended_while_the_session_was_lost_is_noticed_when_the_connectio
     world.core.forget_sessions();
     world.core.jobs().cancel_job_by_force("job").unwrap();
     world.core.resume_listening().await.unwrap();
-    let why = within(job.until_unwanted()).await;
-    assert!(matches!(why, Unwanted::Ended(_)), "{why}");
+    let why = unwanted(&job).await;
+    assert_ne!(why, Unwanted::Deleted);
 }
 
 #[tokio::test]
@@ -191,8 +200,12 @@ async fn an_execution_that_ended_is_known_by_its_refusal_in_either_dialect() {
         world.core.faults().add(lost, Times::Always);
         world.core.jobs().cancel_job_by_force("job").unwrap();
         let ended = within(job.finish(Outcome::succeeded())).await;
-        let canceled = Unwanted::Ended(Some(jobs::JobStatus::Canceled));
-        assert_eq!(ended, Ok(Verdict::Unwanted(canceled)), "{version_first}");
+        let canceled = Unwanted::Status(JobStatus::Canceled);
+        assert_eq!(
+            ended,
+            Ok(ReportResult::Unwanted(canceled)),
+            "{version_first}"
+        );
         assert_eq!(
             world.core.jobs().execution("job").unwrap().status,
             Status::Canceled

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use jobs_mqtt5::jobs::{JobStatus, Outcome, Unwanted, Update, Verdict};
+use jobs_mqtt5::agent::{Interrupted, Outcome, ReportResult, Unwanted};
+use jobs_mqtt5::jobs::{JobStatus, Update};
 use local_iot_core::{NewJob, Options, Status};
 
 use crate::support::{World, detail, within};
@@ -16,9 +17,9 @@ async fn regular_progress_renews_the_step_timer_also_when_it_tells_nothing_new()
     let world = World::with(options).await;
     world.queue(&["job"]);
     let (job, _device) = world
-        .running_job_as("test-device", |options| {
-            options.step_timeout_in_minutes = Some(2);
-            options.progress_interval = Duration::from_millis(200);
+        .running_job_as("test-device", |settings| {
+            settings.agent.step_timeout_in_minutes = Some(2);
+            settings.agent.progress_interval = Duration::from_millis(200);
         })
         .await;
     let began = Instant::now();
@@ -35,9 +36,10 @@ async fn regular_progress_renews_the_step_timer_also_when_it_tells_nothing_new()
             .all(|sent| sent["stepTimeoutInMinutes"] == 2)
     );
     // Without any, it times out, and the work hears of it.
-    let why = within(job.until_unwanted()).await;
+    let why = within(job.interrupted()).await;
     assert_eq!(status(), Status::TimedOut);
-    assert!(matches!(why, Unwanted::Ended(_)), "{why}");
+    let ended = [Unwanted::Ended, Unwanted::Status(JobStatus::TimedOut)];
+    assert!(ended.map(Interrupted::Unwanted).contains(&why), "{why}");
 }
 
 #[tokio::test]
@@ -51,11 +53,12 @@ async fn the_job_s_own_timeout_is_noticed_by_the_work() {
     world.core.jobs().create(job).unwrap();
     let (job, _device) = world.running_job().await;
     assert_eq!(job.unwanted(), None);
-    let why = within(job.until_unwanted()).await;
-    assert_eq!(why, Unwanted::Ended(Some(JobStatus::TimedOut)));
+    let interrupted = within(job.interrupted()).await;
+    let why = Unwanted::Status(JobStatus::TimedOut);
+    assert_eq!(interrupted, Interrupted::Unwanted(why.clone()));
     assert_eq!(job.unwanted(), Some(why.clone()));
     let ended = within(job.finish(Outcome::succeeded())).await;
-    assert_eq!(ended, Ok(Verdict::Unwanted(why)));
+    assert_eq!(ended, Ok(ReportResult::Unwanted(why)));
     assert!(
         world
             .updates()
@@ -68,19 +71,19 @@ async fn the_job_s_own_timeout_is_noticed_by_the_work() {
 async fn an_update_asks_for_a_step_timeout_and_the_state_and_without_them_says_nothing_of_either() {
     let world = World::with_jobs(&["job"]).await;
     let (job, device) = world.running_job().await;
-    let mut update = Update::of(job.execution(), JobStatus::InProgress);
+    let mut update = Update::execution(job.execution(), JobStatus::InProgress);
     update.status_details = detail("step", "1");
     update.step_timeout_in_minutes = Some(5);
     update.include_job_execution_state = true;
-    let reply = within(device.jobs.ask(update)).await.unwrap();
+    let reply = within(device.jobs.update(update)).await.unwrap();
     let state = reply.execution_state.unwrap();
     assert_eq!(
         (state.status, state.version_number),
         (JobStatus::InProgress, Some(3))
     );
     assert_eq!(state.status_details, detail("step", "1"));
-    let plain = Update::unseen("job", JobStatus::Succeeded);
-    let reply = within(device.jobs.ask(plain)).await.unwrap();
+    let plain = Update::any_version(job.id(), JobStatus::Succeeded);
+    let reply = within(device.jobs.update(plain)).await.unwrap();
     assert_eq!(reply.execution_state, None);
     let sent = world.updates();
     assert_eq!(sent[0]["stepTimeoutInMinutes"], 5);

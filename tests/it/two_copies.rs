@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jobs_mqtt5::jobs::{Event as Heard, Job, Outcome, Verdict};
+use jobs_mqtt5::agent::{Event as Heard, Job, Outcome, ReportResult};
 use jobs_mqtt5::mqtt::Events;
 use local_iot_core::{Fault, On, Operation, Times};
 
@@ -13,7 +13,7 @@ use crate::support::{World, detail, held_work, idle, within};
 async fn another_works(events: &mut Events<Heard>) -> bool {
     let heard = async {
         while let Some(event) = events.next().await {
-            if matches!(event, Heard::AnotherWorks { .. }) {
+            if matches!(event, Heard::Conflict { .. }) {
                 return true;
             }
         }
@@ -30,11 +30,11 @@ async fn two_copies_on_one_thing_are_told_whoever_is_second() {
         let world = World::with_jobs(&["job"]).await;
         let (first, _one) = world.running_job_as("test-first", |_| {}).await;
         let (second, other) = world.running_job_as("test-second", |_| {}).await;
-        let mut events = other.jobs.events();
+        let mut events = other.agent.events();
         match seen_by {
             "the event" => {
                 within(first.finish(Outcome::succeeded())).await.unwrap();
-                within(second.until_unwanted()).await;
+                within(second.interrupted()).await;
             }
             "the report" => {
                 let lost = Fault::LoseReply(On::Only(Operation::NotifyNext));
@@ -62,7 +62,7 @@ async fn the_second_copy_says_so_in_one_sentence() {
     let mut settings = world.settings();
     settings.mqtt.client_id = "test-second".to_owned();
     let second = world.run(settings, async |job: &Job| {
-        job.until_unwanted().await;
+        job.interrupted().await;
         Ok(Outcome::succeeded())
     });
     second.out.wait_for("Starting local work on job...").await;
@@ -97,13 +97,13 @@ async fn one_copy_alone_is_not_taken_for_two_whatever_is_lost_or_comes_twice() {
     ] {
         let world = World::with_jobs(&["job"]).await;
         let (job, device) = world.running_job().await;
-        let mut events = device.jobs.events();
+        let mut events = device.agent.events();
         for fault in &faults {
             world.core.faults().add(fault.clone(), Times::Once);
         }
         within(job.checkpoint(detail("step", "1"))).await.unwrap();
         let ended = within(job.finish(Outcome::succeeded())).await;
-        assert_eq!(ended, Ok(Verdict::Accepted), "{faults:?}");
+        assert_eq!(ended, Ok(ReportResult::Accepted), "{faults:?}");
         assert_eq!(world.struck(), faults.len(), "{faults:?}");
         assert!(!another_works(&mut events).await, "{faults:?}");
         assert_eq!(world.core.jobs().execution("job").unwrap().succeeded, 1);

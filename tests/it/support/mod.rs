@@ -160,12 +160,14 @@ impl World {
     ) -> Running {
         let (output, said) = captured_output();
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move {
+        // On a thread of its own: whether the work of a test could move to another one is not known.
+        let runtime = tokio::runtime::Handle::current();
+        let task = tokio::task::spawn_blocking(move || {
             let stop = async {
                 let _ = stopped.await;
                 "the test is over"
             };
-            sample::run(settings, work, &output, stop).await
+            runtime.block_on(sample::run(settings, work, &output, stop))
         });
         Running {
             out: said.0,
