@@ -33,7 +33,7 @@ pub fn build_program() -> Option<PathBuf> {
     let mut build = Command::new(cargo);
     build
         .args(["build", "--bin", "jobs-mqtt5"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."));
     // What `cargo run` tells this example about its package is none of the program's business:
     // build scripts that look at it (ring's) would run anew, each time.
     for (name, _) in env::vars_os() {

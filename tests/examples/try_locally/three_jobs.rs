@@ -15,14 +15,19 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::{Outcome, device};
+use super::chart::{Chart, recording};
+use super::serve::unwritable;
+use super::{Arguments, Outcome, device};
 
 /// Far more than the three jobs take.
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// Queues three jobs, runs the sample, and looks at the service's books.
-pub async fn three_jobs() -> Outcome {
-    let core = LocalIotCore::start(Options::default()).await?;
+pub async fn three_jobs(arguments: &Arguments) -> Outcome {
+    let options = Options::default();
+    let policy = options.policy.clone();
+    let core = LocalIotCore::start(options).await?;
+    let chart = Chart::new(&core, &policy);
     let certificates = tempfile::tempdir()?; // removed when it goes out of scope
     let files = core.pki().write_to(certificates.path())?;
     for (job_id, document) in [
@@ -74,8 +79,17 @@ pub async fn three_jobs() -> Outcome {
         tokio::time::sleep(job_time).await; // pretended
         Ok(End::succeeded())
     };
-    timeout(LIMIT, sample::run(settings, work, &output, done))
-        .await
+    let run = sample::run(settings, work, &output, done);
+    let outcome = tokio::select! {
+        biased;
+        outcome = timeout(LIMIT, run) => outcome,
+        () = chart.draw() => unreachable!("it draws for ever"),
+    };
+    if let Some(file) = &arguments.record {
+        recording::write(&chart, file, !arguments.no_payloads)
+            .map_err(|error| unwritable(file, &error))?;
+    }
+    outcome
         .map_err(|_| format!("The jobs were not done within {} seconds.", LIMIT.as_secs()))??;
 
     let books = core.jobs().list();

@@ -57,13 +57,13 @@ pub use faults::{
     operations as fault_operations,
 };
 pub use jobs::{Books, Dialect, JobExecution, Jobs, Moment, NewJob, Operation, Status, TimeFormat};
-pub use journal::{Entry, Event, Journal};
+pub use journal::{Console, Entry, Event, Journal};
 pub use message::{Message, Properties};
 pub use options::{
     ACCOUNT, Limits, Options, PacketForms, REGION, ServerCertificate, TlsVersions, fill_policy,
 };
 pub use pki::{Files, Identity, KeyForm, Pki};
-pub use policy::{Action, Policy};
+pub use policy::{Action, Decision, Policy};
 pub use service::Service;
 pub use tamper::Tamper;
 

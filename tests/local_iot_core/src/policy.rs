@@ -112,18 +112,35 @@ impl Policy {
     /// Is `action` on `resource` allowed? A denial beats every permission, and what
     /// no statement mentions is denied.
     pub fn allows(&self, action: Action, resource: &str) -> bool {
-        let mut allowed = false;
-        for statement in self.statement.as_slice() {
-            if !statement.covers(action, resource) {
+        self.decision(action, resource).is_allowed
+    }
+
+    /// As [`allows`](Self::allows), with the statement that decides: the first that denies, or
+    /// else the first that allows.
+    pub fn decision(&self, action: Action, resource: &str) -> Decision {
+        let mut decision = Decision::default();
+        for (index, statement) in self.statement.as_slice().iter().enumerate() {
+            let is_denial = matches!(statement.effect, Effect::Deny);
+            if decision.is_allowed && !is_denial || !statement.covers(action, resource) {
                 continue;
             }
-            match statement.effect {
-                Effect::Allow => allowed = true,
-                Effect::Deny => return false,
+            decision.is_allowed = !is_denial;
+            decision.statement = Some(index);
+            if is_denial {
+                break;
             }
         }
-        allowed
+        decision
     }
+}
+
+/// Whether something is allowed, and by which statement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Is it?
+    pub is_allowed: bool,
+    /// The index of the statement that says so, from 0. None if no statement covers it: denied.
+    pub statement: Option<usize>,
 }
 
 impl Statement {
@@ -233,6 +250,14 @@ mod tests {
         assert!(policy.allows(Action::Publish, &Action::Publish.resource("a")));
         assert!(!policy.allows(Action::Publish, &Action::Publish.resource("secret/a")));
         assert!(policy.allows(Action::Receive, &Action::Receive.resource("secret/a")));
+        let decides = |action: Action, name: &str| {
+            let decision = policy.decision(action, &action.resource(name));
+            (decision.is_allowed, decision.statement)
+        };
+        assert_eq!(decides(Action::Publish, "a"), (true, Some(0)));
+        assert_eq!(decides(Action::Publish, "secret/a"), (false, Some(1)));
+        let nothing = Policy::all_of([]).decision(Action::Publish, "a");
+        assert_eq!(nothing, Decision::default());
     }
 
     #[test]

@@ -187,8 +187,11 @@ impl Service {
     /// If the policy can't be read. The one before stays in force.
     pub fn set_policy(&self, policy: impl AsRef<str>) -> io::Result<()> {
         let things = self.gateway.jobs.iter().map(Jobs::thing_name);
-        let policy = policy_for(policy.as_ref(), things)?;
+        let text = policy.as_ref();
+        let policy = policy_for(text, things)?;
         self.gateway.guard.set_policy(policy);
+        self.journal()
+            .record_policy(fill_policy(text, self.thing_name()));
         Ok(())
     }
 

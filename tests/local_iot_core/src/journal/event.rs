@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use super::Console;
 use crate::{jobs::Operation, jobs::Status, message::Properties, policy::Action};
 
 /// Something that the service saw or did.
@@ -167,6 +168,8 @@ pub enum Event {
     Violation(String),
     /// What whoever drives the service has to say: see [`Journal::note`](crate::Journal::note).
     Note(String),
+    /// What was done at the console.
+    Console(Console),
 }
 
 impl fmt::Display for Event {
@@ -293,6 +296,7 @@ impl fmt::Display for Event {
             Event::Dropped(what) => write!(f, "not delivered: {what}"),
             Event::Violation(what) => write!(f, "VIOLATION: {what}"),
             Event::Note(what) => f.write_str(what),
+            Event::Console(done) => done.fmt(f),
         }
         // Text from outside is quoted as it came: whoever shows it on a terminal escapes it.
     }

@@ -1,5 +1,6 @@
 //! A record of everything that the service saw and did, in order.
 
+mod console;
 mod event;
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
 
 use tokio::sync::watch;
 
+pub use console::Console;
 pub use event::Event;
 
 /// One line of the journal.

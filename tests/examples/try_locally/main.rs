@@ -3,18 +3,15 @@
 //! Starts `local_iot_core` (a stand-in for AWS IoT Core), makes certificates for it, queues three
 //! jobs, runs the sample against it, and ends when the service has all three down as SUCCEEDED.
 //!
-//! With `-- --serve` it stays up instead, prints the command for a second terminal, shows what the
-//! service sees, and takes commands; `help` lists them.
+//! With `-- --serve` it stays up instead, prints the command for a second terminal and the address of
+//! a page, shows on both what happens, and takes commands; `help` lists them.
 
-#[path = "try_locally/commands.rs"]
+mod chart;
 mod commands;
-#[path = "try_locally/device.rs"]
 mod device;
-#[path = "try_locally/screen.rs"]
-mod screen;
-#[path = "try_locally/serve.rs"]
+mod page;
 mod serve;
-#[path = "try_locally/three_jobs.rs"]
+mod terminal;
 mod three_jobs;
 
 use std::path::PathBuf;
@@ -39,6 +36,26 @@ struct Arguments {
     /// The folder for the certificates and the key, which stay there. [default: a temporary one]
     #[arg(long, requires = "serve")]
     folder: Option<PathBuf>,
+    /// The port of the page. [default: the one behind --port, or one that is free]
+    #[arg(long, requires = "serve")]
+    page_port: Option<u16>,
+    /// A policy: a file, `sample` (policy.json), or `product`, which also allows the thing's name as
+    /// client ID, dt/THING/* and cmd/THING/*. [default: product]
+    #[arg(long, requires = "serve", value_name = "FILE")]
+    policy: Option<String>,
+    /// At the end, write what happened as a page that needs nothing but itself.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Leave messages, job documents and status details out of it. (Presigned URLs always are.)
+    #[arg(long, requires = "record")]
+    no_payloads: bool,
+}
+
+impl Arguments {
+    fn page_port(&self) -> u16 {
+        let behind = self.port.map_or(0, |port| port.saturating_add(1));
+        self.page_port.unwrap_or(behind)
+    }
 }
 
 fn main() -> ExitCode {
@@ -54,9 +71,10 @@ fn main() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(async {
-        match arguments.serve {
-            true => serve::serve(arguments.port, arguments.folder).await,
-            false => three_jobs::three_jobs().await,
+        if arguments.serve {
+            serve::serve(&arguments).await
+        } else {
+            three_jobs::three_jobs(&arguments).await
         }
     });
     runtime.shutdown_background(); // a thread may still be reading stdin

@@ -1,0 +1,175 @@
+"""The service, the program and a browser, and how to wait for what they do."""
+
+import os
+import queue
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+ROOT = Path(__file__).resolve().parents[4]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+LIMIT = 60  # seconds: far more than anything takes
+
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+def wait_for(what, condition):
+    """Returns what the condition does, as soon as that is something."""
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"after {LIMIT} seconds still not: {what}")
+
+
+def free_ports():
+    """A port that is free, as the one behind it is."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+                return port
+            except OSError:
+                continue
+
+
+class Program:
+    """A program that runs, and what it says."""
+
+    def __init__(self, *command):
+        environment = {name: value for name, value in os.environ.items() if name != "CARGO"}
+        self.process = subprocess.Popen(
+            [str(word) for word in command], cwd=ROOT, env=environment, text=True, bufsize=1,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.lines = []
+        self.queue = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+            self.queue.put(line)
+
+    def says(self, pattern):
+        """Waits for a line with this in it."""
+        end = time.monotonic() + LIMIT
+        while True:
+            try:
+                line = self.queue.get(timeout=max(0, end - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"never said {pattern!r}:\n{''.join(self.lines)}") from None
+            if found := re.search(pattern, line):
+                return found
+
+    def type(self, *lines):
+        self.process.stdin.write("".join(f"{line}\n" for line in lines))
+        self.process.stdin.flush()
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(LIMIT)
+
+
+class Scene:
+    """All three. The browser is at the page."""
+
+    def __init__(self, job_time):
+        self.job_time = job_time
+        self.folder = Path(tempfile.mkdtemp(prefix="try_locally-"))
+        self.port = free_ports()
+        self.programs = []
+        self.driver = None
+        self.start_service()
+        self.start_device()
+        self.driver = browser(self.folder / "profile")
+        self.driver.get(self.address)
+
+    def start_service(self):
+        example = TARGET / "examples" / "try_locally"
+        arguments = ["--serve", "--port", self.port, "--folder", self.folder / "service"]
+        self.service = Program(example, *arguments)
+        self.programs.append(self.service)
+        self.address = self.service.says(r"http://127\.0\.0\.1:\S+")[0]
+        self.flags = self.service.says(r"cargo run -- (.+)")[1].split()
+
+    def start_device(self):
+        self.device = Program(TARGET / "jobs-mqtt5", *self.flags, "--job_time", self.job_time)
+        self.programs.append(self.device)
+
+    def close(self):
+        if self.driver:
+            self.driver.quit()
+        for program in self.programs:
+            program.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # What is seen
+
+    def all(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector):
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def js(self, script, *arguments):
+        return self.driver.execute_script(f"return {script}", *arguments)
+
+    def named(self, name):
+        """The button with this text."""
+        path = f"//button[normalize-space()='{name}']"
+        return self.driver.find_element(By.XPATH, path)
+
+    def status(self, status):
+        wait_for(f"the page says {status}", lambda: self.js("byId('status').dataset.is") == status)
+
+    def row(self, pattern):
+        """The place of a row that is described like this, in sight or not."""
+        find = "chart.moments.findLastIndex((one) => new RegExp(arguments[0]).test(chart.sentence(one)))"
+        return wait_for(f"a row {pattern}", lambda: self.js(find, pattern) + 1) - 1
+
+    def job_is(self, job_id, state):
+        find = "document.querySelector(`[data-job='${arguments[0]}'] .state`)?.textContent"
+        wait_for(f"{job_id} is {state}", lambda: self.js(find, job_id) == state)
+
+    def errors(self):
+        """What the browser complains about since this was last asked."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def browser(profile):
+    names = ["chromium", "chromium-browser", "google-chrome"]
+    options = Options()
+    options.binary_location = next(filter(None, map(shutil.which, names)))
+    for flag in [*FLAGS, f"--user-data-dir={profile}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver.set_script_timeout(LIMIT)
+    looks(driver, 1280, 800, "light")
+    return driver
+
+
+def looks(driver, width, height, scheme):
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})

@@ -1,0 +1,280 @@
+//! Turns what the service wrote down into what is shown.
+
+use std::time::SystemTime;
+
+use local_iot_core::{Action, Console, Entry, Event, JobExecution, Jobs, Policy, Status};
+use serde_json::{Value, json};
+
+use super::gist::gist;
+use super::moment::{Check, Kind, Lane, Moment, Payload, milliseconds};
+use super::presigned::without_signatures;
+
+/// The most bytes of a payload that are shown.
+const LONGEST_PAYLOAD: usize = 32 * 1024;
+
+/// Knows what an entry does not say by itself: the policy that is in force, and the books.
+pub struct Teller {
+    jobs: Jobs,
+    /// What the topics of the thing's jobs begin with.
+    prefix: String,
+    policy: Option<Policy>,
+}
+
+impl Teller {
+    /// `policy` is in force from the beginning.
+    pub fn new(jobs: &Jobs, policy: &str) -> Teller {
+        Teller {
+            jobs: jobs.clone(),
+            prefix: format!("$aws/things/{}/", jobs.thing_name()),
+            policy: Policy::parse(policy).ok(),
+        }
+    }
+
+    /// None for what another entry tells as well.
+    pub fn tell(&mut self, n: usize, entry: &Entry) -> Option<Moment> {
+        let moment = match &entry.event {
+            Event::Console(Console::Command(line)) => {
+                let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+                Moment::new(Kind::Command, command)
+                    .way(Lane::Cloud, Lane::Service)
+                    .about(without_signatures(rest))
+            }
+            Event::Console(Console::Refusal(why)) => Moment::new(Kind::Command, "not done")
+                .way(Lane::Service, Lane::Cloud)
+                .about(why)
+                .bad(true),
+            Event::Console(Console::Policy(text)) => {
+                self.policy = Policy::parse(text).ok();
+                Moment {
+                    policy: serde_json::from_str(text).ok(),
+                    ..Moment::new(Kind::Policy, "another policy is in force")
+                }
+            }
+            Event::StateChange {
+                job_id, from, to, ..
+            } => self.state_change(job_id, *from, *to),
+            Event::Refused { action, resource } => Moment {
+                checks: vec![self.checked(*action, resource.clone())?],
+                ..Moment::new(Kind::Trouble, "denied")
+            }
+            .about(format!("{action} {}", self.short(resource)))
+            .bad(true),
+            event => self.packet(event).or_else(|| trouble(event))?,
+        };
+        Some(Moment {
+            n,
+            at: milliseconds(SystemTime::now() - entry.at.elapsed()),
+            connection: entry.connection,
+            ..moment
+        })
+    }
+
+    /// What went over the connection.
+    fn packet(&self, event: &Event) -> Option<Moment> {
+        let up = |kind, label: &str| Moment::new(kind, label).way(Lane::Device, Lane::Service);
+        let down = |kind, label: &str| Moment::new(kind, label).way(Lane::Service, Lane::Device);
+        Some(match event {
+            Event::TcpAccepted => Moment::new(Kind::Open, "connection"),
+            Event::ConnectionClosed => Moment::new(Kind::Close, "connection closed"),
+            Event::TlsDone { version, alpn, .. } => {
+                let alpn = alpn.iter().map(|alpn| format!("ALPN {alpn}"));
+                let version = version.replace('v', " ").replace('_', ".");
+                up(Kind::Message, &version).about(alpn.collect::<String>())
+            }
+            Event::Connect {
+                client_id,
+                clean_start,
+                keep_alive,
+                ..
+            } => Moment {
+                checks: self.check(Action::Connect, [client_id]),
+                ..up(Kind::Message, "CONNECT").about(format!(
+                    "{client_id}{}, keep alive {keep_alive} s",
+                    if *clean_start { ", clean start" } else { "" }
+                ))
+            },
+            Event::Connack {
+                code,
+                session_present,
+            } => down(Kind::Message, "CONNACK")
+                .code(*code)
+                .about(match (code, session_present) {
+                    (0, true) => "the session goes on".to_owned(),
+                    (0, false) => "a new session".to_owned(),
+                    _ => format!("0x{code:02x}"),
+                }),
+            Event::Subscribe { filters, packet_id } => Moment {
+                checks: self.check(Action::Subscribe, filters),
+                ..up(Kind::Message, "SUBSCRIBE")
+                    .about(counted(filters.len()))
+                    .packet_id(Some(*packet_id))
+            },
+            Event::Unsubscribe { filters } => {
+                up(Kind::Message, "UNSUBSCRIBE").about(counted(filters.len()))
+            }
+            Event::Suback { codes } => {
+                let written: Vec<_> = codes.iter().map(|code| format!("0x{code:02x}")).collect();
+                let worst = codes.iter().copied().max().unwrap_or_default();
+                down(Kind::Message, "SUBACK")
+                    .about(written.join(" "))
+                    .bad(worst >= 0x80)
+            }
+            Event::Publish {
+                topic,
+                payload,
+                qos,
+                dup,
+                packet_id,
+                retain,
+                properties,
+                ..
+            } => Moment {
+                qos: Some(*qos),
+                dup: *dup,
+                retain: *retain,
+                properties: properties.to_string(),
+                checks: self.check(Action::Publish, [topic]),
+                ..self.message(up(Kind::Message, "PUBLISH"), topic, payload)
+            }
+            .packet_id(*packet_id),
+            Event::Deliver {
+                topic,
+                packet_id,
+                dup,
+                payload,
+                retain,
+                properties,
+            } => Moment {
+                qos: Some(u8::from(packet_id.is_some())),
+                dup: *dup,
+                retain: *retain,
+                properties: properties.to_string(),
+                checks: self.check(Action::Receive, [topic]),
+                ..self.message(down(Kind::Message, "PUBLISH"), topic, payload)
+            }
+            .packet_id(*packet_id),
+            Event::Puback { packet_id, code } => down(Kind::Ack, "PUBACK")
+                .packet_id(Some(*packet_id))
+                .about(format!("0x{code:02x}"))
+                .code(*code),
+            Event::DeliveryAcked { packet_id } => {
+                up(Kind::Ack, "PUBACK").packet_id(Some(*packet_id)).code(0)
+            }
+            Event::Pingreq => up(Kind::Ping, "PINGREQ"),
+            Event::Disconnect { by_client, reason } => if *by_client {
+                up(Kind::Message, "DISCONNECT")
+            } else {
+                down(Kind::Message, "DISCONNECT")
+            }
+            .about(format!("0x{reason:02x}"))
+            .code(*reason),
+            _ => return None,
+        })
+    }
+
+    /// A PUBLISH, in either direction.
+    fn message(&self, moment: Moment, topic: &str, payload: &[u8]) -> Moment {
+        let short = topic.strip_prefix(&self.prefix);
+        let about_jobs = short.and_then(|short| short.strip_prefix("jobs/"));
+        let shown = &payload[..payload.len().min(LONGEST_PAYLOAD)];
+        let text = String::from_utf8_lossy(shown);
+        Moment {
+            payload: Some(Payload {
+                text: without_signatures(&text).into_owned(),
+                size: payload.len(),
+            }),
+            ..moment
+        }
+        .topic(short.unwrap_or(topic))
+        .about(about_jobs.map_or(String::new(), |rest| gist(rest, payload)))
+        .bad(topic.ends_with("/rejected"))
+        .about_job(about_jobs.and_then(job_id))
+    }
+
+    fn state_change(&self, job_id: &str, from: Option<Status>, to: Status) -> Moment {
+        let about = match from {
+            Some(from) if from == to => format!("{to}, changed"),
+            Some(from) => format!("{from} \u{2192} {to}"),
+            None => to.to_string(),
+        };
+        let execution = self.jobs.execution(job_id);
+        Moment {
+            execution: execution.map(|execution| written(&execution, to)),
+            ..Moment::new(Kind::State, job_id)
+        }
+        .about(about)
+        .bad(to.is_terminal() && to != Status::Succeeded)
+        .about_job(Some(job_id.to_owned()))
+    }
+
+    /// What the policy says to an action on each of these client IDs, topics or topic filters.
+    fn check(
+        &self,
+        action: Action,
+        names: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Vec<Check> {
+        let check = |name: &str| self.checked(action, action.resource(name));
+        let names = names.into_iter();
+        names.filter_map(|name| check(name.as_ref())).collect()
+    }
+
+    /// None if the policy can't be read, which it could before it was put in force.
+    fn checked(&self, action: Action, resource: String) -> Option<Check> {
+        let decision = self.policy.as_ref()?.decision(action, &resource);
+        Some(Check {
+            action: action.name(),
+            resource,
+            allowed: decision.is_allowed,
+            statement: decision.statement,
+        })
+    }
+
+    /// What an ARN ends with.
+    fn short<'a>(&self, resource: &'a str) -> &'a str {
+        let (_, name) = resource.split_once('/').unwrap_or(("", resource));
+        name.strip_prefix(&self.prefix).unwrap_or(name)
+    }
+}
+
+/// What went wrong, or was meant to.
+fn trouble(event: &Event) -> Option<Moment> {
+    let (kind, label, about) = match event {
+        Event::Fault(fault) => (Kind::Fault, "fault", fault.clone()),
+        Event::TlsFailed(why) => (Kind::Trouble, "TLS failed", why.clone()),
+        Event::Dropped(what) => (Kind::Trouble, "not delivered", what.clone()),
+        Event::Violation(what) => (Kind::Trouble, "rule broken", what.clone()),
+        Event::Will { topic, .. } => (Kind::Trouble, "last will", topic.clone()),
+        Event::Note(what) => (Kind::Trouble, "note", what.clone()),
+        _ => return None, // a request or a reply: the PUBLISH tells it
+    };
+    Some(Moment::new(kind, label).about(about).bad(true))
+}
+
+fn counted(filters: usize) -> String {
+    match filters {
+        1 => "1 topic filter".to_owned(),
+        count => format!("{count} topic filters"),
+    }
+}
+
+/// The job in `JOB/update` and the like.
+fn job_id(topic: &str) -> Option<String> {
+    let (first, rest) = topic.split_once('/')?;
+    let is_job = first != "start-next" && first != "get" && first != "$next";
+    (is_job && !rest.is_empty()).then(|| first.to_owned())
+}
+
+/// An execution, with the state that it came to at this very change.
+fn written(execution: &JobExecution, status: Status) -> Value {
+    let details = execution.status_details.iter().map(|(name, value)| {
+        let value = without_signatures(value).into_owned();
+        (name.clone(), Value::String(value))
+    });
+    json!({
+        "status": status.name(),
+        "version": execution.version_number,
+        "number": execution.execution_number,
+        "document": without_signatures(&execution.document),
+        "details": details.collect::<serde_json::Map<_, _>>(),
+    })
+}

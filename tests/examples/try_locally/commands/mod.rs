@@ -1,0 +1,171 @@
+//! What can be typed, in the terminal or by a click on the page: both come here.
+
+mod faults;
+mod jobs;
+mod policy;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use local_iot_core::LocalIotCore;
+use tokio::sync::broadcast;
+
+use super::chart::{Chart, recording};
+pub use faults::catalogue;
+pub use jobs::{READY, list};
+pub use policy::{PRODUCT, read as read_policy};
+
+const HELP: &str = "\
+create-job ID [timeout=MINUTES] JSON
+                       queue a job, for instance: create-job hello {\"operation\": \"greet\"}
+cancel-job ID [force]  cancel it; by force if it is IN_PROGRESS
+delete-job ID          delete it; its id is free again
+time-out ID            let it run out of time at once
+list                   the jobs: where they stand, their documents and status details
+cut                    drop the connection now
+fault NAME [xN]        misbehave once, or N times
+faults                 the names of the faults, and the operations that they take
+armed                  the faults that are still to strike
+clear-faults           behave again
+policy [FILE]          the policy that is in force; put the one in a file in force, the `sample`'s
+                       (policy.json), or the one of a `product` (more: dt/THING/*, cmd/THING/*)
+publish TOPIC TEXT     send a message to whoever subscribed
+record FILE [no-payloads]
+                       write what happened so far as a page that needs nothing but itself
+quiet                  show what happens no longer, or again
+verbose                show all that happens: acknowledgements and the keep-alive too, or no longer
+help                   this
+quit                   end";
+
+/// What a line leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// This is to be said.
+    Say(String),
+    /// What happens is shown no longer, or again.
+    Quiet,
+    /// All that happens is shown, or no longer.
+    Verbose,
+    /// The end.
+    Quit,
+}
+
+/// Takes commands for a service.
+pub struct Desk {
+    pub core: LocalIotCore,
+    pub chart: Arc<Chart>,
+    /// The text of the policy that is in force.
+    policy: Mutex<String>,
+    /// What was clicked on the page and what came of it, for the terminal.
+    pub clicked: broadcast::Sender<String>,
+}
+
+impl Desk {
+    /// `policy` is the text of the one that the service was started with.
+    pub fn new(core: LocalIotCore, policy: &str) -> Desk {
+        Desk {
+            chart: Arc::new(Chart::new(&core, policy)),
+            policy: Mutex::new(policy.to_owned()),
+            clicked: broadcast::Sender::new(16),
+            core,
+        }
+    }
+
+    /// Does what a line says. What changes something is written down before it is done.
+    ///
+    /// # Errors
+    /// If it can't be done, with a sentence that says why.
+    pub fn obey(&self, line: &str) -> Result<Answer, Box<dyn Error>> {
+        let line = line.trim();
+        let (command, rest) = first_word(line);
+        let is_question = match command {
+            "policy" => rest.is_empty(),
+            "" | "help" | "list" | "faults" | "armed" | "record" => true,
+            "quiet" | "verbose" | "quit" => true, // for the terminal alone
+            _ => false,
+        };
+        if !is_question {
+            self.core.journal().record_command(line);
+        }
+        let answer = self.carry_out(command, rest);
+        if let Err(error) = &answer
+            && !is_question
+        {
+            self.core.journal().record_refusal(&error.to_string());
+        }
+        answer
+    }
+
+    fn carry_out(&self, command: &str, rest: &str) -> Result<Answer, Box<dyn Error>> {
+        let core = &self.core;
+        Ok(Answer::Say(match command {
+            "" => String::new(),
+            "help" => HELP.to_owned(),
+            "quiet" => return Ok(Answer::Quiet),
+            "verbose" => return Ok(Answer::Verbose),
+            "quit" => return Ok(Answer::Quit),
+            "list" => list(core.jobs()),
+            "create-job" => jobs::create(core.jobs(), rest)?,
+            "cancel-job" => jobs::cancel(core.jobs(), rest)?,
+            "delete-job" => {
+                core.jobs().delete_job(rest)?;
+                format!("{rest} is deleted")
+            }
+            "time-out" => {
+                core.jobs().time_out(rest)?;
+                format!("{rest} is TIMED_OUT")
+            }
+            "cut" => {
+                core.drop_connections();
+                "every connection is dropped".to_owned()
+            }
+            "faults" => faults::list(),
+            "fault" => faults::arm(core.faults(), rest)?,
+            "armed" => faults::armed(core.faults()),
+            "clear-faults" => {
+                core.faults().clear();
+                "no faults are armed".to_owned()
+            }
+            "policy" => self.policy(rest)?,
+            "publish" => {
+                let (topic, text) = first_word(rest);
+                core.publish(topic, text)?;
+                format!("published to {topic}")
+            }
+            "record" => self.record(rest)?,
+            other => return Err(format!("'{other}' is not known; `help` lists what is").into()),
+        }))
+    }
+
+    fn policy(&self, which: &str) -> Result<String, Box<dyn Error>> {
+        let mut in_force = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        if which.is_empty() {
+            return Ok(policy::shown(&in_force));
+        }
+        let text = policy::read(which)?;
+        self.core.set_policy(&text)?;
+        *in_force = text;
+        Ok("the policy is in force".to_owned())
+    }
+
+    fn record(&self, rest: &str) -> Result<String, Box<dyn Error>> {
+        let (file, option) = match rest.strip_suffix(" no-payloads") {
+            Some(file) => (file.trim(), true),
+            None => (rest, false),
+        };
+        if file.is_empty() {
+            return Err("record needs the name of a file".into());
+        }
+        recording::write(&self.chart, Path::new(file), !option)
+            .map_err(|error| format!("{file} can't be written: {error}"))?;
+        Ok(format!("written to {file}"))
+    }
+}
+
+fn first_word(text: &str) -> (&str, &str) {
+    let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (first, rest.trim())
+}

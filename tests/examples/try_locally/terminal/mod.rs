@@ -1,0 +1,129 @@
+//! The terminal: lines in, lines out.
+//!
+//! Where stdin and stdout are one, with arrow keys and a history, and with a line being typed that stays
+//! whole; where they are a pipe or a file, plain lines.
+
+mod restore;
+mod screen;
+
+use std::io::{self, IsTerminal};
+use std::sync::mpsc as std_mpsc;
+use std::thread;
+
+use rustyline::error::ReadlineError;
+use rustyline::{DefaultEditor, ExternalPrinter};
+use tokio::sync::mpsc;
+
+pub use screen::{Level, Screen};
+
+const PROMPT: &str = "> ";
+
+/// Something that was typed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Typed {
+    /// A line; several, if they were pasted.
+    Lines(String),
+    /// Ctrl-C or Ctrl-D.
+    End,
+}
+
+/// The terminal, or what stands in for one. Leaves it as it was when it is dropped.
+pub struct Terminal {
+    typed: mpsc::UnboundedReceiver<Typed>,
+    /// Where lines go that are to be printed above the one being typed.
+    above: Option<std_mpsc::Sender<String>>,
+    _restore: restore::Restore,
+}
+
+impl Terminal {
+    /// Begins to read.
+    pub fn open() -> Terminal {
+        let restore = restore::Restore::new();
+        let (to_us, typed) = mpsc::unbounded_channel();
+        let editor = (io::stdin().is_terminal() && io::stdout().is_terminal())
+            .then(editor)
+            .flatten();
+        let above = match editor {
+            Some((editor, printer)) => {
+                thread::spawn(move || edit(editor, &to_us));
+                Some(print_above(printer))
+            }
+            None => {
+                thread::spawn(move || read(&to_us));
+                None
+            }
+        };
+        Terminal {
+            typed,
+            above,
+            _restore: restore,
+        }
+    }
+
+    /// What is typed next. At the end of plain input it waits for ever.
+    pub async fn next(&mut self) -> Typed {
+        match self.typed.recv().await {
+            Some(typed) => typed,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Prints some lines.
+    pub fn print(&self, text: &str) {
+        match &self.above {
+            Some(above) => {
+                // It only fails when the process is at its end.
+                let _ = above.send(format!("{text}\n"));
+            }
+            None => println!("{text}"),
+        }
+    }
+}
+
+/// None if the terminal can do nothing but lines.
+fn editor() -> Option<(DefaultEditor, impl ExternalPrinter + Send + 'static)> {
+    let mut editor = DefaultEditor::new().ok()?;
+    let printer = editor.create_external_printer().ok()?;
+    Some((editor, printer))
+}
+
+fn edit(mut editor: DefaultEditor, to_us: &mpsc::UnboundedSender<Typed>) {
+    loop {
+        let typed = match editor.readline(PROMPT) {
+            Ok(line) => {
+                for line in line.lines() {
+                    // Without it, an arrow key finds one line less.
+                    let _ = editor.add_history_entry(line);
+                }
+                Typed::Lines(line)
+            }
+            Err(ReadlineError::Signal(_)) => continue,
+            Err(_) => Typed::End,
+        };
+        let is_end = typed == Typed::End;
+        if to_us.send(typed).is_err() || is_end {
+            return;
+        }
+    }
+}
+
+/// Prints from a thread of its own: it may have to wait for the editor.
+fn print_above(mut printer: impl ExternalPrinter + Send + 'static) -> std_mpsc::Sender<String> {
+    let (sender, lines) = std_mpsc::channel::<String>();
+    thread::spawn(move || {
+        while let Ok(text) = lines.recv() {
+            if printer.print(text.clone()).is_err() {
+                print!("{text}");
+            }
+        }
+    });
+    sender
+}
+
+fn read(to_us: &mpsc::UnboundedSender<Typed>) {
+    let typed = io::stdin().lines().map_while(Result::ok);
+    typed
+        .map(|line| to_us.send(Typed::Lines(line)))
+        .take_while(Result::is_ok)
+        .for_each(drop);
+}
