@@ -47,9 +47,8 @@ impl Operator {
                 timeout_minutes,
             } => return self.create(document, *timeout_minutes),
             Cloud::RetryAll => {
-                let ended = |one: &JobExecution| {
-                    matches!(one.status, Status::Failed | Status::TimedOut)
-                };
+                let ended =
+                    |one: &JobExecution| matches!(one.status, Status::Failed | Status::TimedOut);
                 let ended = jobs.list().into_iter().filter(ended);
                 ended.map(|one| jobs.retry(&one.job_id)).collect()
             }

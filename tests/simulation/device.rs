@@ -2,11 +2,12 @@
 //! and is sometimes told that nobody wants it any more. Everything that is known here of the jobs
 //! agent's interface stands in this file.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jobs_mqtt5::jobs::{self, Job, Outcome, StatusDetails, WorkResult};
+use jobs_mqtt5::jobs::{self, Job, Outcome, ReportError, StatusDetails, WorkResult};
 use jobs_mqtt5::mqtt;
 use local_iot_core::Journal;
 use tokio::sync::watch;
@@ -95,9 +96,7 @@ impl Device {
     }
 
     fn mqtt_options(&self, modem: Modem) -> mqtt::Options {
-        let mut options = mqtt::Options::new("service.example", THING, crate::no_tls());
-        options.tls = None;
-        options.transport = Arc::new(modem);
+        let mut options = mqtt::Options::without_tls("service.example", THING, Arc::new(modem));
         options.clean_start = !self.setting.keeps_session;
         self.habits.apply_to_mqtt(&mut options);
         options
@@ -173,9 +172,9 @@ impl Device {
         let nth = self.diary.begin(process, job.id(), document.serial, number);
         if document.reboots && job.status_details().get("rebooted").is_none() {
             sleep(Duration::from_secs(document.seconds / 2)).await;
-            job.checkpoint(StatusDetails::of([("rebooted", "yes")])?)
-                .await?;
-            return Ok(Outcome::LeftInProgress);
+            return checkpoint(job, "rebooted")
+                .await
+                .and(Ok(Outcome::LeftInProgress));
         }
         let parts = document.reports + 1;
         for part in 0..parts {
@@ -193,9 +192,8 @@ impl Device {
                 job.progress(StatusDetails::of([("part", part.to_string())])?);
             }
         }
-        if document.checkpoint {
-            job.checkpoint(StatusDetails::of([("work", "done")])?)
-                .await?;
+        if document.checkpoint && checkpoint(job, "done").await? == Checkpoint::Impossible {
+            return Ok(Outcome::LeftInProgress);
         }
         let ending = document.ending(number);
         self.diary.done(nth, ending);
@@ -231,10 +229,27 @@ impl Device {
     }
 }
 
+/// What became of a checkpoint.
+#[derive(PartialEq)]
+enum Checkpoint {
+    Set,
+    /// The policy does not allow it: somebody has to change that.
+    Impossible,
+}
+
+/// Sets a checkpoint: the next run of the program finds this in the status details.
+async fn checkpoint(job: &Job, name: &str) -> Result<Checkpoint, Box<dyn Error + Send + Sync>> {
+    match job.checkpoint(StatusDetails::of([(name, "yes")])?).await {
+        Ok(()) => Ok(Checkpoint::Set),
+        Err(ReportError::Request(_)) => Ok(Checkpoint::Impossible),
+        Err(unwanted) => Err(unwanted.into()),
+    }
+}
+
 /// Ends when the process is told to stop, and the work had a second to end.
 async fn until_told_to_stop(mut orders: watch::Receiver<Told>, jobs: &jobs::Client) {
-    let stop = orders.wait_for(|told| *told == Told::ToStop).await;
-    if stop.is_err() {
+    let stops = orders.wait_for(|told| *told == Told::ToStop).await.is_ok();
+    if !stops {
         return std::future::pending().await;
     }
     jobs.stop();

@@ -51,13 +51,17 @@ pub enum Service {
     /// The policy denies an action, or nothing any more.
     Policy(Option<Denial>),
     /// It goes down. (It comes back with [`Service::ComesBack`].)
-    GoesDown { keeps_sessions: bool },
+    GoesDown {
+        keeps_sessions: bool,
+    },
     ComesBack,
     LosesSessions,
     /// It throws every client out, with this reason code.
     Disconnects(u8),
     /// Its clock is turned.
-    TurnsClock { seconds: i64 },
+    TurnsClock {
+        seconds: i64,
+    },
 }
 
 /// What a policy denies for a while: an action on the topics, or client IDs, with this ending.
@@ -127,7 +131,11 @@ impl fmt::Display for Service {
             Self::Throttles(operation) => write!(f, "throttles '{operation}'"),
             Self::ThrottlesNoMore => write!(f, "throttles no more"),
             Self::Policy(Some(denial)) => {
-                write!(f, "the policy denies {} on {}", denial.action, denial.resource)
+                write!(
+                    f,
+                    "the policy denies {} on {}",
+                    denial.action, denial.resource
+                )
             }
             Self::Policy(None) => write!(f, "the policy is as it was"),
             Self::GoesDown { keeps_sessions } => {

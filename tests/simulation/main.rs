@@ -91,8 +91,3 @@ fn range(text: &str) -> Result<Range<u64>, String> {
     let range = bounds.and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     range.ok_or_else(|| format!("'{text}' is no range such as 0..1000"))
 }
-
-/// The simulated network is safe by itself; the option wants something all the same.
-fn no_tls() -> std::sync::Arc<rustls::ClientConfig> {
-    todo!()
-}

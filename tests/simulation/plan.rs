@@ -137,7 +137,7 @@ impl<'a> Planner<'a> {
 
     fn fault(&mut self, at: Duration) {
         let fault = *pick(self.random, &FAULTS);
-        let fault = fault.replace('*', pick(self.random, &OPERATIONS));
+        let fault = fault.replace('*', OPERATIONS[self.random.usize(..OPERATIONS.len())]);
         self.add(at, Happening::Service(Service::Fault(fault)));
     }
 

@@ -37,4 +37,3 @@ pub struct Run {
     /// Tasks alive: in the first minute, after the idle time, and when the device was gone.
     pub tasks: [usize; 3],
 }
-

@@ -40,7 +40,8 @@ pub fn run_all(
 
 /// Runs one seed. A panic in it is a failure as well.
 pub fn judge(seed: u64, broken: Option<&'static Break>) -> Vec<Failure> {
-    let run = std::panic::catch_unwind(|| world::run(seed, broken).map(|run| rules::failures(&run)));
+    let run =
+        std::panic::catch_unwind(|| world::run(seed, broken).map(|run| rules::failures(&run)));
     match run {
         Ok(Ok(failures)) => failures,
         Ok(Err(error)) => vec![Failure {

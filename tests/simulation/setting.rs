@@ -61,6 +61,19 @@ impl Setting {
         }
     }
 
+    /// How often the device is heard of at least.
+    pub fn keep_alive(&self) -> Duration {
+        Duration::from_secs(self.limits.server_keep_alive.unwrap_or(30).into())
+    }
+
+    /// How long after the last trouble all is done at the latest, besides the work itself and what a
+    /// slow link takes: a quarter of an hour until an idle device asks (its event may have been
+    /// lost), two waits of two minutes, and a little more than a keep alive to find out that a
+    /// connection is dead.
+    pub fn done_within(&self) -> Duration {
+        Duration::from_secs((15 + 2 * 2) * 60) + self.keep_alive() * 2
+    }
+
     /// What the service is started with.
     pub fn service_options(&self) -> Options {
         Options {

@@ -1,28 +1,25 @@
 //! The world: what is planned happens, and the device lives in it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use local_iot_core::{Entry, JobExecution, Service, Status};
+use local_iot_core::Service;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::breaks::Break;
 use crate::cloud::Operator;
-use crate::device::{self, Device, Process, Told};
+use crate::device::{Device, Process, Told};
 use crate::happening::{self, Happening};
-use crate::network::{Address, Dial, Network, Tamper, Trouble};
+use crate::network::{Address, Network};
 use crate::plan::{EVENTFUL, Plan, Planner};
+use crate::run::Run;
 use crate::setting::Setting;
-use crate::work::{Diary, Document, Work, total};
+use crate::work::{Diary, Document, total};
 
 /// A supervisor starts a process that has ended by itself again after this time.
 const SUPERVISOR: Duration = Duration::from_secs(30);
-/// How long after the last trouble all is done at the latest, besides the work itself and what a
-/// slow link takes: a quarter of an hour until an idle device asks (its event may have been lost),
-/// two waits of two minutes, and a minute to find out that a connection is dead.
-const DONE_WITHIN: Duration = Duration::from_secs((15 + 2 * 2 + 1) * 60);
 /// How long one more job takes when all is well, besides its work.
 pub const AT_ONCE: Duration = Duration::from_secs(30);
 /// How long the world then stays idle: timers run out, and nothing may be left over.
@@ -65,13 +62,7 @@ impl World {
         let plan = Planner::new(&mut random).plan();
         let service = Arc::new(Service::new(setting.service_options())?);
         let tamper = broken.and_then(Break::tamper);
-        let tamper: Option<Arc<Mutex<dyn Tamper>>> = tamper;
-        let network = Network::new(
-            Arc::clone(&service),
-            setting.link,
-            random.u64(..),
-            tamper,
-        );
+        let network = Network::new(Arc::clone(&service), setting.link, random.u64(..), tamper);
         let habits = broken.map(|broken| broken.habits).unwrap_or_default();
         let device = Device {
             setting: setting.clone(),
@@ -105,14 +96,17 @@ impl World {
         self.keep_running_until(self.begun + EVENTFUL).await;
         self.calm_down();
         let calm = Instant::now();
-        let bound = DONE_WITHIN + self.time_of_work();
+        let done_within = self.setting.done_within();
+        let bound = done_within + self.time_of_work();
         let done = self.until_all_is_done(bound).await;
+        self.keep_running_until(calm + done_within).await;
         let last_job = self.one_more_job().await;
         let idle_from = self.service.journal().len();
         self.keep_running_until(Instant::now() + IDLE).await;
         let idle_to = self.service.journal().len();
-        let tasks_when_idle = tasks();
+        let tasks_when_idle = tasks().await;
         self.end().await;
+        let tasks_at_the_end = tasks().await;
         Run {
             seed: self.seed,
             begun: self.begun,
@@ -128,15 +122,15 @@ impl World {
             dials: self.network.dials(),
             most_publishes: self.network.most_publishes(),
             longest_silence: self.network.longest_silence(),
-            tasks: [tasks_at_first, tasks_when_idle, tasks()],
+            tasks: [tasks_at_first, tasks_when_idle, tasks_at_the_end],
             setting: self.setting,
         }
     }
 
     async fn first_minute(&mut self) -> usize {
-        self.keep_running_until(self.begun + Duration::from_secs(59))
+        self.keep_running_until(self.begun + Duration::from_secs(50))
             .await;
-        tasks()
+        tasks().await
     }
 
     /// Lets time pass. A process that has ended is started again.
@@ -210,7 +204,9 @@ impl World {
             D::Restart => drop(process.told.send_replace(Told::ToStop)),
             D::Burst(readings) => {
                 self.bursts += 1;
-                process.told.send_replace(Told::Burst(*readings, self.bursts));
+                process
+                    .told
+                    .send_replace(Told::Burst(*readings, self.bursts));
             }
             D::Freeze(time) => tokio::time::advance(*time).await,
         }
@@ -275,7 +271,12 @@ impl World {
     }
 }
 
-/// How many tasks there are.
-fn tasks() -> usize {
-    Handle::current().metrics().num_alive_tasks()
+/// How many tasks there are: the fewest within some seconds, for a publish on its way is one.
+async fn tasks() -> usize {
+    let mut fewest = usize::MAX;
+    for _ in 0..5 {
+        sleep(Duration::from_secs(1)).await;
+        fewest = fewest.min(Handle::current().metrics().num_alive_tasks());
+    }
+    fewest
 }

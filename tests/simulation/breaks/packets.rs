@@ -28,11 +28,7 @@ fn plain(change: fn(Way, Packet) -> Packet) -> Shared {
 }
 
 /// A PUBLISH with its JSON changed, if it goes that way and its topic ends so.
-fn edited(
-    mut packet: Packet,
-    ends: &str,
-    edit: impl FnOnce(&mut Value),
-) -> Packet {
+fn edited(mut packet: Packet, ends: &str, edit: impl FnOnce(&mut Value)) -> Packet {
     let publish = packet.publish();
     let edited = publish
         .filter(|publish| publish.topic.ends_with(ends))
@@ -192,9 +188,8 @@ pub fn reply_without_token() -> Shared {
                 return vec![packet];
             };
             let token = self.0.get(asked).cloned();
-            let taken = token.and_then(|token| {
-                publish.edited(|reply| reply["clientToken"] = token)
-            });
+            let taken =
+                token.and_then(|token| publish.edited(|reply| reply["clientToken"] = token));
             vec![taken.map_or(packet, |publish| publish.packet())]
         }
     }

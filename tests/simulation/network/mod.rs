@@ -123,7 +123,10 @@ impl Network {
     /// A process is gone: with `in_order`, its system closes its connections.
     pub fn power_off(&self, process: u32, in_order: bool) {
         let inner = lock(&self.0);
-        let its = inner.connections.iter().filter(|one| one.process == process);
+        let its = inner
+            .connections
+            .iter()
+            .filter(|one| one.process == process);
         for connection in its {
             if in_order {
                 lock(&connection.up).end(End::Closed);
@@ -248,7 +251,8 @@ impl Transport for Modem {
                 return std::future::pending().await;
             }
             if !self.has_jitter {
-                sleep_until(lock(&self.network.0).dials.latest_next(self.process)).await;
+                let latest = lock(&self.network.0).dials.latest_next(self.process);
+                sleep_until(latest).await;
             }
             let stream = self.network.dial(self.process, limit).await?;
             Ok(Box::new(stream) as Box<dyn Stream>)

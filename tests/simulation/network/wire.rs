@@ -59,10 +59,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub fn new(
-        traffic: Arc<Mutex<Traffic>>,
-        tamper: Option<Arc<Mutex<dyn Tamper>>>,
-    ) -> Self {
+    pub fn new(traffic: Arc<Mutex<Traffic>>, tamper: Option<Arc<Mutex<dyn Tamper>>>) -> Self {
         lock(&traffic).recent_publishes.clear(); // the quota is one of a connection
         if let Some(tamper) = &tamper {
             lock(tamper).connected();
@@ -77,10 +74,10 @@ impl Wire {
 
     /// Takes bytes, and returns those that go on: whole packets only.
     pub fn carry(&mut self, way: Way, bytes: &[u8]) -> Vec<u8> {
-        let incomplete = &mut self.incomplete[way as usize];
+        let mut incomplete = std::mem::take(&mut self.incomplete[way as usize]);
         incomplete.extend_from_slice(bytes);
         let mut sent = Vec::with_capacity(incomplete.len());
-        while let Some(length) = Packet::length(incomplete) {
+        while let Some(length) = Packet::length(&incomplete) {
             let packet: Vec<u8> = incomplete.drain(..length).collect();
             if way == Way::Up {
                 self.sent(packet[0] >> 4 == Packet::PUBLISH);
@@ -93,6 +90,7 @@ impl Wire {
                 sent.extend(packet.0);
             }
         }
+        self.incomplete[way as usize] = incomplete;
         sent
     }
 

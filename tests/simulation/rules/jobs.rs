@@ -53,7 +53,9 @@ pub fn what_is_reported_was_done(run: &Run) -> Vec<String> {
         let at = Instant::from_std(entry.at);
         let fits = |work: &&Work| {
             (work.serial, work.execution_number) == (serial, number)
-                && work.done.is_some_and(|(done, ending)| done <= at && status(ending) == *to)
+                && work
+                    .done
+                    .is_some_and(|(done, ending)| done <= at && status(ending) == *to)
         };
         if by_the_device && !run.work.iter().any(|work| fits(&work)) {
             wrong.push(format!(
@@ -73,7 +75,10 @@ pub fn nothing_is_worked_on_twice(run: &Run) -> Vec<String> {
     for work in &run.work {
         let (id, number) = (&work.job_id, work.execution_number);
         if !known.contains(&work.serial) {
-            wrong.push(format!("process {} works on {id}, which nobody created", work.process));
+            wrong.push(format!(
+                "process {} works on {id}, which nobody created",
+                work.process
+            ));
         }
         if !seen.insert((work.process, work.serial, number)) {
             wrong.push(format!(

@@ -33,14 +33,20 @@ type Rule = (&'static str, fn(&Run) -> Vec<String>);
 const RULES: [Rule; 12] = [
     ("every job ends as its work did", jobs::all_ended),
     ("what is reported was done", jobs::what_is_reported_was_done),
-    ("nothing is worked on twice", jobs::nothing_is_worked_on_twice),
+    (
+        "nothing is worked on twice",
+        jobs::nothing_is_worked_on_twice,
+    ),
     ("nothing unwanted is reported", reports::nothing_unwanted),
     ("all is done in time", timing::all_is_done),
     ("no rule of MQTT or AWS is broken", manners::no_violation),
     ("publishes keep to the quota", manners::publishes),
     ("the device is heard of", manners::keep_alive),
     ("tries to connect are spread", manners::tries),
-    ("what is delivered is acknowledged", manners::acknowledgements),
+    (
+        "what is delivered is acknowledged",
+        manners::acknowledgements,
+    ),
     ("an idle device is quiet", manners::idle),
     ("nothing is left behind", manners::tasks),
 ];

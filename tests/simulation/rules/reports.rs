@@ -2,49 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use local_iot_core::{Event, Operation};
+use local_iot_core::{Entry, Event, Operation};
+use tokio::time::Instant;
 
 use crate::run::Run;
+use crate::work::Work;
 
 /// An update is refused only if the device could not know better: the cloud has changed the
-/// execution, or an update was sent before whose reply may have been lost.
+/// execution, or the reply to the update before had not come, or the update is one that MQTT
+/// repeats, or the policy keeps from the device what it needs.
 pub fn nothing_unwanted(run: &Run) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut changed_by_the_cloud = BTreeSet::new();
-    // The last update of each job: how much trouble there had been until then.
-    let mut updated: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut trouble = 0;
-    let mut excused = false;
+    let mut seen = Seen::new(run);
     for entry in &run.journal {
-        match &entry.event {
-            Event::StateChange { job_id, from, .. } if entry.connection == 0 && from.is_some() => {
-                changed_by_the_cloud.insert(job_id.as_str());
-            }
-            Event::Request {
-                operation: Operation::Update,
-                job_id: Some(job_id),
-                ..
-            } => {
-                let before = updated.insert(job_id, trouble);
-                excused = changed_by_the_cloud.contains(job_id.as_str())
-                    || before.is_some_and(|before| before < trouble);
-            }
-            Event::Reply {
-                topic,
-                code: Some(code),
-                accepted: false,
-                ..
-            } if topic.contains("/update/") && is_about_the_execution(code) && !excused => {
-                wrong.push(format!("{topic}: {code}, and nothing had happened"));
-            }
-            Event::ConnectionClosed | Event::Fault(_) | Event::Dropped(_) | Event::Refused { .. } => {
-                trouble += 1;
-            }
-            Event::Note(what) if what.starts_with("network") || what.starts_with("device") => {
-                trouble += 1;
-            }
-            _ => {}
+        if let Event::Reply {
+            topic,
+            code: Some(code),
+            accepted: false,
+            ..
+        } = &entry.event
+            && topic.contains("/update/")
+            && is_about_the_execution(code)
+            && !seen.is_excused
+        {
+            let at = Instant::from_std(entry.at) - run.begun;
+            wrong.push(format!(
+                "{topic}: {code} at {at:?}, and nothing had happened"
+            ));
         }
+        seen.follow(entry);
     }
     wrong
 }
@@ -54,4 +40,110 @@ fn is_about_the_execution(code: &str) -> bool {
         code,
         "VersionMismatch" | "InvalidStateTransition" | "ResourceNotFound" | "TerminalStateReached"
     )
+}
+
+/// What has happened so far, as far as it excuses an update that is refused.
+struct Seen<'a> {
+    run: &'a Run,
+    changed_by_the_cloud: BTreeSet<String>,
+    /// Jobs with an update whose reply the device has not acknowledged, or may not have understood.
+    unanswered: BTreeSet<String>,
+    /// Jobs with an update whose reply was spoiled.
+    spoiled: BTreeSet<String>,
+    /// Replies to updates that are on their way: connection, packet id, job.
+    on_the_way: BTreeMap<(u64, u16), String>,
+    /// When the device had the reply to the last update of a job.
+    answered: BTreeMap<String, Instant>,
+    is_repeated: bool,
+    is_denied: bool,
+    /// Whether the reply that comes next is spoiled: the device can't know that it is one.
+    is_spoiled: bool,
+    /// Whether the update that came last may be refused.
+    is_excused: bool,
+}
+
+impl<'a> Seen<'a> {
+    fn new(run: &'a Run) -> Self {
+        Self {
+            run,
+            changed_by_the_cloud: BTreeSet::new(),
+            unanswered: BTreeSet::new(),
+            spoiled: BTreeSet::new(),
+            on_the_way: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            is_repeated: false,
+            is_denied: false,
+            is_spoiled: false,
+            is_excused: false,
+        }
+    }
+
+    fn follow(&mut self, entry: &Entry) {
+        let (connection, now) = (entry.connection, Instant::from_std(entry.at));
+        match &entry.event {
+            Event::StateChange { job_id, from, .. } if connection == 0 && from.is_some() => {
+                self.changed_by_the_cloud.insert(job_id.clone());
+            }
+            Event::Publish { dup, .. } => self.is_repeated = *dup,
+            Event::Request {
+                operation: Operation::Update,
+                job_id: Some(job_id),
+                ..
+            } => {
+                let is_first_answer_due = !self.unanswered.insert(job_id.clone());
+                self.is_excused = is_first_answer_due
+                    || self.was_decided_before_the_answer(job_id, now)
+                    || self.is_repeated
+                    || self.is_denied
+                    || self.changed_by_the_cloud.contains(job_id);
+            }
+            Event::Note(what) if what.starts_with("service: the policy") => {
+                self.is_denied = what.contains("denies");
+            }
+            // Whose first subscription is denied ends before long, and takes no reply until then.
+            Event::Suback { codes } => self.is_denied = codes.iter().any(|code| *code >= 0x80),
+            Event::Fault(what) => self.is_spoiled = what.contains("-reply"),
+            Event::Reply { topic, .. } => {
+                let spoiled = std::mem::take(&mut self.is_spoiled);
+                self.spoiled
+                    .extend(updated_job(topic).filter(|_| spoiled).map(str::to_owned));
+            }
+            Event::Deliver {
+                topic,
+                packet_id: Some(id),
+                ..
+            } => {
+                if let Some(job_id) = updated_job(topic) {
+                    self.on_the_way.insert((connection, *id), job_id.to_owned());
+                }
+            }
+            Event::DeliveryAcked { packet_id } => {
+                if let Some(job_id) = self.on_the_way.remove(&(connection, *packet_id))
+                    && !self.spoiled.remove(&job_id)
+                {
+                    self.unanswered.remove(&job_id);
+                    self.answered.insert(job_id, now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the work was done before the device had the reply to the last progress: its report
+    /// does not wait for that.
+    fn was_decided_before_the_answer(&self, job_id: &str, now: Instant) -> bool {
+        let is_it = |work: &&Work| work.job_id == job_id && work.begun <= now;
+        let work = self.run.work.iter().rev().find(is_it);
+        let done = work.and_then(|work| work.done);
+        let answered = self.answered.get(job_id);
+        done.zip(answered)
+            .is_some_and(|((done, _), answered)| done <= *answered)
+    }
+}
+
+/// The job whose update is answered on this topic.
+fn updated_job(topic: &str) -> Option<&str> {
+    let (_, rest) = topic.split_once("/jobs/")?;
+    let (job_id, rest) = rest.split_once('/')?;
+    rest.starts_with("update/").then_some(job_id)
 }

@@ -5,7 +5,10 @@ use crate::run::Run;
 pub fn all_is_done(run: &Run) -> Vec<String> {
     let mut wrong = Vec::new();
     if run.done.is_none() {
-        let left = run.executions.iter().filter(|one| !one.status.is_terminal());
+        let left = run
+            .executions
+            .iter()
+            .filter(|one| !one.status.is_terminal());
         let left: Vec<String> = left
             .map(|one| format!("{} is {}", one.job_id, one.status))
             .collect();
