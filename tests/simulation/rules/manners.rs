@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use local_iot_core::Event;
+use local_iot_core::{Entry, Event};
 use tokio::time::Instant;
 
 use crate::network::{Dial, LONGEST_WAIT, longest_wait};
@@ -14,6 +14,8 @@ const PUBLISHES_PER_SECOND: usize = 100;
 /// In ten minutes, there are at most so many tries: the waits grow to 120 seconds, and are half of
 /// that on average.
 const TRIES: (Duration, usize) = (Duration::from_secs(600), 60);
+/// An acknowledgement takes no longer than this.
+const TRAVEL: Duration = Duration::from_secs(30);
 /// An idle device asks every quarter of an hour, for an event may have been lost.
 const REQUESTS_WHEN_IDLE: usize = 4;
 
@@ -92,13 +94,20 @@ pub fn tries(run: &Run) -> Vec<String> {
 /// What the service has delivered since all is well, the device has acknowledged by the end.
 pub fn acknowledgements(run: &Run) -> Vec<String> {
     let mut unacknowledged: BTreeMap<(u64, u16), &str> = BTreeMap::new();
-    for entry in &run.journal[..run.idle_to] {
+    let idle = &run.journal[..run.idle_to];
+    // An acknowledgement may be on its way.
+    let recent = idle
+        .last()
+        .map_or(run.calm, |last| Instant::from_std(last.at))
+        - TRAVEL;
+    let in_time = |entry: &&Entry| Instant::from_std(entry.at) < recent;
+    for entry in idle {
         match &entry.event {
             Event::Deliver {
                 topic,
                 packet_id: Some(id),
                 ..
-            } if Instant::from_std(entry.at) > run.calm => {
+            } if Instant::from_std(entry.at) > run.calm && in_time(&entry) => {
                 unacknowledged.insert((entry.connection, *id), topic);
             }
             Event::DeliveryAcked { packet_id } => {

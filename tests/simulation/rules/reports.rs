@@ -6,6 +6,7 @@ use local_iot_core::{Entry, Event, Operation};
 use tokio::time::Instant;
 
 use crate::run::Run;
+use crate::setting::THING;
 use crate::work::Work;
 
 /// An update is refused only if the device could not know better: the cloud has changed the
@@ -46,18 +47,15 @@ fn is_about_the_execution(code: &str) -> bool {
 struct Seen<'a> {
     run: &'a Run,
     changed_by_the_cloud: BTreeSet<String>,
-    /// Jobs with an update whose reply the device has not acknowledged, or may not have understood.
-    unanswered: BTreeSet<String>,
-    /// Jobs with an update whose reply was spoiled.
-    spoiled: BTreeSet<String>,
-    /// Replies to updates that are on their way: connection, packet id, job.
-    on_the_way: BTreeMap<(u64, u16), String>,
+    /// How many updates of a job have a reply that the device does not have, by job and token.
+    unanswered: BTreeMap<(String, String), u32>,
+    /// Replies to updates that are on their way: connection and packet id, job and token.
+    on_the_way: BTreeMap<(u64, u16), (String, String)>,
     /// When the device had the reply to the last update of a job.
     answered: BTreeMap<String, Instant>,
+    /// Whether the last publish is one that MQTT repeats.
     is_repeated: bool,
     is_denied: bool,
-    /// Whether the reply that comes next is spoiled: the device can't know that it is one.
-    is_spoiled: bool,
     /// Whether the update that came last may be refused.
     is_excused: bool,
 }
@@ -67,13 +65,11 @@ impl<'a> Seen<'a> {
         Self {
             run,
             changed_by_the_cloud: BTreeSet::new(),
-            unanswered: BTreeSet::new(),
-            spoiled: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
             on_the_way: BTreeMap::new(),
             answered: BTreeMap::new(),
             is_repeated: false,
             is_denied: false,
-            is_spoiled: false,
             is_excused: false,
         }
     }
@@ -85,48 +81,51 @@ impl<'a> Seen<'a> {
                 self.changed_by_the_cloud.insert(job_id.clone());
             }
             Event::Publish { dup, .. } => self.is_repeated = *dup,
-            Event::Request {
-                operation: Operation::Update,
-                job_id: Some(job_id),
-                ..
-            } => {
-                let is_first_answer_due = !self.unanswered.insert(job_id.clone());
-                self.is_excused = is_first_answer_due
-                    || self.was_decided_before_the_answer(job_id, now)
-                    || self.is_repeated
-                    || self.is_denied
-                    || self.changed_by_the_cloud.contains(job_id);
-            }
             Event::Note(what) if what.starts_with("service: the policy") => {
                 self.is_denied = what.contains("denies");
             }
             // Whose first subscription is denied ends before long, and takes no reply until then.
             Event::Suback { codes } => self.is_denied = codes.iter().any(|code| *code >= 0x80),
-            Event::Fault(what) => self.is_spoiled = what.contains("-reply"),
-            Event::Reply { topic, .. } => {
-                let spoiled = std::mem::take(&mut self.is_spoiled);
-                self.spoiled
-                    .extend(updated_job(topic).filter(|_| spoiled).map(str::to_owned));
+            Event::Request {
+                operation: Operation::Update,
+                job_id: Some(job_id),
+                client_token,
+            } => {
+                self.is_excused = self.is_repeated
+                    || self.is_denied
+                    || self.changed_by_the_cloud.contains(job_id)
+                    || self.has_unanswered(job_id)
+                    || self.was_decided_before_the_answer(job_id, now);
+                let token = client_token.clone().unwrap_or_default();
+                let unanswered = self.unanswered.entry((job_id.clone(), token));
+                *unanswered.or_default() += if self.is_denied { 2 } else { 1 };
             }
             Event::Deliver {
                 topic,
                 packet_id: Some(id),
+                payload,
                 ..
             } => {
                 if let Some(job_id) = updated_job(topic) {
-                    self.on_the_way.insert((connection, *id), job_id.to_owned());
+                    let answers = (job_id.to_owned(), token(payload));
+                    self.on_the_way.insert((connection, *id), answers);
                 }
             }
             Event::DeliveryAcked { packet_id } => {
-                if let Some(job_id) = self.on_the_way.remove(&(connection, *packet_id))
-                    && !self.spoiled.remove(&job_id)
+                if let Some(update) = self.on_the_way.remove(&(connection, *packet_id))
+                    && let Some(unanswered) = self.unanswered.get_mut(&update)
                 {
-                    self.unanswered.remove(&job_id);
-                    self.answered.insert(job_id, now);
+                    *unanswered = unanswered.saturating_sub(1);
+                    self.answered.insert(update.0, now);
                 }
             }
             _ => {}
         }
+    }
+
+    fn has_unanswered(&self, job_id: &str) -> bool {
+        let mut all = self.unanswered.iter();
+        all.any(|((job, _), unanswered)| job == job_id && *unanswered > 0)
     }
 
     /// Whether the work was done before the device had the reply to the last progress: its report
@@ -141,9 +140,16 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The job whose update is answered on this topic.
+/// The job of our thing whose update is answered on this topic.
 fn updated_job(topic: &str) -> Option<&str> {
-    let (_, rest) = topic.split_once("/jobs/")?;
-    let (job_id, rest) = rest.split_once('/')?;
+    let rest = topic.strip_prefix("$aws/things/")?.strip_prefix(THING)?;
+    let (job_id, rest) = rest.strip_prefix("/jobs/")?.split_once('/')?;
     rest.starts_with("update/").then_some(job_id)
+}
+
+/// The `clientToken` of a reply; empty if it has none.
+fn token(payload: &[u8]) -> String {
+    let reply: Option<serde_json::Value> = serde_json::from_slice(payload).ok();
+    let token = reply.and_then(|reply| Some(reply["clientToken"].as_str()?.to_owned()));
+    token.unwrap_or_default()
 }
