@@ -14,7 +14,6 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum, value_parser};
 use uuid::Uuid;
 
-use crate::names::Names;
 use crate::text::{is_printable, printable};
 
 mod values;
@@ -81,6 +80,15 @@ pub struct Flags {
     #[arg(default_value_t = 8080, allow_negative_numbers = true)]
     pub proxy_port: u16,
 
+    /// File with `user:password` for the HTTP proxy
+    #[arg(
+        long,
+        alias = "proxy-auth",
+        value_name = "FILE",
+        requires = "proxy_host"
+    )]
+    pub proxy_auth: Option<PathBuf>,
+
     /// How much to log, on stderr
     #[arg(long, value_name = "LEVEL", ignore_case = true)]
     #[arg(value_enum, default_value_t)]
@@ -123,6 +131,19 @@ impl Flags {
     {
         let matches = Self::command().try_get_matches_from(arguments)?;
         let mut flags = Self::from_arg_matches(&matches)?;
+        // (What clap says of a value that it does not take has the value in it.)
+        for (flag, value) in [
+            ("--endpoint", Some(&flags.endpoint)),
+            ("--proxy_host", flags.proxy_host.as_ref()),
+        ] {
+            if value.is_some_and(|value| value.contains('@')) {
+                let words = format!(
+                    "{flag} takes a host name alone, without a user name and a password before it; \
+                     those for a proxy come from a file (--proxy_auth)"
+                );
+                return Err(Self::command().error(ErrorKind::ValueValidation, words));
+            }
+        }
         if let Some((host, port)) = host_and_port(&flags.endpoint) {
             let given = matches.value_source("port") == Some(ValueSource::CommandLine);
             if given && port != flags.port {
@@ -143,23 +164,7 @@ impl Flags {
     pub fn job_time(&self) -> Duration {
         Duration::from_secs(self.job_time.into())
     }
-
-    /// Host and port of the proxy to go through.
-    pub fn proxy(&self) -> Option<(String, u16)> {
-        self.proxy_host.clone().map(|host| (host, self.proxy_port))
-    }
 }
-
-/// What messages call the settings: the flags that give them.
-pub const FLAGS: Names = Names {
-    endpoint: "--endpoint",
-    port: "--port",
-    client_id: "--client_id",
-    cert: "--cert",
-    key: "--key",
-    ca: "--ca_file",
-    proxy: "--proxy_host and --proxy_port",
-};
 
 /// How much is logged, in the words of AWS's SDKs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

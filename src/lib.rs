@@ -4,41 +4,48 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
+//! use jobs_mqtt5::agent::{self, Job, Outcome, WorkResult};
 //! use jobs_mqtt5::{jobs, mqtt, tls};
 //!
-//! async fn work(job: &jobs::Job) -> jobs::WorkResult {
+//! async fn work(job: &Job) -> WorkResult {
 //!     println!("{}", job.execution().job_document);
-//!     Ok(jobs::Outcome::succeeded())
+//!     Ok(Outcome::succeeded())
 //! }
 //!
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let files = tls::Files::new("device.pem.crt", "private.pem.key");
-//!     let tls = Arc::new(tls::client_config(&files, 8883)?);
+//!     let tls = Arc::new(tls::client_config(&files)?);
 //!     let endpoint = "a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com";
-//!     let options = mqtt::Options::new(endpoint, 8883, "my-thing", tls);
+//!     let options = mqtt::Options::new(endpoint, "my-thing", tls);
 //!     let (mqtt, _events) = mqtt::connect(options);
 //!     let jobs = jobs::Client::new(&mqtt, "my-thing");
-//!     loop {
-//!         let Some(job) = jobs.start_next().await? else { jobs.changed().await?; continue };
-//!         let outcome = work(&job).await;
-//!         job.finish(outcome).await?;
-//!     }
+//!     agent::run(&jobs, work).await?;
+//!     Ok(())
 //! }
 //! ```
 //!
-//! It is laid out in rooms; each knows only those above it:
+//! It is laid out in layers; each knows only those above it:
 //!
 //! - [`cli`]: the flags
 //! - [`tls`]: PEM files to a TLS configuration, and what is wrong with them
 //! - [`mqtt`]: one MQTT5 connection, shared and kept up
-//! - [`jobs`]: the Jobs service as typed requests, replies and events, and the job in hand
-//! - [`sample`]: the story, and the place for your own work
+//! - [`jobs`]: the Jobs service as typed requests, replies and events
+//! - [`agent`]: what a device does with its jobs
+//! - [`sample`]: what it says of it, in the words of AWS's Python sample
 //!
-//! Beside them: [`program`] (from flags to exit code), [`story`] (what is told), [`log`] (what is
-//! logged), [`text`] (safe to show), [`names`] (what messages call the settings), [`stop`] (signals).
+//! Beside them: [`program`] (from flags to exit code), [`output`] (stdout and stderr), [`advice`] (what
+//! to do about an error), [`Text`] (safe to show), [`stop`] (signals). The place for your own work is
+//! `src/work.rs`, in the program.
+//!
+//! `mqtt`, `jobs`, `agent`, `tls` and `text.rs` can be copied into another crate and compile there.
+//! Or depend on this one, by path or by git tag: what these modules offer is meant to stay, the others
+//! serve the program. A change that breaks them raises the second number of the version (0.2), any other
+//! the third. A dependency does not bring its release profile along: take `[profile.release]` of this
+//! `Cargo.toml` into yours, or the binary is twice as large. Work that blocks runs on a thread of its own
+//! where [`agent::run`] does it; in a loop of your own, [`agent::Job::run`] is for that.
 
-// Nothing ends the program without a word, and everything that is said goes through the story.
+// Nothing ends the program without a word, and everything that is said goes through the output.
 #![cfg_attr(
     not(test),
     deny(
@@ -53,17 +60,22 @@
     )
 )]
 
+pub mod advice;
+pub mod agent;
 pub mod cli;
 pub mod jobs;
+#[doc(hidden)] // for the tests
 pub mod log;
 pub mod mqtt;
-pub mod names;
+pub mod output;
 pub mod program;
 pub mod sample;
 pub mod stop;
-pub mod story;
+#[doc(hidden)] // for the examples and the tests
 pub mod text;
 pub mod tls;
+
+pub use text::Text;
 
 /// The README's Rust compiles.
 #[cfg(doctest)]

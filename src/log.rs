@@ -1,4 +1,4 @@
-//! The log, on stderr. (What a user must know is told whatever the verbosity: [`Story::warn`].)
+//! The log, on stderr. (What a user must know is said whatever the verbosity: [`Output::warn`].)
 
 use std::any::Any;
 use std::panic::{self, Location};
@@ -6,15 +6,15 @@ use std::panic::{self, Location};
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::Verbosity;
-use crate::story::{LogLines, Story};
-use crate::text::{cut, panic_message, printable};
+use crate::output::{LogLines, Output};
+use crate::text::{Text, cut, panic_message};
 
-/// Starts logging, by the same way to stderr as the story's. From here on, every panic is told there
+/// Starts logging, by the same way to stderr as the output's. From here on, every panic is said there
 /// in one sentence, whatever the verbosity: one in your own work fails a job, any other is a bug.
 ///
 /// # Panics
 /// If the process has a log already.
-pub fn start(verbosity: Verbosity, story: &Story) {
+pub fn start(verbosity: Verbosity, output: &Output) {
     let level = match verbosity {
         Verbosity::NoLogs => LevelFilter::OFF,
         Verbosity::Fatal | Verbosity::Error => LevelFilter::ERROR,
@@ -23,18 +23,18 @@ pub fn start(verbosity: Verbosity, story: &Story) {
         Verbosity::Debug => LevelFilter::DEBUG,
         Verbosity::Trace => LevelFilter::TRACE,
     };
-    let lines = story.clone();
+    let lines = output.clone();
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(move || LogLines(lines.clone()))
         .with_ansi(false)
         .log_internal_errors(false) // a closed stderr is no reason to end
         .init();
-    let story = story.clone();
+    let output = output.clone();
     panic::set_hook(Box::new(move |panic| {
         let words = panicked(panic.location(), panic.payload());
-        story.warn(format_args!("{words}"));
-        story.flush(); // nobody knows what comes after a panic
+        output.warn(format_args!("{words}"));
+        output.flush(); // nobody knows what comes after a panic
     }));
 }
 
@@ -42,9 +42,9 @@ pub fn start(verbosity: Verbosity, story: &Story) {
 fn panicked(place: Option<&Location<'_>>, panic: &(dyn Any + Send)) -> String {
     let place = place.map(|place| format!("{}:{}", place.file(), place.line()));
     let place = place.unwrap_or_else(|| "an unknown place".to_owned());
-    let said = cut(panic_message(panic).trim_end(), 1_000);
-    let (place, said) = (printable(&place), printable(&said));
-    format!("The program panicked at {place}: {said}")
+    let said = panic_message(panic);
+    let said = Text::from(cut(said.raw().trim_end(), 1_000));
+    format!("The program panicked at {}: {said}", Text::from(place))
 }
 
 #[cfg(test)]

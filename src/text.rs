@@ -1,23 +1,58 @@
 //! Text that comes from outside, made safe to show.
 //!
-//! Job ids, job documents, error messages and reason strings are written by somebody else. Shown as
-//! they are, an escape sequence in one of them could repaint the reader's terminal or hide what
-//! happened. [`printable`] is for every such text that reaches stdout or stderr.
+//! Job documents, error messages and reason strings are written by somebody else. Shown as they are,
+//! an escape sequence in one of them could repaint the reader's terminal, or hide what happened. So
+//! such a text is a [`Text`], and there is no way to print one that is not printable.
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::fmt;
 
-/// The text with its control characters escaped (`\u{1b}`, `\n`), as well as the invisible
-/// characters that change the direction of writing. Everything else stays as it is.
+use serde::{Deserialize, Serialize};
+
+/// A text from outside. Its `Display` is [`printable`]; whoever needs it as it came calls
+/// [`Text::raw`].
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Text(String);
+
+impl Text {
+    /// The text as it came: for programs, not for people.
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for Text {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.0))
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", printable(&self.0))
+    }
+}
+
+/// The text with everything escaped that is invisible or moves the cursor (`\u{1b}`, `\n`, the marks
+/// that change the direction of writing, what Unicode has not assigned). The rest stays as it is.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if is_printable(text) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::new();
     for character in text.chars() {
-        match repaints(character) {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
+        if is_visible(character) {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_default());
         }
     }
     shown.into()
@@ -25,34 +60,39 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 
 /// Whether the text can be shown as it is.
 pub fn is_printable(text: &str) -> bool {
-    !text.contains(repaints)
+    text.chars().all(is_visible)
 }
 
 /// At most `limit` characters of the text; a longer one ends with `…`.
 ///
 /// The limits of AWS IoT Jobs count characters, so this does too: it never cuts one in half.
 pub fn cut(text: &str, limit: usize) -> Cow<'_, str> {
-    if text.chars().count() <= limit {
+    if text.chars().nth(limit).is_none() {
         return Cow::Borrowed(text);
     }
     let kept = text.chars().take(limit.saturating_sub(1));
     Cow::Owned(kept.chain(['…']).collect())
 }
 
-/// What a panic said, from its payload; as it is, so make it [`printable`].
-pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+/// What a panic said, from its payload.
+pub fn panic_message(panic: &(dyn Any + Send)) -> Text {
     let said = panic.downcast_ref::<&str>().copied();
     let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    said.unwrap_or("without a word")
+    said.unwrap_or("without a message").into()
 }
 
-/// Control characters (C0, DEL, C1), and Unicode's marks for lines, direction and nothing at all.
-/// (Those that the service refuses in status details as well.)
-fn repaints(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{e000}'..='\u{f8ff}' | '\u{feff}')
+/// Whether a character shows, or is a space. Not so: Unicode's category C (control, format, private
+/// use, unassigned; the service refuses them in status details as well), and separators of lines.
+fn is_visible(character: char) -> bool {
+    match character {
+        ' '..='~' => true,
+        '\0'..='\u{9f}' => false,
+        '\u{2028}' | '\u{2029}' => false,
+        space if space.is_whitespace() => true,
+        // The standard library knows all of Unicode, and tells by what it escapes. Behind a letter,
+        // because it would escape an accent that has none to stand on.
+        other => format!("a{other}").escape_debug().nth(2).is_none(),
+    }
 }
 
 #[cfg(test)]
@@ -60,11 +100,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_escaped_and_the_rest_is_left_alone() {
+    fn what_does_not_show_is_escaped_and_the_rest_is_left_alone() {
         assert_eq!(printable("a\u{1b}[2Jb\nc"), r"a\u{1b}[2Jb\nc");
         assert_eq!(printable("\u{202e}txt.exe"), r"\u{202e}txt.exe");
         assert_eq!(printable("\u{9b}31m\u{7f}"), r"\u{9b}31m\u{7f}");
-        assert_eq!(printable("Grüße, 世界"), "Grüße, 世界");
+        assert_eq!(printable("\u{e0041}\u{378}"), r"\u{e0041}\u{378}");
+        for plain in ["Grüße, 世界", "e\u{301}", "a\u{a0}b\u{3000}", "'\"\\", "👍"] {
+            assert_eq!(printable(plain), plain);
+        }
+    }
+
+    #[test]
+    fn a_text_from_outside_is_shown_printable_and_kept_as_it_came() {
+        let text = Text::from("a\u{1b}[2J");
+        assert_eq!(text.to_string(), r"a\u{1b}[2J");
+        assert!(!format!("{text:?}").contains('\u{1b}'));
+        assert_eq!(text.raw(), "a\u{1b}[2J");
     }
 
     #[test]
@@ -76,8 +127,8 @@ mod tests {
 
     #[test]
     fn a_panic_s_message_is_found_in_its_payload() {
-        assert_eq!(panic_message(&"said"), "said");
-        assert_eq!(panic_message(&"said".to_owned()), "said");
-        assert_eq!(panic_message(&7), "without a word");
+        assert_eq!(panic_message(&"said").raw(), "said");
+        assert_eq!(panic_message(&"said".to_owned()).raw(), "said");
+        assert_eq!(panic_message(&7).raw(), "without a message");
     }
 }

@@ -24,6 +24,9 @@ pub(super) fn endpoint(text: &str) -> Result<String, &'static str> {
 
 /// A host name or an IP address.
 pub(super) fn host(text: &str) -> Result<String, &'static str> {
+    if text.contains('@') {
+        return Ok(text.to_owned()); // it may hold a password: refused later, without being shown
+    }
     Err(if text.contains("://") {
         "give the host name alone, without 'https://' or 'mqtts://' before it"
     } else if text.contains('/') {

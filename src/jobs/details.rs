@@ -5,19 +5,21 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::text::{cut, is_printable, printable};
+use crate::text::{Text, is_printable, printable};
 
 /// The longest name of a status detail, in characters.
 const LONGEST_NAME: usize = 128;
 /// The longest value of a status detail, in characters.
 const LONGEST_VALUE: usize = 1024;
+/// So many details an execution may have. (The API reference says so of CancelJobExecution.)
+const MOST: usize = 10;
 
 /// Notes on a job execution, by name.
 ///
 /// The service keeps them when an update has none, and replaces them *as a whole* when it has some:
 /// so whoever reports progress sends all that should stand there. Its limits are kept here: a name
 /// has 1 to 128 letters, digits, `:`, `_` and `-`; a value 1 to 1,024 characters, none of which is a
-/// control character or invisible. See
+/// control character or invisible. [`Self::with_text`] makes any text fit. See
 /// <https://docs.aws.amazon.com/iot/latest/apireference/API_iot-jobs-data_UpdateJobExecution.html>.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -28,8 +30,10 @@ pub struct StatusDetails(BTreeMap<String, String>);
 #[non_exhaustive]
 pub enum DetailError {
     /// Its name has other characters than the service takes, or too many, or none.
-    #[error("the name of a status detail has 1 to 128 letters, digits, ':', '_' and '-'; '{}' has not", printable(.0))]
-    Name(String),
+    #[error(
+        "the name of a status detail has 1 to 128 letters, digits, ':', '_' and '-'; '{0}' has not"
+    )]
+    Name(Text),
     /// The value of the detail with this name is empty, too long, or has control characters.
     #[error(
         "the value of a status detail has 1 to 1,024 visible characters; that of '{0}' has not"
@@ -38,11 +42,11 @@ pub enum DetailError {
 }
 
 impl StatusDetails {
-    /// Several at once: `StatusDetails::of([("step", "download"), ("percent", "40")])?`.
+    /// Several at once: `StatusDetails::from_pairs([("step", "download"), ("percent", "40")])?`.
     ///
     /// # Errors
     /// If the service would not take one of them.
-    pub fn of<N: Into<String>, V: Into<String>>(
+    pub fn from_pairs<N: Into<String>, V: Into<String>>(
         details: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Self, DetailError> {
         let mut all = Self::default();
@@ -62,9 +66,8 @@ impl StatusDetails {
         value: impl Into<String>,
     ) -> Result<(), DetailError> {
         let (name, value) = (name.into(), value.into());
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
-        if !(1..=LONGEST_NAME).contains(&name.len()) || !name.chars().all(allowed) {
-            return Err(DetailError::Name(name));
+        if !(1..=LONGEST_NAME).contains(&name.len()) || !name.chars().all(is_in_a_name) {
+            return Err(DetailError::Name(name.into()));
         }
         if value.is_empty() || value.chars().count() > LONGEST_VALUE || !is_printable(&value) {
             return Err(DetailError::Value(name));
@@ -73,14 +76,31 @@ impl StatusDetails {
         Ok(())
     }
 
-    /// Why a job ended as it did, made to fit: printable, not empty, and cut after 1,024 characters.
-    pub(super) fn reason(reason: &str) -> Self {
-        let reason = match reason.trim() {
-            "" => "no reason was given",
-            reason => reason,
-        };
-        let reason = cut(&printable(reason), LONGEST_VALUE).into_owned();
-        Self(BTreeMap::from([("reason".to_owned(), reason)]))
+    /// These, and one more whose value is any text (the output of a command, an error), made to fit:
+    /// what the service would refuse is escaped (a line feed as `\n`), an empty text is `(empty)`, and
+    /// of one that is too long the end is kept, behind a `…`. So is its name: whatever the service
+    /// would refuse in it is a `_`.
+    #[must_use]
+    pub fn with_text(mut self, name: &str, text: &str) -> Self {
+        let name: String = name
+            .chars()
+            .map(|c| if is_in_a_name(c) { c } else { '_' })
+            .chain(name.is_empty().then_some('_'))
+            .take(LONGEST_NAME)
+            .collect();
+        self.0.insert(name, fitted(text));
+        self
+    }
+
+    /// These, in place of those of the same name in `others`; of the others, as many as fit.
+    #[must_use]
+    pub fn over(mut self, others: &Self) -> Self {
+        for (name, value) in &others.0 {
+            if self.0.len() < MOST {
+                self.0.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        self
     }
 
     /// The value of the detail with this name.
@@ -101,6 +121,32 @@ impl StatusDetails {
     }
 }
 
+fn is_in_a_name(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, ':' | '_' | '-')
+}
+
+/// A text as the value of a status detail.
+fn fitted(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() {
+        return "(empty)".to_owned();
+    }
+    // Character by character, so that no escape is cut in half; from the end, which says how it went.
+    let (mut kept, mut length) = (Vec::new(), 0);
+    for character in text.chars().rev() {
+        let shown = printable(character.encode_utf8(&mut [0; 4])).into_owned();
+        length += shown.chars().count();
+        if length > LONGEST_VALUE {
+            // The mark takes the place of what was kept last, so that it fits whatever that is.
+            kept.pop();
+            kept.push("…".to_owned());
+            break;
+        }
+        kept.push(shown);
+    }
+    kept.into_iter().rev().collect()
+}
+
 /// Details that can't be read must not cost the execution they came with: they count as none.
 pub(super) fn lenient<'de, D: Deserializer<'de>>(from: D) -> Result<StatusDetails, D::Error> {
     let text = Box::<RawValue>::deserialize(from)?;
@@ -117,38 +163,68 @@ mod tests {
     fn what_the_service_would_refuse_is_an_error() {
         let long = "x".repeat(1025);
         for (name, value) in [("", "v"), ("a b", "v"), ("ä", "v"), (&long[..129], "v")] {
-            let refused = StatusDetails::of([(name, value)]);
-            assert_eq!(refused, Err(DetailError::Name(name.to_owned())));
+            let refused = StatusDetails::from_pairs([(name, value)]);
+            assert_eq!(refused, Err(DetailError::Name(name.into())));
         }
         for value in ["", "a\nb", "\u{202e}", long.as_str()] {
-            let refused = StatusDetails::of([("n", value)]);
+            let refused = StatusDetails::from_pairs([("n", value)]);
             assert_eq!(
                 refused,
                 Err(DetailError::Value("n".to_owned())),
                 "{value:?}"
             );
         }
-        let most = StatusDetails::of([(&long[..128], &long[..1024])]);
+        let most = StatusDetails::from_pairs([(&long[..128], &long[..1024])]);
         assert!(most.is_ok());
     }
 
     #[test]
-    fn a_reason_is_made_to_fit() {
-        let fits = |reason: &str| {
-            let details = StatusDetails::reason(reason);
-            details.get("reason").map(str::to_owned)
+    fn any_text_is_made_to_fit_and_keeps_its_end() {
+        let fits = |text: &str| {
+            let details = StatusDetails::default().with_text("out", text);
+            let value = details.get("out").unwrap().to_owned();
+            assert!(
+                StatusDetails::from_pairs([("out", &value)]).is_ok(),
+                "{value}"
+            );
+            value
         };
-        assert_eq!(fits(" \n").as_deref(), Some("no reason was given"));
-        assert_eq!(fits("a\u{1b}[2J\nb").as_deref(), Some(r"a\u{1b}[2J\nb"));
-        assert_eq!(
-            fits(&"世".repeat(2000)).map(|r| r.chars().count()),
-            Some(1024)
-        );
+        assert_eq!(fits(" \n"), "(empty)");
+        assert_eq!(fits("a\u{1b}[2J\nb\n"), r"a\u{1b}[2J\nb");
+        let long = fits(&format!("begin{}end", "世".repeat(2000)));
+        assert!(long.starts_with("…世") && long.ends_with("世end"), "{long}");
+        assert_eq!(long.chars().count(), LONGEST_VALUE);
+        let escapes = fits(&"\u{1b}".repeat(2000));
+        assert!(escapes.starts_with(r"…\u{1b}"), "{escapes}");
+        assert_eq!(fits(&"x".repeat(LONGEST_VALUE)), "x".repeat(LONGEST_VALUE));
+    }
+
+    #[test]
+    fn any_name_of_a_text_is_made_to_fit() {
+        let long = "n".repeat(200);
+        for (name, is) in [
+            ("a b/ä", "a_b__"),
+            ("", "_"),
+            (&long, &long[..LONGEST_NAME]),
+        ] {
+            let details = StatusDetails::default().with_text(name, "text");
+            assert_eq!(details.iter().collect::<Vec<_>>(), [(is, "text")]);
+        }
+    }
+
+    #[test]
+    fn of_others_as_many_are_kept_as_fit() {
+        let pairs = |count: usize| (0..count).map(|n| (n.to_string(), "old"));
+        let others = StatusDetails::from_pairs(pairs(20)).unwrap();
+        let new = StatusDetails::from_pairs([("0", "new"), ("reason", "so")]).unwrap();
+        let all = new.over(&others);
+        assert_eq!(all.iter().count(), MOST);
+        assert_eq!((all.get("0"), all.get("reason")), (Some("new"), Some("so")));
     }
 
     #[test]
     fn what_was_set_is_there_by_name() {
-        let details = StatusDetails::of([("step", "2"), ("percent", "40"), ("step", "3")]);
+        let details = StatusDetails::from_pairs([("step", "2"), ("percent", "40"), ("step", "3")]);
         let details = details.unwrap_or_default();
         let all: Vec<_> = details.iter().collect();
         assert_eq!(all, [("percent", "40"), ("step", "3")]);

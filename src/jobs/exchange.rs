@@ -1,100 +1,57 @@
 //! One request and the reply that belongs to it.
 //!
-//! A reply is ours if its topic is, and if it carries the `clientToken` of the request. A request that
-//! gets none in time is asked again with the same token: every operation is safe to repeat, and a late
-//! reply to the first is as good.
+//! MQTT has no replies. A message is the reply to a request if its topic is the right one, and if it
+//! carries the `clientToken` of the request. A request that gets none in time is sent again with the
+//! same token: every operation is safe to repeat, and a late reply to the first try is as good.
 
 use std::iter::repeat_with;
 use std::mem::replace;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, ready};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
-use super::Event;
-use super::client::Client;
-use super::error::RequestError;
-use super::inbox::Reply;
+use super::error::{RequestError, TryError};
+use super::event::Event;
+use super::inbox::{Inbox, Reply};
+use super::job_id::JobId;
 use super::model::Rejection;
+use super::options::Options;
 use super::requests::Request;
-use super::topics::Operation;
-use crate::mqtt::PublishError;
-use crate::text::printable;
+use super::topics::{Operation, Topics};
+use crate::mqtt::{self, ErrorClass, Publish, PublishError};
+use crate::text::Text;
 
-/// What was published: the server has acknowledged it, or its reply is here already.
-pub struct Asked<T>(BoxFuture<'static, Result<T, RequestError>>);
+/// A request that meets so many lost sessions may be what costs them: from then on, each counts as a
+/// try without a result.
+const SESSIONS_LOST_IN_PASSING: u32 = 2;
 
-impl<T: Send + 'static> Asked<T> {
-    /// Runs an exchange up to the acknowledgement of its first publish.
-    pub(super) async fn published<F>(
-        exchange: impl FnOnce(Option<Acknowledged>) -> F,
-    ) -> Result<Self, RequestError>
-    where
-        F: Future<Output = Result<T, RequestError>> + Send + 'static,
-    {
-        let (acknowledged, is_acknowledged) = oneshot::channel();
-        let mut reply = exchange(Some(acknowledged)).boxed();
-        tokio::select! {
-            biased;
-            early = &mut reply => Ok(Self(ready(Ok(early?)).boxed())),
-            _ = is_acknowledged => Ok(Self(reply)),
-        }
-    }
+/// A reply is overdue after this many times its timeout, whatever else comes meanwhile.
+const CEILING: u32 = 6;
 
-    /// Waits for the reply, and asks again where none comes in time.
-    ///
-    /// # Errors
-    /// [`RequestError::Rejected`] if the service says no for good, [`RequestError::Unanswered`] after
-    /// several tries, [`RequestError::Publish`] if the request can't be published once more.
-    pub async fn reply(self) -> Result<T, RequestError> {
-        self.0.await
-    }
+/// Sends requests, and waits for their replies.
+pub(super) struct Requester {
+    pub mqtt: mqtt::Client,
+    pub topics: Topics,
+    pub options: Options,
+    pub inbox: Arc<Inbox>,
 }
 
-/// Is told when the server has acknowledged a request for the first time.
-pub(super) type Acknowledged = oneshot::Sender<()>;
-
-/// Publishes a request, and waits for its reply. Waits for a connection for as long as that takes;
-/// gives up after `most_tries`, or never.
-pub(super) async fn ask<R: Request>(
-    client: Client,
-    request: R,
-    most_tries: Option<u32>,
-    acknowledged: Option<Acknowledged>,
-) -> Result<R::Reply, RequestError> {
-    let exchange = Exchange::new(client, &request, acknowledged);
-    exchange.run(most_tries).await
-}
-
-/// A request under way.
-struct Exchange {
-    client: Client,
-    operation: Operation,
-    topic: String,
-    payload: Bytes,
-    replies: mpsc::Receiver<Reply>,
-    acknowledged: Option<Acknowledged>,
-    published: u32,
-    /// The connection under way at first. On another one, what was not acknowledged is sent again.
-    connection: u64,
-    was_unreadable: bool,
-}
-
-/// A try that led to nothing.
-enum Vain {
-    /// What went wrong, as half a sentence, and whether somebody has to change the policy.
-    Passing { problem: String, denied: bool },
-    /// To try again is of no use.
-    Final(RequestError),
-}
-
-impl Exchange {
-    fn new<R: Request>(client: Client, request: &R, acknowledged: Option<Acknowledged>) -> Self {
+impl Requester {
+    /// Publishes a request, and waits for its reply. Waits for a connection for as long as that takes;
+    /// gives up after `max_tries`, or never. Calls `published` when the server has acknowledged it for
+    /// the first time, or the reply is there before that.
+    pub async fn send<R: Request>(
+        &self,
+        request: &R,
+        max_tries: Option<u32>,
+        published: impl FnOnce() + Send,
+    ) -> Result<R::Reply, RequestError> {
         let (operation, job_id) = (R::OPERATION, request.job_id());
         // 65 random bits, in few characters: each is sent twice.
         let token: String = repeat_with(fastrand::alphanumeric).take(11).collect();
@@ -103,53 +60,77 @@ impl Exchange {
         if let Some(fields) = payload.as_object_mut() {
             fields.insert("clientToken".to_owned(), token.as_str().into());
         }
-        Self {
+        let exchange = Exchange {
+            to: self,
             operation,
-            topic: client
-                .0
-                .topics
-                .request(operation, job_id.unwrap_or_default()),
+            topic: self.topics.request(operation, job_id.unwrap_or_default()),
             payload: payload.to_string().into(),
-            replies: client.0.inbox.await_replies(token, operation, job_id),
-            acknowledged,
-            published: 0,
-            connection: client.0.mqtt.connection(),
-            client,
+            replies: self.inbox.await_replies(token, operation, job_id),
+            published: Some(published),
+            publishes: 0,
+            sessions_lost: 0,
+            connection: self.mqtt.connection(),
             was_unreadable: false,
-        }
+        };
+        exchange.run(max_tries).await
     }
+}
 
+/// A request under way.
+struct Exchange<'a, F> {
+    to: &'a Requester,
+    operation: Operation,
+    topic: String,
+    payload: Bytes,
+    replies: mpsc::Receiver<Reply>,
+    /// To be called once the server has the request.
+    published: Option<F>,
+    /// How often it was published.
+    publishes: u32,
+    sessions_lost: u32,
+    /// The connection under way at first. On another one, what was not acknowledged is sent again.
+    connection: u64,
+    was_unreadable: bool,
+}
+
+/// A try without a result.
+enum Failed {
+    /// The next one may have one.
+    Try(TryError),
+    /// To try again is of no use.
+    Request(RequestError),
+}
+
+impl<F: FnOnce() + Send> Exchange<'_, F> {
     /// Tries until there is a reply.
-    async fn run<T: DeserializeOwned>(
-        mut self,
-        most_tries: Option<u32>,
-    ) -> Result<T, RequestError> {
+    async fn run<T: DeserializeOwned>(mut self, max_tries: Option<u32>) -> Result<T, RequestError> {
         let operation = self.operation;
-        let mut backoff = self.client.0.options.backoff.clone();
-        let mut told = None;
+        let mut backoff = self.to.options.backoff.clone();
         loop {
-            let (problem, denied) = match self.one_try().await {
+            let error = match self.one_try().await {
                 Ok(reply) => return Ok(reply),
-                Err(Vain::Final(error)) => return Err(error),
-                Err(Vain::Passing { problem, denied }) => (problem, denied),
+                Err(Failed::Request(error)) => return Err(error),
+                Err(Failed::Try(error)) => error,
             };
-            let wait = backoff.wait(denied);
+            // Somebody has to change the policy, and does not do so within a second. (If only the
+            // replies are missing, their time limit is wait enough.)
+            let needs_long_waits =
+                matches!(error, TryError::Publish(_)) && error.class() == ErrorClass::Misconfigured;
+            let wait = backoff.wait(needs_long_waits);
             let tries = backoff.failures();
-            if most_tries.is_some_and(|most| most <= tries) {
+            if max_tries.is_some_and(|max| max <= tries) {
                 return Err(RequestError::Unanswered {
                     operation,
                     tries,
-                    problem,
+                    last: error,
                 });
             }
-            warn!(?wait, "asking {operation} again: {problem}");
-            if told.as_ref() != Some(&problem) {
-                self.client.0.inbox.tell(match denied {
-                    true => Event::Denied(problem.clone()),
-                    false => Event::Trouble(format!("{operation} is asked again: {problem}.")),
-                });
-                told = Some(problem);
-            }
+            warn!(?wait, "asking {operation} again: {error}");
+            self.to.inbox.emit(Event::Retrying {
+                operation,
+                error,
+                wait,
+            });
             if let Ok(late) = timeout(wait, self.late_reply()).await {
                 return Ok(late);
             }
@@ -157,41 +138,57 @@ impl Exchange {
     }
 
     /// Publishes the request, once in each session, and waits for the reply.
-    async fn one_try<T: DeserializeOwned>(&mut self) -> Result<T, Vain> {
-        let client = self.client.clone();
-        let (mqtt, inbox, limit) = (
-            &client.0.mqtt,
-            &client.0.inbox,
-            client.0.options.reply_limit,
-        );
+    async fn one_try<T: DeserializeOwned>(&mut self) -> Result<T, Failed> {
+        let Requester {
+            mqtt,
+            inbox,
+            options,
+            ..
+        } = self.to;
+        let operation = self.operation;
+        let ended = move || {
+            let error = PublishError::Ended;
+            Failed::Request(RequestError::Publish { operation, error })
+        };
         loop {
-            self.published += 1;
+            self.publishes += 1;
             let published = tokio::select! {
                 biased;
                 // The reply can be here before the PUBACK.
                 Some(reply) = self.replies.recv() => return self.read(&reply),
-                published = mqtt.publish(&self.topic, self.payload.clone()) => published,
+                published = mqtt.publish(Publish::new(&self.topic, self.payload.clone())) => published,
             };
             match published {
-                Ok(()) => inbox.has_published(self.operation),
-                Err(PublishError::SessionLost) => continue,
+                Ok(()) => self.is_published(),
+                Err(PublishError::SessionLost) if self.sessions_lost < SESSIONS_LOST_IN_PASSING => {
+                    self.sessions_lost += 1;
+                    continue;
+                }
                 Err(error) => return Err(self.not_published(error)),
-            }
-            if let Some(acknowledged) = self.acknowledged.take() {
-                let _ = acknowledged.send(());
             }
             tokio::select! {
                 biased;
                 Some(reply) = self.replies.recv() => return self.read(&reply),
-                () = sleep(limit) => {
-                    let limit = limit.as_secs_f32();
-                    return Err(Vain::passing(format!("no reply came within {limit} seconds")));
+                () = overdue(mqtt, options.reply_timeout) => {
+                    return Err(Failed::Try(TryError::NoReply {
+                        within: options.reply_timeout,
+                        has_ever_replied: inbox.worked.has_replied(),
+                    }));
                 }
-                denied = inbox.never_granted() => return Err(Vain::Final(denied.into())),
-                lost = mqtt.session_after(mqtt.session()) => {
-                    lost.map_err(|_| Vain::Final(PublishError::Ended.into()))?;
+                error = inbox.worked.never_granted() => {
+                    return Err(Failed::Request(RequestError::Subscribe { operation, error }));
                 }
+                // With the session, the reply may be lost.
+                begun = mqtt.session_after(mqtt.session()) => begun.map_err(|_| ended())?,
             }
+        }
+    }
+
+    /// The server has taken the request.
+    fn is_published(&mut self) {
+        self.to.inbox.worked.published(self.operation);
+        if let Some(published) = self.published.take() {
+            published();
         }
     }
 
@@ -199,7 +196,10 @@ impl Exchange {
     async fn late_reply<T: DeserializeOwned>(&mut self) -> T {
         while let Some(reply) = self.replies.recv().await {
             match serde_json::from_slice(&reply.payload) {
-                Ok(late) if reply.accepted => return late,
+                Ok(late) if reply.accepted => {
+                    self.is_published();
+                    return late;
+                }
                 _ => debug!("ignored a late answer to {}", self.operation),
             }
         }
@@ -207,33 +207,32 @@ impl Exchange {
     }
 
     /// Reads a reply that came with the right topic and token.
-    fn read<T: DeserializeOwned>(&mut self, reply: &Reply) -> Result<T, Vain> {
+    fn read<T: DeserializeOwned>(&mut self, reply: &Reply) -> Result<T, Failed> {
+        self.is_published();
         let operation = self.operation;
-        self.client.0.inbox.has_published(operation);
         let payload = &reply.payload;
-        let answer = match reply.accepted {
-            true => serde_json::from_slice(payload).map(Ok),
-            false => serde_json::from_slice::<Rejection>(payload).map(Err),
+        let answer = if reply.accepted {
+            serde_json::from_slice(payload).map(Ok)
+        } else {
+            serde_json::from_slice::<Rejection>(payload).map(Err)
         };
         match answer {
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(rejection)) if rejection.code.is_passing() => {
-                let problem = format!("the service answered with {rejection}");
-                Err(Vain::passing(problem))
+            Ok(Err(rejection)) if rejection.code.is_transient() => {
+                Err(Failed::Try(TryError::Rejected(rejection)))
             }
-            Ok(Err(rejection)) => Err(Vain::Final(RequestError::Rejected {
+            Ok(Err(rejection)) => Err(Failed::Request(RequestError::Rejected {
                 operation,
                 rejection,
-                repeated: self.published > 1 || self.connection != self.client.0.mqtt.connection(),
+                repeated: self.publishes > 1 || self.connection != self.to.mqtt.connection(),
             })),
             Err(error) => {
-                let problem = printable(&error.to_string()).into_owned();
+                let problem = Text::from(error.to_string());
                 // Once, it may be damaged; twice, it is as the service has it.
                 if !replace(&mut self.was_unreadable, true) {
-                    let problem = format!("the reply could not be read ({problem})");
-                    return Err(Vain::passing(problem));
+                    return Err(Failed::Try(TryError::Unreadable(problem)));
                 }
-                Err(Vain::Final(RequestError::Unreadable {
+                Err(Failed::Request(RequestError::Unreadable {
                     operation,
                     job_id: job_id_in(payload),
                     problem,
@@ -243,35 +242,40 @@ impl Exchange {
     }
 
     /// What it means that the server did not take the request.
-    fn not_published(&self, error: PublishError) -> Vain {
-        let (mqtt, inbox) = (&self.client.0.mqtt, &self.client.0.inbox);
-        match error {
-            PublishError::Refused { .. } => Vain::passing(error.to_string()),
+    fn not_published(&self, error: PublishError) -> Failed {
+        let operation = self.operation;
+        let may_pass = match error {
+            PublishError::Refused { .. } | PublishError::SessionLost => true,
             // This is no first connect any more: somebody is changing the policy.
-            PublishError::NotAuthorized { .. }
-                if inbox.was_published(self.operation) || mqtt.connection() > 1 =>
-            {
-                Vain::Passing {
-                    problem: error.to_string(),
-                    denied: true,
-                }
+            PublishError::NotAuthorized { .. } => {
+                !self.to.inbox.worked.was_never_allowed(operation)
             }
-            error => Vain::Final(error.into()),
+            _ => false,
+        };
+        if may_pass {
+            Failed::Try(TryError::Publish(error))
+        } else {
+            Failed::Request(RequestError::Publish { operation, error })
         }
     }
 }
 
-impl Vain {
-    fn passing(problem: String) -> Self {
-        Self::Passing {
-            problem,
-            denied: false,
+/// Returns when a reply is overdue: nothing at all has come from the server for this long. On a slow
+/// link, it stands behind others.
+async fn overdue(mqtt: &mqtt::Client, limit: Duration) {
+    let since = Instant::now();
+    loop {
+        let waited = since.elapsed();
+        let silent = waited.min(mqtt.silent_for());
+        if silent >= limit || waited >= limit * CEILING {
+            return;
         }
+        sleep(limit - silent).await;
     }
 }
 
 /// The job that a reply is about, of which nothing else can be read.
-fn job_id_in(payload: &[u8]) -> Option<String> {
+fn job_id_in(payload: &[u8]) -> Option<JobId> {
     #[derive(Deserialize)]
     struct Reply {
         execution: Execution,
@@ -279,7 +283,7 @@ fn job_id_in(payload: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Execution {
-        job_id: String,
+        job_id: JobId,
     }
     let reply: Reply = serde_json::from_slice(payload).ok()?;
     Some(reply.execution.job_id)

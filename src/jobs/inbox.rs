@@ -1,19 +1,20 @@
-//! Sorts what comes in: each reply to the request it belongs to, each event to whoever listens. And
-//! knows what has worked so far: what is refused from the start is a mistake, what worked comes back.
+//! Sorts what comes in: each reply to the request it belongs to, each event to whoever listens.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde::Deserialize;
-use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::yield_now;
 use tracing::{debug, trace};
 
-use super::Event;
-use super::model::{ExecutionId, ExecutionReply, JobExecution};
+use super::event::Event;
+use super::model::{ExecutionReply, JobExecution};
+use super::queue::{First, Queue};
 use super::topics::{Incoming, Operation, Topics};
-use crate::mqtt::{self, Granted, Message, SubscribeError, Subscription};
+use super::worked::Worked;
+use crate::mqtt::{self, Message, Subscription};
 use crate::text::printable;
 
 /// A listener may be this many events behind before it misses one.
@@ -35,29 +36,27 @@ struct Awaited {
     to: mpsc::Sender<Reply>,
 }
 
+/// Hears each event, and says whether it wants the next.
+type Listener = Box<dyn Fn(&Event) -> bool + Send>;
+
 /// Where replies and events go.
 pub(super) struct Inbox {
     /// The requests that wait for a reply, by their `clientToken`.
-    awaited: Mutex<HashMap<String, Awaited>>,
+    awaited: Mutex<BTreeMap<String, Awaited>>,
+    listeners: Mutex<Vec<Listener>>,
     pub events: broadcast::Sender<Event>,
-    /// There may be another execution that is first in line.
-    pub hint: Notify,
-    /// Which execution is the first in line, by the last event. The outer `None`: there was no event.
-    pub first_in_line: watch::Sender<Option<Option<ExecutionId>>>,
-    granted: Granted,
-    /// The operations of which the server has taken a request: a bit for each.
-    published: AtomicU8,
+    pub queue: watch::Sender<Queue>,
+    pub worked: Worked,
 }
 
 impl Inbox {
-    pub fn new(granted: Granted) -> Self {
+    pub fn new(worked: Worked) -> Self {
         Self {
             awaited: Mutex::default(),
+            listeners: Mutex::default(),
             events: broadcast::channel(EVENTS_KEPT).0,
-            hint: Notify::new(),
-            first_in_line: watch::Sender::new(None),
-            granted,
-            published: AtomicU8::new(0),
+            queue: watch::Sender::default(),
+            worked,
         }
     }
 
@@ -70,7 +69,7 @@ impl Inbox {
     ) -> mpsc::Receiver<Reply> {
         let (to, replies) = mpsc::channel(REPLIES_KEPT);
         let job_id = job_id.map(str::to_owned);
-        let mut awaited = self.lock();
+        let mut awaited = lock(&self.awaited);
         awaited.retain(|_, other| !other.to.is_closed());
         awaited.insert(
             token,
@@ -83,30 +82,15 @@ impl Inbox {
         replies
     }
 
+    /// From now on, this hears each event before anything else comes of it, until it returns `false`.
+    pub fn listen(&self, listener: Listener) {
+        lock(&self.listeners).push(listener);
+    }
+
     /// Tells an event to whoever listens.
-    pub fn tell(&self, event: Event) {
+    pub fn emit(&self, event: Event) {
+        lock(&self.listeners).retain(|listener| listener(&event));
         let _ = self.events.send(event);
-    }
-
-    /// The server has taken a request of this operation.
-    pub fn has_published(&self, operation: Operation) {
-        self.published
-            .fetch_or(1 << operation as u8, Ordering::Relaxed);
-    }
-
-    pub fn was_published(&self, operation: Operation) -> bool {
-        self.published.load(Ordering::Relaxed) & 1 << operation as u8 != 0
-    }
-
-    /// Resolves if the policy denies us the replies, and always did.
-    pub async fn never_granted(&self) -> SubscribeError {
-        let mut granted = self.granted.clone();
-        loop {
-            match granted.wait().await {
-                Err(refused) if refused.denied && !refused.was_granted => return refused,
-                _ => granted.changed().await,
-            }
-        }
     }
 
     /// Takes what the connection brings, until it ends.
@@ -118,12 +102,12 @@ impl Inbox {
             tokio::select! {
                 biased;
                 message = from.next() => match message {
-                    Some(message) => self.take(&topics, message, &mut last_event),
+                    Some(message) => self.take(&topics, message, &mut last_event).await,
                     None => return,
                 },
                 begun = mqtt.session_after(session) => {
                     if session > 0 {
-                        self.hint.notify_one(); // an event may have been missed
+                        Queue::may_have_changed(&self.queue); // an event may have been missed
                     }
                     if begun.is_err() {
                         return;
@@ -132,9 +116,9 @@ impl Inbox {
                 }
                 () = granted.changed() => {
                     if let Err(refused) = granted.wait().await
-                        && (refused.was_granted || !refused.denied) // else it ends every request
+                        && !Worked::is_first_mistake(&refused) // else it ends every request
                     {
-                        self.tell(Event::Denied(refused.to_string()));
+                        self.emit(Event::SubscriptionRefused(refused));
                     }
                 }
             }
@@ -142,8 +126,8 @@ impl Inbox {
     }
 
     /// One message: a reply is handed over, an event told, and anything else ignored.
-    fn take(&self, topics: &Topics, message: Message, last_event: &mut Option<Bytes>) {
-        let Message { topic, payload } = message;
+    async fn take(&self, topics: &Topics, message: Message, last_event: &mut Option<Bytes>) {
+        let Message { topic, payload, .. } = message;
         let shown = printable(&topic);
         trace!(topic = &*shown, bytes = payload.len(), "received");
         let taken = match topics.read(&topic) {
@@ -158,24 +142,28 @@ impl Inbox {
                 accepted,
             }) => self.hand_over(operation, job_id, Reply { accepted, payload }),
         };
-        if let Err(why) = taken {
-            debug!(topic = &*shown, "ignored a message: {why}");
+        match taken {
+            // What a reply brings about is told before an event that came after it.
+            Ok(Taken::Reply) => yield_now().await,
+            Ok(Taken::Event) => {}
+            Err(why) => debug!(topic = &*shown, "ignored a message: {why}"),
         }
     }
 
-    fn take_event(&self, payload: &[u8]) -> Result<(), &'static str> {
+    fn take_event(&self, payload: &[u8]) -> Result<Taken, &'static str> {
         let Ok(next) = serde_json::from_slice::<ExecutionReply>(payload) else {
-            self.hint.notify_one(); // something has changed, though nobody knows what
-            self.first_in_line.send_replace(Some(None));
+            // Something has changed, though nobody knows what.
+            Queue::changed(&self.queue, First::Unreadable);
             return Err("a NextJobExecutionChanged that can't be read");
         };
-        let first = next.execution.as_ref().map(JobExecution::id);
-        if first.is_some() {
-            self.hint.notify_one();
-        }
-        self.first_in_line.send_replace(Some(first));
-        self.tell(Event::NextJobExecutionChanged(next.execution.map(Arc::new)));
-        Ok(())
+        let first = match next.execution.as_ref().map(JobExecution::id) {
+            Some(id) => First::Execution(id),
+            None => First::Nothing,
+        };
+        // The event is told before what comes of it.
+        self.emit(Event::NextJobExecutionChanged(next.execution.map(Arc::new)));
+        Queue::changed(&self.queue, first);
+        Ok(Taken::Event)
     }
 
     /// Gives a reply to the request with its token, if it is an answer to that.
@@ -184,7 +172,7 @@ impl Inbox {
         operation: Operation,
         job_id: Option<&str>,
         reply: Reply,
-    ) -> Result<(), &'static str> {
+    ) -> Result<Taken, &'static str> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Envelope {
@@ -192,19 +180,25 @@ impl Inbox {
         }
         let envelope: Envelope =
             serde_json::from_slice(&reply.payload).map_err(|_| "not JSON with a clientToken")?;
-        let all = self.lock();
+        let all = lock(&self.awaited);
         let awaited = all
             .get(&envelope.client_token)
             .ok_or("a clientToken that nobody waits for")?;
-        // `$next` is answered under that name.
         if awaited.operation != operation || awaited.job_id.as_deref() != job_id {
             return Err("the clientToken of another request");
         }
+        self.worked.replied();
         let _ = awaited.to.try_send(reply);
-        Ok(())
+        Ok(Taken::Reply)
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Awaited>> {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What became of a message.
+enum Taken {
+    Reply,
+    Event,
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }

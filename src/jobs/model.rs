@@ -11,8 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::details::{self, StatusDetails};
+use super::job_id::JobId;
 use super::timestamp::{self, Timestamp};
-use crate::text::printable;
+use crate::text::{Text, printable};
 
 /// Where a job execution stands.
 ///
@@ -34,7 +35,7 @@ pub enum JobStatus {
     Removed,
     /// A status that this program does not know yet.
     #[serde(untagged)]
-    Other(String),
+    Other(Text),
 }
 
 impl fmt::Display for JobStatus {
@@ -48,7 +49,7 @@ impl fmt::Display for JobStatus {
             Self::TimedOut => "TIMED_OUT",
             Self::Canceled => "CANCELED",
             Self::Removed => "REMOVED",
-            Self::Other(status) => status,
+            Self::Other(status) => return status.fmt(f),
         })
     }
 }
@@ -91,17 +92,19 @@ impl PartialEq for JobDocument {
 }
 
 impl fmt::Display for JobDocument {
+    /// Printable; as it came, it is [`Self::text`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
+        f.write_str(&printable(self.text()))
     }
 }
 
 /// One line of the list of pending job executions.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct JobExecutionSummary {
-    /// The job's name: letters, digits, `-` and `_`, at most 64.
-    pub job_id: String,
+    /// The job's name.
+    pub job_id: JobId,
     /// When the job was queued for this thing.
     #[serde(default, deserialize_with = "timestamp::lenient")]
     pub queued_at: Option<Timestamp>,
@@ -116,9 +119,10 @@ pub struct JobExecutionSummary {
 /// All about one job execution: one job, on this thing.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct JobExecution {
-    /// The job's name: letters, digits, `-` and `_`, at most 64.
-    pub job_id: String,
+    /// The job's name.
+    pub job_id: JobId,
     /// The thing it is for, where the service says it (not over MQTT).
     #[serde(default)]
     pub thing_name: Option<String>,
@@ -151,14 +155,15 @@ pub struct JobExecution {
 /// One execution among all: a job can be tried several times on one thing, and a job that was deleted
 /// can come again under its old name. Never its document, which can differ from copy to copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ExecutionId {
-    job_id: String,
+pub struct ExecutionId {
+    job_id: JobId,
     execution_number: i64,
     queued_at_second: Option<u64>,
 }
 
 impl JobExecution {
-    pub(super) fn id(&self) -> ExecutionId {
+    /// Which execution this is.
+    pub fn id(&self) -> ExecutionId {
         ExecutionId {
             job_id: self.job_id.clone(),
             execution_number: self.execution_number,
@@ -166,7 +171,8 @@ impl JobExecution {
         }
     }
 
-    pub(super) fn state(self) -> ExecutionState {
+    /// Where it stands.
+    pub fn state(self) -> ExecutionState {
         ExecutionState {
             status: self.status,
             status_details: self.status_details,
@@ -177,19 +183,47 @@ impl JobExecution {
 
 /// The reply to `GetPendingJobExecutions`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", from = "RawPending")]
+#[non_exhaustive]
 pub struct PendingJobExecutions {
     /// Started, and not ended yet.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub in_progress_jobs: Vec<JobExecutionSummary>,
     /// Not started yet.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub queued_jobs: Vec<JobExecutionSummary>,
+    /// So many more are pending that can't be read.
+    pub unreadable: usize,
+}
+
+/// The list as it comes: one execution that can't be read must not cost the others.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawPending {
+    #[serde(default, deserialize_with = "null_is_default")]
+    in_progress_jobs: Vec<Box<RawValue>>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    queued_jobs: Vec<Box<RawValue>>,
+}
+
+impl From<RawPending> for PendingJobExecutions {
+    fn from(raw: RawPending) -> Self {
+        let sent = raw.in_progress_jobs.len() + raw.queued_jobs.len();
+        let read = |all: Vec<Box<RawValue>>| {
+            let each = all.iter().map(|one| serde_json::from_str(one.get()));
+            each.filter_map(Result::ok).collect::<Vec<_>>()
+        };
+        let (in_progress_jobs, queued_jobs) = (read(raw.in_progress_jobs), read(raw.queued_jobs));
+        Self {
+            unreadable: sent - in_progress_jobs.len() - queued_jobs.len(),
+            in_progress_jobs,
+            queued_jobs,
+        }
+    }
 }
 
 /// The reply to `StartNextPendingJobExecution` and `DescribeJobExecution`, and the event
 /// `NextJobExecutionChanged`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
 pub struct ExecutionReply {
     /// The execution. `None` when nothing is pending: the service then leaves it out, or sends an
     /// empty object.
@@ -200,6 +234,7 @@ pub struct ExecutionReply {
 /// The reply to `UpdateJobExecution`, as far as a device needs it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct UpdatedExecution {
     /// The execution's state after the update, where the request asked for it.
     #[serde(default, deserialize_with = "empty_is_none")]
@@ -209,6 +244,7 @@ pub struct UpdatedExecution {
 /// Where an execution stands, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ExecutionState {
     /// Where it stands.
     pub status: JobStatus,
@@ -223,12 +259,13 @@ pub struct ExecutionState {
 /// What the service sends on a `/rejected` topic (AWS calls it `ErrorResponse`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Rejection {
     /// Why, as a word for programs.
     pub code: ErrorCode,
     /// Why, as a sentence for people.
     #[serde(default, deserialize_with = "null_is_default")]
-    pub message: String,
+    pub message: Text,
     /// Where the execution stands; with `InvalidStateTransition` and `VersionMismatch`.
     #[serde(default, deserialize_with = "empty_is_none")]
     pub execution_state: Option<ExecutionState>,
@@ -237,8 +274,11 @@ pub struct Rejection {
 impl fmt::Display for Rejection {
     /// In the words of the Python sample: `code:'…' message:'…'`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (code, message) = (self.code.to_string(), printable(&self.message));
-        write!(f, "code:'{}' message:'{message}'", printable(&code))
+        write!(f, "code:'{}' message:'{}'", self.code, self.message)?;
+        match &self.execution_state {
+            Some(state) => write!(f, "; the job execution is {} now", state.status),
+            None => Ok(()),
+        }
     }
 }
 
@@ -260,14 +300,14 @@ pub enum ErrorCode {
     TerminalStateReached,
     /// A code that this program does not know yet.
     #[serde(untagged)]
-    Other(String),
+    Other(Text),
 }
 
 impl ErrorCode {
     /// Whether the same request may be accepted a little later.
     ///
-    /// An unknown code counts as passing: the tries are limited, and giving a job up is not undone.
-    pub fn is_passing(&self) -> bool {
+    /// An unknown code counts as transient: the tries are limited, and abandoning a job is not undone.
+    pub fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::InternalError | Self::RequestThrottled | Self::Other(_)
@@ -278,7 +318,7 @@ impl ErrorCode {
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Other(code) => f.write_str(code),
+            Self::Other(code) => code.fmt(f),
             known => write!(f, "{known:?}"), // the variants carry the service's own names
         }
     }

@@ -6,13 +6,23 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::details::StatusDetails;
+use super::job_id::JobId;
 use super::model::{
     ExecutionReply, JobExecution, JobStatus, PendingJobExecutions, UpdatedExecution,
 };
 use super::topics::Operation;
 
-/// A request, and the type of its reply.
-pub trait Request: Serialize + Send + Sync {
+/// What keeps [`Request`] to the service's own operations.
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::GetPending {}
+    impl Sealed for super::StartNext {}
+    impl Sealed for super::Describe {}
+    impl Sealed for super::Update {}
+}
+
+/// A request, and the type of its reply. The service has four, and so has this module.
+pub trait Request: Serialize + Send + Sync + sealed::Sealed {
     /// What the service sends when it accepts.
     type Reply: DeserializeOwned + Send + 'static;
     /// The operation asked for.
@@ -61,9 +71,9 @@ impl Request for StartNext {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Describe {
-    /// The job; `$next` for the first in line.
+    /// The job.
     #[serde(skip)]
-    pub job_id: String,
+    pub job_id: JobId,
     /// Which execution of it. `None`: the latest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution_number: Option<i64>,
@@ -72,10 +82,10 @@ pub struct Describe {
 }
 
 impl Describe {
-    /// The latest execution of a job, with its document. `$next`: the first in line.
-    pub fn job(job_id: &str) -> Self {
+    /// The latest execution of a job, with its document.
+    pub fn job(job_id: &JobId) -> Self {
         Self {
-            job_id: job_id.to_owned(),
+            job_id: job_id.clone(),
             execution_number: None,
             include_job_document: true,
         }
@@ -98,7 +108,7 @@ impl Request for Describe {
 pub struct Update {
     /// The job.
     #[serde(skip)]
-    pub job_id: String,
+    pub job_id: JobId,
     /// The state to move it to: IN_PROGRESS, SUCCEEDED, FAILED or REJECTED.
     pub status: JobStatus,
     /// Notes to set on the execution, in place of all that it has. Empty: it keeps those it has.
@@ -121,18 +131,18 @@ pub struct Update {
 
 impl Update {
     /// An update of this execution, as it is now, to this state.
-    pub fn of(execution: &JobExecution, status: JobStatus) -> Self {
+    pub fn execution(execution: &JobExecution, status: JobStatus) -> Self {
         Self {
             expected_version: Some(execution.version_number),
             execution_number: Some(execution.execution_number),
-            ..Self::unseen(&execution.job_id, status)
+            ..Self::any_version(&execution.job_id, status)
         }
     }
 
     /// An update of the latest execution of a job, whatever its version.
-    pub fn unseen(job_id: &str, status: JobStatus) -> Self {
+    pub fn any_version(job_id: &JobId, status: JobStatus) -> Self {
         Self {
-            job_id: job_id.to_owned(),
+            job_id: job_id.clone(),
             status,
             status_details: StatusDetails::default(),
             expected_version: None,
@@ -167,23 +177,24 @@ mod tests {
 
     #[test]
     fn a_request_says_no_more_than_it_has_to() {
+        let j = execution().job_id;
         assert_eq!(json(&GetPending {}), "{}");
         assert_eq!(json(&StartNext::default()), "{}");
-        assert_eq!(json(&Describe::job("j")), r#"{"includeJobDocument":true}"#);
-        let unseen = Update::unseen("j", JobStatus::Rejected);
+        assert_eq!(json(&Describe::job(&j)), r#"{"includeJobDocument":true}"#);
+        let unseen = Update::any_version(&j, JobStatus::Rejected);
         assert_eq!(json(&unseen), r#"{"status":"REJECTED"}"#);
     }
 
     #[test]
     fn an_update_says_of_which_execution_and_of_which_version_it_is() {
-        let mut update = Update::of(&execution(), JobStatus::Succeeded);
+        let mut update = Update::execution(&execution(), JobStatus::Succeeded);
         assert_eq!(
             json(&update),
             r#"{"status":"SUCCEEDED","expectedVersion":2,"executionNumber":3}"#
         );
         update.step_timeout_in_minutes = Some(5);
         update.include_job_execution_state = true;
-        update.status_details = StatusDetails::reason("so");
+        update.status_details = StatusDetails::from_pairs([("reason", "so")]).unwrap();
         assert_eq!(
             json(&update),
             r#"{"status":"SUCCEEDED","statusDetails":{"reason":"so"},"expectedVersion":2,"executionNumber":3,"stepTimeoutInMinutes":5,"includeJobExecutionState":true}"#

@@ -57,7 +57,7 @@ pub struct Topics {
 
 impl Topics {
     /// The topics of the thing with this name.
-    pub fn of_thing(thing_name: &str) -> Self {
+    pub fn new(thing_name: &str) -> Self {
         let prefix = format!("$aws/things/{thing_name}/jobs/");
         Self { prefix }
     }
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_topic_of_a_reply_tells_operation_job_and_outcome() {
-        let topics = Topics::of_thing("lamp");
+        let topics = Topics::new("lamp");
         let read = |rest: &str| -> Option<Incoming<'static>> {
             topics.read(Box::leak(
                 format!("$aws/things/lamp/jobs/{rest}").into_boxed_str(),
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_topic_of_another_thing_or_of_no_known_form_is_not_ours() {
-        let topics = Topics::of_thing("lamp");
+        let topics = Topics::new("lamp");
         for topic in [
             "$aws/things/lamp2/jobs/get/accepted",
             "$aws/things/lamp/jobs/get",
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn five_filters_in_one_subscribe() {
-        let filters = Topics::of_thing("lamp").filters();
+        let filters = Topics::new("lamp").filters();
         assert_eq!(filters.len(), 5);
         assert!(
             filters

@@ -54,9 +54,10 @@ impl Backoff {
 
     /// How long to wait after one more failure, which somebody may have to fix.
     pub fn wait(&mut self, has_to_be_fixed: bool) -> Duration {
-        match has_to_be_fixed {
-            true => self.long_wait(),
-            false => self.next_wait(),
+        if has_to_be_fixed {
+            self.long_wait()
+        } else {
+            self.next_wait()
         }
     }
 

@@ -1,224 +1,260 @@
-//! Why a connection failed, in words for the person who has to fix it.
-//!
-//! rumqttc and rustls tell *what* happened; here it is understood: whether waiting can help
-//! ([`Failure::is_passing`]) and what to check if it can't, in the caller's [`Names`](crate::names::Names).
+//! What ended a connection, or kept it from coming about: as an error with its class.
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
-use rumqttc::v5::mqttbytes::Error as CodecError;
-use rumqttc::v5::mqttbytes::v5::DisconnectReasonCode;
-use rumqttc::v5::{ConnectionError, StateError, TlsError};
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
-use super::Options;
-use crate::names::Names;
+use super::decode::Violation;
+use super::error::{ConnectionError, ConnectionErrorKind as Kind, ErrorClass};
+use super::options::{Options, Proxy};
+use super::proxy::ProxyError;
+use super::reason::ReasonCode;
 use crate::text::{cut, printable};
 
-mod handshake;
-mod refusal;
+/// Whose failures they are.
+pub(super) struct Server<'a>(&'a Options);
 
-use handshake::{advice_on_address, from_tls};
-use refusal::{disconnected, refused};
-
-/// Why there is no connection, in words.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub enum Failure {
-    /// It may pass by itself.
-    Passing(String),
-    /// It passes for a device that was connected before, when the network, the clock or the policy
-    /// is right again. At the first connect it is most likely a mistake that somebody has to fix.
-    Mistake(String),
-    /// To try again would do harm, or be of no use.
-    Final(String),
-}
-
-impl Failure {
-    pub(super) fn passing(words: String) -> Self {
-        Self::Passing(words)
+impl<'a> Server<'a> {
+    pub fn of(options: &'a Options) -> Self {
+        Self(options)
     }
 
-    /// Whether to try again, given whether a connection of this client has worked before.
-    pub fn is_passing(&self, was_connected: bool) -> bool {
-        match self {
-            Self::Passing(_) => true,
-            Self::Mistake(_) => was_connected,
-            Self::Final(_) => false,
-        }
+    /// `endpoint:port`.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.0.endpoint, self.0.port)
     }
 
-    /// Whether somebody has to fix it, so that trying again soon is of no use.
-    pub fn wants_long_waits(&self) -> bool {
-        matches!(self, Self::Mistake(_))
+    /// No stream to it could be opened.
+    pub fn unreachable(&self, error: io::Error) -> ConnectionError {
+        let what = format!("{} can't be reached: {}", self.address(), words(&error));
+        ConnectionError::new(Kind::Unreachable, what).with_source(error)
     }
 
-    /// The same, as the end of it after this many tries.
-    pub(super) fn after(self, tries: u32) -> Self {
-        Self::Final(format!("{self} Given up after {tries} tries."))
+    pub fn proxy_unreachable(&self, proxy: &Proxy, error: io::Error) -> ConnectionError {
+        let Proxy { host, port, .. } = proxy;
+        let what = format!(
+            "the HTTP proxy {host}:{port} can't be reached: {}",
+            words(&error)
+        );
+        ConnectionError::new(Kind::ProxyUnreachable, what).with_source(error)
     }
 
-    /// Understands an error of rumqttc's event loop. `online`: whether a CONNACK had come.
-    pub(super) fn of(error: &ConnectionError, options: &Options, online: bool) -> Self {
-        use ConnectionError as E;
-        let Names { endpoint, port, .. } = options.names;
+    /// The proxy opened no tunnel.
+    pub fn not_tunneled(&self, proxy: &Proxy, error: ProxyError) -> ConnectionError {
+        let Proxy { host, port, .. } = proxy;
+        let by = format!("the HTTP proxy {host}:{port}");
+        let address = self.address();
         match error {
-            E::ConnectionRefused(code) => refused(*code, options),
-            E::MqttState(StateError::ServerDisconnect {
-                reason_code,
-                reason_string,
-            }) => {
-                let text = reason_string.as_deref().unwrap_or_default();
-                disconnected(*reason_code, text, options)
+            ProxyError::Auth => {
+                let what = match proxy.auth {
+                    Some(_) => format!("{by} does not accept the user name and password (407)"),
+                    None => format!("{by} wants a user name and a password (407)"),
+                };
+                ConnectionError::new(Kind::ProxyAuth, what).class_of(ErrorClass::Misconfigured)
             }
-            E::Timeout(_) => Self::Passing(format!(
-                "{} did not answer within {} seconds (no TCP connection, no TLS handshake or no \
-                 CONNACK). Check {endpoint}, {port} and the network; a firewall may drop what goes \
-                 to that port.",
-                options.way(),
-                options.connect_limit.as_secs(),
-            )),
-            E::Proxy(error) => from_proxy(error, options),
-            E::NotConnAck(_) => Self::Mistake(format!(
-                "{} answered CONNECT with something else than a CONNACK. Check {endpoint} and {port}: is \
-                 this AWS IoT Core?",
-                options.address()
-            )),
-            E::Tls(TlsError::DNSName(_)) => Self::Final(format!(
-                "'{}' can't be the name of a server. Check {endpoint}.",
-                options.endpoint
-            )),
-            E::Io(error)
-            | E::Tls(TlsError::Io(error))
-            | E::MqttState(StateError::Io(error))
-            | E::MqttState(StateError::Deserialization(CodecError::Io(error))) => {
-                from_io(error, options, online)
+            ProxyError::Refused(status) => {
+                let status = words(&status);
+                let what = format!("{by} refused to tunnel to {address}: {status}");
+                ConnectionError::new(Kind::ProxyRefused, what)
             }
-            E::MqttState(StateError::ConnectionAborted) => hung_up(options, online),
-            other => broke(other, options),
+            ProxyError::Io(error) => {
+                let why = words(&error);
+                let what = format!("{by} did not answer the request for {address}: {why}");
+                ConnectionError::new(Kind::ProxyRefused, what).with_source(error)
+            }
         }
     }
-}
 
-/// No connection to the proxy, or none through it.
-fn from_proxy(error: &dyn Error, options: &Options) -> Failure {
-    let Names { proxy, .. } = options.names;
-    let (host, port) = options.proxy.clone().unwrap_or_default();
-    let unreachable = error.source().filter(|cause| cause.is::<io::Error>());
-    Failure::Passing(match unreachable {
-        Some(cause) => format!(
-            "The HTTP proxy {host}:{port} can't be reached: {} Check {proxy}, and the network.",
-            sentence(cause)
-        ),
-        None => format!(
-            "The HTTP proxy {host}:{port} did not open a way to {}: {} Check {proxy}, and that the \
-             proxy lets CONNECT through to that port.",
-            options.address(),
-            sentence(error),
-        ),
-    })
-}
-
-/// An error of the socket, or one of TLS that came through it.
-fn from_io(error: &io::Error, options: &Options, online: bool) -> Failure {
-    use io::ErrorKind as K;
-    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
-        return from_tls(error, options);
+    pub fn bad_endpoint(&self) -> ConnectionError {
+        let what = format!(
+            "'{}' can't be the name of a server",
+            printable(&self.0.endpoint)
+        );
+        ConnectionError::new(Kind::BadEndpoint, what).class_of(ErrorClass::Permanent)
     }
-    let Names { endpoint, port, .. } = options.names;
-    match error.kind() {
-        K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::UnexpectedEof => {
-            hung_up(options, online)
+
+    pub fn will_too_large(&self) -> ConnectionError {
+        let what = "the last will is too large for a CONNECT".to_owned();
+        ConnectionError::new(Kind::Violation, what).class_of(ErrorClass::Permanent)
+    }
+
+    /// An answer that did not come while the connection was made.
+    pub fn no_answer(&self, to: &str, waited: Duration) -> ConnectionError {
+        let (address, seconds) = (self.address(), waited.as_secs());
+        let what = format!("{address} did not answer within {seconds} seconds (no {to})");
+        ConnectionError::new(Kind::Silent, what)
+    }
+
+    /// An acknowledgement or a PINGRESP that did not come.
+    pub fn overdue(&self, packet: &str) -> ConnectionError {
+        let what = format!("{} did not answer a {packet} in time", self.address());
+        ConnectionError::new(Kind::Overdue, what)
+    }
+
+    /// A CONNACK that says no (MQTT5, section 3.2.2.2).
+    pub fn refused(&self, code: ReasonCode) -> ConnectionError {
+        let what = format!("{} refused the connection: CONNACK {code}", self.address());
+        let error = ConnectionError::new(Kind::Refused, what).reason(code);
+        match code.0 {
+            // unspecified, implementation specific; unavailable, busy, use another; quota, rate
+            0x80 | 0x83 | 0x88 | 0x89 | 0x9C | 0x97 | 0x9F => error,
+            _ => error.class_of(ErrorClass::Misconfigured),
         }
-        _ if online => broke(error, options),
-        _ => Failure::Passing(format!(
-            "{} can't be reached: {} Check {endpoint} (`aws iot describe-endpoint --endpoint-type \
-             iot:Data-ATS` prints it), {port} and the network.",
-            options.way(),
-            sentence(error),
-        )),
     }
-}
 
-/// The connection ended in the middle of something.
-fn broke(error: &dyn Error, options: &Options) -> Failure {
-    let (server, error) = (options.address(), sentence(error));
-    Failure::Passing(format!("The connection to {server} broke: {error}"))
-}
+    /// A DISCONNECT of the server, with what it says beside the code (MQTT5, section 3.14.2.1).
+    pub fn disconnected(&self, code: ReasonCode, text: &str) -> ConnectionError {
+        let mut reason = code.to_string();
+        if !text.is_empty() {
+            reason = format!("{}; {})", reason.trim_end_matches(')'), words(&text));
+        }
+        let what = format!(
+            "{} ended the connection: DISCONNECT {reason}",
+            self.address()
+        );
+        let error = ConnectionError::new(Kind::Disconnected, what).reason(code);
+        match code {
+            ReasonCode::SESSION_TAKEN_OVER => error.class_of(ErrorClass::Permanent),
+            ReasonCode::NOT_AUTHORIZED => error.class_of(ErrorClass::Misconfigured),
+            _ => error,
+        }
+    }
 
-/// The other side closed the connection without a word.
-fn hung_up(options: &Options, online: bool) -> Failure {
-    let address = options.address();
-    let id = printable(&options.client_id);
-    Failure::Passing(if online {
-        // rumqttc 0.25 can't read a DISCONNECT without properties, so one may have come before.
-        format!(
-            "{address} closed the connection. If this happens again and again, check that no other \
-             client uses the client id '{id}'."
-        )
-    } else if let Some(advice) = advice_on_address(options) {
-        format!("{advice} ({address} closed the connection before it answered CONNECT.)")
-    } else {
-        format!(
-            "{address} closed the connection before it answered CONNECT. If this happens again and \
-             again, a likely cause is a policy that does not allow iot:Connect on \
-             arn:aws:iot:REGION:ACCOUNT:client/{id}, or a certificate that is not active or has no \
-             policy (AWS IoT console: Security > Certificates)."
-        )
-    })
-}
+    /// What it sent is against the rules. (Whoever answers: it may not be the server at all.)
+    pub fn violation(&self, fault: Violation) -> ConnectionError {
+        let Violation { code, what } = fault;
+        let what = format!(
+            "{} broke the rules of MQTT5: it sent {what}",
+            self.address()
+        );
+        ConnectionError::new(Kind::Violation, what).reason(code)
+    }
 
-/// An answer that did not come in time.
-pub(super) fn no_answer(packet: &str, options: &Options) -> Failure {
-    Failure::passing(format!(
-        "{} did not answer a {packet} in time, so the connection is given up for a new one.",
-        options.address()
-    ))
-}
+    pub fn closed_early(&self) -> ConnectionError {
+        let address = self.address();
+        let what = format!("{address} closed the connection before it answered CONNECT");
+        ConnectionError::new(Kind::ClosedEarly, what)
+    }
 
-/// Whether the books of the two sides differ, or hold a packet that can't be sent or is not taken: the
-/// next connection of this session would end in the same way.
-pub(super) fn is_hopeless(error: &ConnectionError) -> bool {
-    use DisconnectReasonCode as D;
-    use StateError as E;
-    matches!(
-        error,
-        ConnectionError::MqttState(
-            E::Unsolicited(_)
-                | E::CollisionTimeout
-                | E::OutgoingPacketTooLarge { .. }
-                | E::Deserialization(CodecError::OutgoingPacketTooLarge { .. })
-                | E::InvalidState
-                | E::InvalidAlias { .. }
-                | E::ServerDisconnect {
-                    reason_code: D::MalformedPacket
-                        | D::ProtocolError
-                        | D::TopicNameInvalid
-                        | D::PacketTooLarge
-                        | D::PayloadFormatInvalid,
-                    ..
+    pub fn closed(&self) -> ConnectionError {
+        let what = format!("{} closed the connection", self.address());
+        ConnectionError::new(Kind::Closed, what)
+    }
+
+    /// An error of the stream, or one of TLS that came through it. `accepted`: whether a CONNACK had
+    /// come.
+    pub fn broken(&self, error: io::Error, accepted: bool) -> ConnectionError {
+        use io::ErrorKind as K;
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
+        if let Some(tls) = tls.cloned() {
+            return self.tls_failed(tls);
+        }
+        match error.kind() {
+            K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::UnexpectedEof => {
+                if accepted {
+                    self.closed()
+                } else {
+                    self.closed_early()
                 }
-        )
-    )
-}
+            }
+            _ => {
+                let what = format!(
+                    "the connection to {} broke: {}",
+                    self.address(),
+                    words(&error)
+                );
+                ConnectionError::new(Kind::Broken, what).with_source(error)
+            }
+        }
+    }
 
-/// Whether a packet from the server can't be read, or is none that a server may send.
-pub(super) fn is_unreadable(error: &ConnectionError) -> bool {
-    use StateError as E;
-    let ConnectionError::MqttState(error) = error else {
-        return false;
-    };
-    match error {
-        E::Deserialization(error) => !matches!(error, CodecError::Io(_)),
-        _ => matches!(error, E::WrongPacket | E::IncomingPacketTooLarge { .. }),
+    /// Our side rejected the server's certificate, or the server ours and sent an alert (RFC 8446,
+    /// section 6.2).
+    fn tls_failed(&self, error: TlsError) -> ConnectionError {
+        use AlertDescription as A;
+        let address = self.address();
+        let class = match &error {
+            TlsError::InvalidCertificate(_) | TlsError::NoApplicationProtocol => {
+                ErrorClass::Misconfigured
+            }
+            TlsError::AlertReceived(
+                A::BadCertificate
+                | A::UnsupportedCertificate
+                | A::CertificateRevoked
+                | A::CertificateExpired
+                | A::CertificateUnknown
+                | A::UnknownCA
+                | A::AccessDenied
+                | A::DecryptError
+                | A::CertificateRequired
+                | A::NoApplicationProtocol
+                | A::UnrecognisedName
+                | A::ProtocolVersion
+                | A::HandshakeFailure
+                | A::InsufficientSecurity,
+            ) => ErrorClass::Misconfigured,
+            // Bytes that are no TLS may come from anybody on the way.
+            _ => ErrorClass::Transient,
+        };
+        let what = match &error {
+            TlsError::InvalidCertificate(fault) => {
+                format!(
+                    "the certificate of {address} {}",
+                    self.certificate_fault(fault)
+                )
+            }
+            TlsError::InvalidMessage(_) => format!("what answers at {address} does not speak TLS"),
+            TlsError::AlertReceived(alert) => {
+                format!("{address} ended the TLS handshake: TLS alert {alert:?}")
+            }
+            other => format!("the TLS handshake with {address} failed: {}", words(other)),
+        };
+        let error = ConnectionError::new(Kind::Tls, what).with_source(error);
+        error.class_of(class)
     }
 }
 
-/// An error's own words as a sentence: printable, with a full stop.
-fn sentence(error: &dyn std::fmt::Display) -> String {
-    let words = error.to_string();
-    let words = cut(words.trim_end_matches(['.', ' ', '\n']), 300);
-    format!("{}.", printable(&words))
+impl Server<'_> {
+    /// What is wrong with the server's certificate, as the rest of a sentence.
+    fn certificate_fault(&self, fault: &CertificateError) -> String {
+        use CertificateError as C;
+        match fault {
+            C::UnknownIssuer | C::BadSignature => {
+                "was not signed by a CA that is trusted here".into()
+            }
+            C::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+                "names no server: it has no subjectAltName".into()
+            }
+            C::NotValidForName | C::NotValidForNameContext { .. } => {
+                format!("is for another name than '{}'", printable(&self.0.endpoint))
+            }
+            C::Expired | C::ExpiredContext { .. } => {
+                "has expired, or this device's clock is ahead".into()
+            }
+            C::NotValidYet | C::NotValidYetContext { .. } => {
+                "is not valid yet, so this device's clock is most likely behind".into()
+            }
+            C::Other(other) if other.to_string().contains("Version") => {
+                "is of an old version of X.509".into()
+            }
+            other => format!("is not accepted: {}", words(other)),
+        }
+    }
 }
 
-#[cfg(test)]
-pub(super) mod tests;
+/// An error's own words, printable and without a full stop. The system's number of it tells nothing.
+fn words(error: &dyn std::fmt::Display) -> String {
+    let words = error.to_string();
+    let words = words.trim_end_matches(['.', ' ', '\n']);
+    printable(&cut(words, 300)).into_owned()
+}
+
+/// The error of TLS that a connection failed with, if it was one.
+impl ConnectionError {
+    /// How the TLS handshake failed, if it was that.
+    pub fn tls(&self) -> Option<&TlsError> {
+        self.source()?.downcast_ref()
+    }
+}

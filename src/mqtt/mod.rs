@@ -4,95 +4,74 @@
 //! [`Client`] publishes and subscribes through it; what happens to the connection is told by the
 //! [`Events`]. Nothing here has heard of jobs.
 //!
-//! - `link`: the task, from one connection to the next
-//! - `outbox`: what was handed to rumqttc and is not acknowledged yet
-//! - `publish_error`: why a message was not published
-//! - `options`: what to connect to, as whom, and how patiently
-//! - `subscription`, `subscriptions`: who wants which messages, and what the server says to that
-//! - `filter`: topic filters, and which topics match them
-//! - `setup`: rumqttc's settings for AWS IoT Core
-//! - `failure`: why a connection failed, and whether waiting can help
-//! - `backoff`: how long to wait before the next try
-//! - `reason`: reason codes by number and name
-//! - `events`: what happens, for whoever listens
-//! - `pace`: never more publishes a second than AWS IoT Core takes
+//! The task owns everything, and clients send it what they want. From the outside in:
+//!
+//! - `reconnect`: the task, from one connection to the next, with `backoff` between them
+//! - `connect`: TCP (`transport`), `proxy`, TLS, CONNECT and CONNACK; `failure`: why that failed
+//! - `connection`: one connection; `silence`: when the server was last heard
+//! - `session`: what outlives a connection: `subscriptions`, packets `in_flight`, the `rate_limiter`
+//! - `wire`: packets over a stream of bytes; `decode`: from bytes to packets
+//!
+//! And what clients hold: `options`, `publish`, `subscription`, `events`, `error`, `reason`; `filter`
+//! knows which topics match a topic filter.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 mod backoff;
+mod connect;
+mod connection;
+mod decode;
+mod error;
 mod events;
 mod failure;
 mod filter;
-mod link;
+mod in_flight;
 mod options;
-mod outbox;
-mod pace;
-mod publish_error;
+mod proxy;
+mod publish;
+mod rate_limiter;
 mod reason;
-mod setup;
+mod reconnect;
+mod session;
+mod silence;
 mod subscription;
 mod subscriptions;
+mod transport;
+mod wire;
 
 pub use backoff::Backoff;
-pub use events::Events;
-pub use failure::Failure;
-pub use options::Options;
-pub use publish_error::PublishError;
+pub use error::{
+    ConnectionError, ConnectionErrorKind, Ended, ErrorClass, PublishError, SubscribeError,
+};
+pub use events::{Event, Events};
+pub use options::{Options, Proxy, ProxyAuth};
+pub use publish::{Message, Publish, QoS};
+pub use reason::ReasonCode;
 pub use subscription::{Granted, Subscription};
-pub use subscriptions::{Message, SubscribeError};
+pub use transport::{AddressErrors, Dialing, Stream, Tcp, Transport, connect_first};
 
-use outbox::Outbox;
-use pace::Pace;
+use events::{EVENTS_KEPT, Status};
+use reconnect::Task;
+use session::{Command, Session, ToPublish};
+use silence::LastHeard;
+use subscriptions::Wish;
 
-/// A listener may be this many events behind before it misses one.
-const EVENTS_KEPT: usize = 16;
-
-/// What happens to the connection.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Event {
-    /// The server has accepted the connection.
-    Connected {
-        /// Whether it still had our session: if not, what was under way is lost and must be asked
-        /// again, and messages may have been missed.
-        session_present: bool,
-    },
-    /// A connection, or the try to make one, has failed. The next try follows.
-    Interrupted {
-        /// Why.
-        failure: Failure,
-        /// The next try is after this wait.
-        wait: Duration,
-    },
-    /// It is over: as asked, or because of a failure that no waiting fixes. Nothing comes after this.
-    Ended(Result<(), Failure>),
-}
-
-/// Whether there is a connection, and how many connections and sessions there have been.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Status {
-    online: bool,
-    connections: u64,
-    sessions: u64,
-}
+/// So many messages may wait to be published; more wait with those who publish them.
+const PUBLISHES_KEPT: usize = 16;
 
 /// A handle on the connection: publishes and subscribes. Cheap to clone; each part has its own.
 #[derive(Clone)]
 pub struct Client {
-    outbox: Arc<Outbox>,
+    commands: mpsc::UnboundedSender<Command>,
+    publishes: mpsc::Sender<ToPublish>,
     status: watch::Receiver<Status>,
-    stop: Arc<watch::Sender<bool>>,
-    pace: Arc<Pace>,
+    heard: LastHeard,
+    last_subscription: Arc<AtomicU64>,
 }
-
-/// The connection has ended for good; nothing can be published any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the connection has ended")]
-pub struct Ended;
 
 /// Starts to connect, and keeps the connection up.
 ///
@@ -104,58 +83,68 @@ pub fn connect(options: Options) -> (Client, Events<Event>) {
     let (events, _) = broadcast::channel(EVENTS_KEPT);
     let listener = Events::of(&events);
     let (status_in, status) = watch::channel(Status::default());
-    let (stop_in, stop) = watch::channel(false);
-    let pace = Arc::new(Pace::new());
-    let (link, outbox) = link::Link::new(options, events, status_in, stop, Arc::clone(&pace));
-    tokio::spawn(link.run());
+    let (commands, commands_out) = mpsc::unbounded_channel();
+    let (publishes, publishes_out) = mpsc::channel(PUBLISHES_KEPT);
+    let heard = LastHeard::new();
+    let task = Task {
+        session: Session::new(commands_out, publishes_out, options.backoff.clone()),
+        heard: heard.clone(),
+        events,
+        status: status_in,
+        has_session: !options.clean_start,
+        futile: 0,
+        options,
+    };
+    tokio::spawn(task.run());
     let client = Client {
-        outbox,
+        commands,
+        publishes,
         status,
-        stop: Arc::new(stop_in),
-        pace,
+        heard,
+        last_subscription: Arc::default(),
     };
     (client, listener)
 }
 
 impl Client {
-    /// Publishes at QoS 1, and returns when the server has acknowledged it.
+    /// Publishes a message, and returns when the server has acknowledged it (QoS 1), or when it was
+    /// handed to the connection (QoS 0).
     ///
     /// Waits for a connection, for its turn (100 publishes a second) and for the acknowledgement as
     /// long as it takes; a publish that a lost connection left without one is sent again when the
-    /// session is resumed.
+    /// session is resumed. Who no longer waits takes it back, as long as it was not sent.
     ///
     /// # Errors
     /// [`PublishError::SessionLost`] if the server forgot the session before it acknowledged: whether
     /// the message arrived can't be known. The other errors say that it did not.
-    pub async fn publish(
-        &self,
-        topic: &str,
-        payload: impl Into<Bytes>,
-    ) -> Result<(), PublishError> {
-        let payload = payload.into();
-        let mut status = self.status.clone();
-        let acknowledged = loop {
-            let online = status.wait_for(|now| now.online).await;
-            online.map_err(|_| PublishError::Ended)?;
-            let Some(place) = self.outbox.place().await else {
-                continue; // that place was in a session that is over
-            };
-            self.pace.turn().await; // not before there is a connection: turns can't be saved up
-            if let Some(acknowledged) = self.outbox.publish(topic, &payload, place)? {
-                break acknowledged;
-            }
-            status.changed().await.map_err(|_| PublishError::Ended)?;
-        };
-        acknowledged.await.unwrap_or(Err(PublishError::SessionLost))
+    pub async fn publish(&self, publish: Publish) -> Result<(), PublishError> {
+        publish.check()?;
+        let (to_publish, outcome) = ToPublish::new(publish);
+        let sent = self.publishes.send(to_publish).await;
+        sent.map_err(|_| PublishError::Ended)?;
+        outcome.await.unwrap_or(Err(PublishError::Ended))
     }
 
     /// Subscribes to topic filters at QoS 1, for as long as the [`Subscription`] lives. Never waits.
     ///
     /// What is subscribed to before there is a connection leaves together, at most 8 filters to a
-    /// SUBSCRIBE; each new session is subscribed anew.
+    /// SUBSCRIBE; each new session is subscribed anew. AWS IoT Core allows 50 subscriptions on a
+    /// connection.
     pub fn subscribe<F: Into<String>>(&self, filters: impl IntoIterator<Item = F>) -> Subscription {
         let filters = filters.into_iter().map(Into::into).collect();
-        Subscription::new(self, filters)
+        self.new_subscription(Wish::Filters(filters))
+    }
+
+    /// Receives the messages that match no filter of any [`Subscription`]: AWS IoT Core can deliver a
+    /// [direct message](https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html) to a topic
+    /// that nobody has subscribed to. Without a receiver, the log counts them.
+    pub fn subscribe_unmatched(&self) -> Subscription {
+        self.new_subscription(Wish::Unmatched)
+    }
+
+    fn new_subscription(&self, wish: Wish) -> Subscription {
+        let number = self.last_subscription.fetch_add(1, Ordering::Relaxed);
+        Subscription::new(number, wish, self.commands.clone())
     }
 
     /// The number of the session that is under way: one more with each that the server begins anew.
@@ -167,6 +156,12 @@ impl Client {
     /// The number of the connection that is under way, or was last: one more with each.
     pub fn connection(&self) -> u64 {
         self.status.borrow().connections
+    }
+
+    /// For how long nothing at all has come from the server. While this is short, an answer that takes
+    /// its time is on a slow link, and not lost.
+    pub fn silent_for(&self) -> Duration {
+        self.heard.at().elapsed()
     }
 
     /// Returns once the session with this number is over and a new one has begun.
@@ -189,6 +184,6 @@ impl Client {
     /// Says DISCONNECT and closes the connection, for everybody. [`Event::Ended`] follows, within a
     /// second.
     pub fn disconnect(&self) {
-        self.stop.send_replace(true);
+        let _ = self.commands.send(Command::Disconnect); // else it has ended already
     }
 }

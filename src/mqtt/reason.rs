@@ -1,115 +1,106 @@
-//! MQTT5 reason codes, as number and name (MQTT5, section 2.4), so that they can be looked up.
+//! Reason codes: why the other side refuses, or goes (MQTT5, section 2.4).
 
-use std::fmt::Debug;
+use std::fmt;
 
-/// `0x87 (not authorized)`, for a reason code of any packet. rumqttc keeps most of their numbers to
-/// itself, and has an enum for each packet: all that they have in common is their names.
-pub(super) fn of(code: impl Debug) -> String {
-    let (number, name) = match format!("{code:?}").as_str() {
-        "NormalDisconnection" => (0x00, "success"),
-        "DisconnectWithWillMessage" => (0x04, "disconnect with will message"),
-        "UnspecifiedError" | "Unspecified" | "Failure" => (0x80, "unspecified error"),
-        "MalformedPacket" => (0x81, "malformed packet"),
-        "ProtocolError" => (0x82, "protocol error"),
-        "ImplementationSpecificError" | "ImplementationSpecific" => {
-            (0x83, "implementation specific error")
-        }
-        "UnsupportedProtocolVersion" => (0x84, "unsupported protocol version"),
-        "ClientIdentifierNotValid" => (0x85, "client identifier not valid"),
-        "BadUserNamePassword" => (0x86, "bad user name or password"),
-        "NotAuthorized" => (0x87, "not authorized"),
-        "ServerUnavailable" => (0x88, "server unavailable"),
-        "ServerBusy" => (0x89, "server busy"),
-        "Banned" => (0x8A, "banned"),
-        "ServerShuttingDown" => (0x8B, "server shutting down"),
-        "BadAuthenticationMethod" => (0x8C, "bad authentication method"),
-        "KeepAliveTimeout" => (0x8D, "keep alive timeout"),
-        "SessionTakenOver" => (0x8E, "session taken over"),
-        "TopicFilterInvalid" => (0x8F, "topic filter invalid"),
-        "TopicNameInvalid" => (0x90, "topic name invalid"),
-        "PacketIdentifierInUse" | "PkidInUse" => (0x91, "packet identifier in use"),
-        "ReceiveMaximumExceeded" => (0x93, "receive maximum exceeded"),
-        "TopicAliasInvalid" => (0x94, "topic alias invalid"),
-        "PacketTooLarge" => (0x95, "packet too large"),
-        "MessageRateTooHigh" => (0x96, "message rate too high"),
-        "QuotaExceeded" => (0x97, "quota exceeded"),
-        "AdministrativeAction" => (0x98, "administrative action"),
-        "PayloadFormatInvalid" => (0x99, "payload format invalid"),
-        "RetainNotSupported" => (0x9A, "retain not supported"),
-        "QoSNotSupported" => (0x9B, "QoS not supported"),
-        "UseAnotherServer" => (0x9C, "use another server"),
-        "ServerMoved" => (0x9D, "server moved"),
-        "SharedSubscriptionNotSupported" | "SharedSubscriptionsNotSupported" => {
-            (0x9E, "shared subscriptions not supported")
-        }
-        "ConnectionRateExceeded" => (0x9F, "connection rate exceeded"),
-        "MaximumConnectTime" => (0xA0, "maximum connect time"),
-        "SubscriptionIdentifiersNotSupported" | "SubscriptionIdNotSupported" => {
-            (0xA1, "subscription identifiers not supported")
-        }
-        "WildcardSubscriptionsNotSupported" => (0xA2, "wildcard subscriptions not supported"),
-        other => return other.to_owned(),
-    };
-    format!("0x{number:02X} ({name})")
+/// A reason code, shown as number and name so that it can be looked up: `0x87 (not authorized)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReasonCode(pub u8);
+
+/// Those that the connection itself has a use for.
+#[allow(missing_docs)] // the names are MQTT5's
+impl ReasonCode {
+    pub const NO_MATCHING_SUBSCRIBERS: Self = Self(0x10);
+    pub const MALFORMED_PACKET: Self = Self(0x81);
+    pub const PROTOCOL_ERROR: Self = Self(0x82);
+    pub const NOT_AUTHORIZED: Self = Self(0x87);
+    pub const SESSION_TAKEN_OVER: Self = Self(0x8E);
+    pub const TOPIC_FILTER_INVALID: Self = Self(0x8F);
+    pub const TOPIC_NAME_INVALID: Self = Self(0x90);
+    pub const TOPIC_ALIAS_INVALID: Self = Self(0x94);
+    pub const PACKET_TOO_LARGE: Self = Self(0x95);
+    pub const QUOTA_EXCEEDED: Self = Self(0x97);
+    pub const PAYLOAD_FORMAT_INVALID: Self = Self(0x99);
+    pub const QOS_NOT_SUPPORTED: Self = Self(0x9B);
+
+    /// Whether it says that something was not done.
+    pub fn is_error(self) -> bool {
+        self.0 >= 0x80
+    }
+
+    /// The name that MQTT5 gives it; `None` for one that it does not know.
+    pub fn name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            0x00 => "success",
+            0x04 => "disconnect with will message",
+            0x10 => "no matching subscribers",
+            0x80 => "unspecified error",
+            0x81 => "malformed packet",
+            0x82 => "protocol error",
+            0x83 => "implementation specific error",
+            0x84 => "unsupported protocol version",
+            0x85 => "client identifier not valid",
+            0x86 => "bad user name or password",
+            0x87 => "not authorized",
+            0x88 => "server unavailable",
+            0x89 => "server busy",
+            0x8A => "banned",
+            0x8B => "server shutting down",
+            0x8C => "bad authentication method",
+            0x8D => "keep alive timeout",
+            0x8E => "session taken over",
+            0x8F => "topic filter invalid",
+            0x90 => "topic name invalid",
+            0x91 => "packet identifier in use",
+            0x92 => "packet identifier not found",
+            0x93 => "receive maximum exceeded",
+            0x94 => "topic alias invalid",
+            0x95 => "packet too large",
+            0x96 => "message rate too high",
+            0x97 => "quota exceeded",
+            0x98 => "administrative action",
+            0x99 => "payload format invalid",
+            0x9A => "retain not supported",
+            0x9B => "QoS not supported",
+            0x9C => "use another server",
+            0x9D => "server moved",
+            0x9E => "shared subscriptions not supported",
+            0x9F => "connection rate exceeded",
+            0xA0 => "maximum connect time",
+            0xA1 => "subscription identifiers not supported",
+            0xA2 => "wildcard subscriptions not supported",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name().unwrap_or("unknown to MQTT5");
+        write!(f, "0x{:02X} ({name})", self.0)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumqttc::v5::mqttbytes::v5::{DisconnectReasonCode, PubAckReason, SubscribeReasonCode};
 
     #[test]
-    fn every_disconnect_has_its_own_number() {
-        let codes = (0..=u8::MAX).filter_map(|code| DisconnectReasonCode::try_from(code).ok());
-        for code in codes.clone() {
-            let number = format!("0x{:02X} (", code as u8);
-            assert!(of(code).starts_with(&number), "{code:?}");
-        }
-        assert_eq!(codes.count(), 29);
+    fn a_code_is_shown_as_number_and_name() {
+        assert_eq!(
+            ReasonCode::NOT_AUTHORIZED.to_string(),
+            "0x87 (not authorized)"
+        );
+        assert_eq!(ReasonCode(0xFE).to_string(), "0xFE (unknown to MQTT5)");
     }
 
     #[test]
-    fn every_puback_and_suback_that_refuses_has_its_number_and_words() {
-        use PubAckReason as P;
-        use SubscribeReasonCode as S;
-        for (words, is) in [
-            (of(P::UnspecifiedError), "0x80 (unspecified error)"),
-            (
-                of(P::ImplementationSpecificError),
-                "0x83 (implementation specific error)",
-            ),
-            (of(P::NotAuthorized), "0x87 (not authorized)"),
-            (of(P::TopicNameInvalid), "0x90 (topic name invalid)"),
-            (
-                of(P::PacketIdentifierInUse),
-                "0x91 (packet identifier in use)",
-            ),
-            (of(P::QuotaExceeded), "0x97 (quota exceeded)"),
-            (of(P::PayloadFormatInvalid), "0x99 (payload format invalid)"),
-            (of(S::Failure), "0x80 (unspecified error)"),
-            (of(S::Unspecified), "0x80 (unspecified error)"),
-            (
-                of(S::ImplementationSpecific),
-                "0x83 (implementation specific error)",
-            ),
-            (of(S::NotAuthorized), "0x87 (not authorized)"),
-            (of(S::TopicFilterInvalid), "0x8F (topic filter invalid)"),
-            (of(S::PkidInUse), "0x91 (packet identifier in use)"),
-            (of(S::QuotaExceeded), "0x97 (quota exceeded)"),
-            (
-                of(S::SharedSubscriptionsNotSupported),
-                "0x9E (shared subscriptions not supported)",
-            ),
-            (
-                of(S::SubscriptionIdNotSupported),
-                "0xA1 (subscription identifiers not supported)",
-            ),
-            (
-                of(S::WildcardSubscriptionsNotSupported),
-                "0xA2 (wildcard subscriptions not supported)",
-            ),
-        ] {
-            assert_eq!(words, is);
-        }
+    fn no_two_codes_have_the_same_name() {
+        let mut names: Vec<_> = (0..=u8::MAX)
+            .filter_map(|code| ReasonCode(code).name())
+            .collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!((names.len(), count), (38, 38));
     }
 }

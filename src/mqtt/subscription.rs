@@ -1,32 +1,40 @@
 //! A subscription as its subscriber holds it.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::stream::Stream;
 use tokio::sync::{mpsc, watch};
 
-use super::subscriptions::{Subscriptions, Verdict};
-use super::{Client, Message, SubscribeError};
+use super::error::SubscribeError;
+use super::publish::Message;
+use super::session::Command;
+use super::subscriptions::{Answer, Subscriber, Wish};
 
 /// A subscriber may be this many messages behind before it misses one.
 const INBOX: usize = 64;
 
-/// Receives the messages of some topic filters. When it is dropped, it is unsubscribed from those
-/// that nobody else has.
+/// Receives the messages of some topic filters: a [`Stream`]. When it is dropped, it is unsubscribed
+/// from those that nobody else has.
 pub struct Subscription {
     messages: mpsc::Receiver<Message>,
     granted: Granted,
     number: u64,
-    client: Client,
+    commands: mpsc::UnboundedSender<Command>,
 }
 
 impl Subscription {
-    pub(super) fn new(client: &Client, filters: Vec<String>) -> Self {
+    /// Has the connection's task know of it.
+    pub(super) fn new(number: u64, wish: Wish, commands: mpsc::UnboundedSender<Command>) -> Self {
         let (to, messages) = mpsc::channel(INBOX);
-        let (verdict_in, verdict) = watch::channel(None);
-        let add = |all: &mut Subscriptions| all.add(filters, to, verdict_in);
+        let (answer, granted) = watch::channel(Answer::None);
+        let subscriber = Subscriber::new(number, wish, to, answer);
+        let _ = commands.send(Command::Subscribe(subscriber)); // else it has ended, and so does this
         Self {
             messages,
-            granted: Granted(verdict),
-            number: client.outbox.subscriptions(add),
-            client: client.clone(),
+            granted: Granted(granted),
+            number,
+            commands,
         }
     }
 
@@ -44,15 +52,23 @@ impl Subscription {
     }
 }
 
+impl Stream for Subscription {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.messages.poll_recv(context)
+    }
+}
+
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.client.outbox.unsubscribe(self.number);
+        let _ = self.commands.send(Command::Unsubscribe(self.number));
     }
 }
 
 /// What the server said to the filters of a [`Subscription`], the last time that it was asked.
 #[derive(Clone)]
-pub struct Granted(watch::Receiver<Verdict>);
+pub struct Granted(watch::Receiver<Answer>);
 
 impl Granted {
     /// Waits until the server has answered (SUBACK). Safe to cancel.
@@ -62,8 +78,10 @@ impl Granted {
     /// does not want that drops the [`Subscription`].
     pub async fn wait(&mut self) -> Result<(), SubscribeError> {
         loop {
-            if let Some(verdict) = &*self.0.borrow_and_update() {
-                return verdict.clone();
+            match &*self.0.borrow_and_update() {
+                Answer::None => {}
+                Answer::Granted => return Ok(()),
+                Answer::Refused(error) => return Err(error.clone()),
             }
             self.changed().await;
         }

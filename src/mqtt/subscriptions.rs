@@ -2,112 +2,110 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use rumqttc::v5::mqttbytes::v5::SubscribeReasonCode;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
-use tracing::warn;
+use tracing::{info, warn};
 
+use super::error::SubscribeError;
 use super::filter::{is_filter, matches};
-use super::reason;
-use crate::text::{cut, printable};
+use super::publish::Message;
+use super::reason::ReasonCode;
+use crate::text::printable;
 
 /// AWS IoT Core takes at most this many filters in one SUBSCRIBE.
-pub(super) const FILTERS_IN_A_SUBSCRIBE: usize = 8;
+const FILTERS_IN_A_SUBSCRIBE: usize = 8;
 
-/// A message that the server delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The topic it was published to.
-    pub topic: String,
-    /// Whatever was published.
-    pub payload: Bytes,
+/// What the server said to all filters of one subscription.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Answer {
+    None,
+    Granted,
+    Refused(SubscribeError),
 }
-
-/// The server did not grant a topic filter.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", words(filter, reason, *denied))]
-pub struct SubscribeError {
-    /// The filter that was refused.
-    pub filter: String,
-    /// The reason code and its name.
-    pub reason: String,
-    /// Whether the policy is the reason (SUBACK 0x87).
-    pub denied: bool,
-    /// Whether all filters of the subscription were granted before: then this is no first mistake.
-    pub was_granted: bool,
-}
-
-impl SubscribeError {
-    fn new(filter: &str, code: Option<&SubscribeReasonCode>) -> Self {
-        Self {
-            filter: filter.to_owned(),
-            reason: code.map_or("without a reason code for it".to_owned(), |code| {
-                reason::of(*code)
-            }),
-            denied: code == Some(&SubscribeReasonCode::NotAuthorized),
-            was_granted: false,
-        }
-    }
-}
-
-/// SUBACK 0x87 names what is missing in the policy as one would write it there.
-fn words(filter: &str, reason: &str, denied: bool) -> String {
-    let shown = cut(filter, 300);
-    let shown = printable(&shown);
-    if !is_filter(filter) {
-        return format!("'{shown}' is no topic filter (MQTT5, section 4.7).");
-    }
-    let what = format!("The server refused the subscription to {shown}: SUBACK {reason}.");
-    match denied {
-        true => format!(
-            "{what} Add to the policy of your certificate: allow iot:Subscribe on \
-             arn:aws:iot:REGION:ACCOUNT:topicfilter/{} (policy.json has it for every filter).",
-            shown.replace('+', "*")
-        ),
-        false => what,
-    }
-}
-
-/// What the server said to the filters of one subscription: nothing yet, yes, or no.
-pub(super) type Verdict = Option<Result<(), SubscribeError>>;
 
 /// Where a filter stands in the session under way.
 #[derive(Debug, PartialEq)]
-enum Filter {
+enum FilterState {
     /// To be subscribed to.
     Wanted,
     /// In a SUBSCRIBE that has no answer yet.
     Asked,
     Granted,
-    Refused(SubscribeError),
+    Refused(ReasonCode),
+    /// Nobody wants it: to be unsubscribed from.
+    Unwanted,
+    /// In an UNSUBSCRIBE that has no answer yet.
+    Leaving,
 }
 
-impl Filter {
-    /// What is no filter is not asked for: rumqttc would refuse all that is in the same SUBSCRIBE.
+impl FilterState {
+    /// What is no filter is not asked for: the server would end the connection over it.
     fn new(filter: &str) -> Self {
         if is_filter(filter) {
             return Self::Wanted;
         }
-        let code = SubscribeReasonCode::TopicFilterInvalid;
-        Self::Refused(SubscribeError::new(filter, Some(&code)))
+        Self::Refused(ReasonCode::TOPIC_FILTER_INVALID)
     }
 }
 
-/// Somebody who gets the messages of some filters.
-struct Subscriber {
+/// What a subscriber wants.
+pub(super) enum Wish {
+    Filters(Vec<String>),
+    /// The messages that match nobody's filter.
+    Unmatched,
+}
+
+/// Somebody who gets messages.
+pub(super) struct Subscriber {
     number: u64,
-    filters: Vec<String>,
+    wish: Wish,
     to: mpsc::Sender<Message>,
-    verdict: watch::Sender<Verdict>,
+    answer: watch::Sender<Answer>,
     was_granted: bool,
     /// Messages that it was too slow for, since it last was not.
     missed: u64,
 }
 
 impl Subscriber {
+    pub fn new(
+        number: u64,
+        wish: Wish,
+        to: mpsc::Sender<Message>,
+        answer: watch::Sender<Answer>,
+    ) -> Self {
+        Self {
+            number,
+            wish,
+            to,
+            answer,
+            was_granted: false,
+            missed: 0,
+        }
+    }
+
+    fn filters(&self) -> &[String] {
+        match &self.wish {
+            Wish::Filters(filters) => filters,
+            Wish::Unmatched => &[],
+        }
+    }
+
     fn wants(&self, topic: &str) -> bool {
-        self.filters.iter().any(|filter| matches(filter, topic))
+        self.filters().iter().any(|filter| matches(filter, topic))
+    }
+
+    /// Gives it a message. If it has no room, it misses it.
+    fn give(&mut self, message: &Message) {
+        if let Err(TrySendError::Full(_)) = self.to.try_send(message.clone()) {
+            self.missed += 1;
+            if self.missed.is_power_of_two() {
+                let (missed, filters) = (self.missed, self.filters().join(", "));
+                let filters = printable(&filters);
+                warn!("a subscriber of {filters} does not read: {missed} messages dropped");
+            }
+        } else {
+            self.missed = 0;
+        }
     }
 }
 
@@ -115,174 +113,195 @@ impl Subscriber {
 #[derive(Default)]
 pub(super) struct Subscriptions {
     subscribers: Vec<Subscriber>,
-    filters: BTreeMap<String, Filter>,
-    last_number: u64,
-    ended: bool,
+    filters: BTreeMap<String, FilterState>,
+    /// Messages that nobody wanted.
+    unmatched: u64,
 }
 
 impl Subscriptions {
-    /// One more subscriber; its number is for [`Self::remove`].
-    pub fn add(
-        &mut self,
-        filters: Vec<String>,
-        to: mpsc::Sender<Message>,
-        verdict: watch::Sender<Verdict>,
-    ) -> u64 {
-        self.last_number += 1;
-        if self.ended {
-            return self.last_number;
-        }
-        for filter in &filters {
-            let new = || Filter::new(filter);
+    pub fn add(&mut self, subscriber: Subscriber) {
+        for filter in subscriber.filters() {
+            let new = || FilterState::new(filter);
             let state = self.filters.entry(filter.clone()).or_insert_with(new);
-            if let Filter::Refused(_) = state {
-                *state = new();
+            match state {
+                FilterState::Refused(_) => *state = new(),
+                FilterState::Unwanted => *state = FilterState::Granted,
+                _ => {} // one that is being unsubscribed from is asked for again afterwards
             }
         }
-        self.subscribers.push(Subscriber {
-            number: self.last_number,
-            filters,
-            to,
-            verdict,
-            was_granted: false,
-            missed: 0,
-        });
-        self.tell_verdicts();
-        self.last_number
+        self.subscribers.push(subscriber);
+        self.tell_answers();
     }
 
-    /// One subscriber fewer. Returns the filters that the server need not send any more.
-    pub fn remove(&mut self, number: u64) -> Vec<String> {
+    /// One subscriber fewer. What nobody else has is to be unsubscribed from.
+    pub fn remove(&mut self, number: u64) {
         self.subscribers.retain(|one| one.number != number);
-        let mut orphans = Vec::new();
+        let subscribers = &self.subscribers;
         self.filters.retain(|filter, state| {
-            let is_wanted = self
-                .subscribers
-                .iter()
-                .any(|one| one.filters.contains(filter));
-            if !is_wanted && *state == Filter::Granted {
-                orphans.push(filter.clone());
+            if is_wanted(subscribers, filter) {
+                return true;
             }
-            is_wanted
+            if *state == FilterState::Granted {
+                *state = FilterState::Unwanted;
+            }
+            // (One that is asked for is seen to be unwanted when the answer comes.)
+            !matches!(state, FilterState::Wanted | FilterState::Refused(_))
         });
-        orphans
-    }
-
-    /// Whether there are filters to subscribe to.
-    pub fn has_wanted(&self) -> bool {
-        self.filters.values().any(|state| *state == Filter::Wanted)
     }
 
     /// Some filters to subscribe to now; they count as asked for from here on.
-    pub fn next_to_ask(&mut self) -> Vec<String> {
+    pub fn next_to_subscribe(&mut self) -> Vec<String> {
+        self.advance(&FilterState::Wanted, || FilterState::Asked)
+    }
+
+    /// Some filters to unsubscribe from now.
+    pub fn next_to_unsubscribe(&mut self) -> Vec<String> {
+        self.advance(&FilterState::Unwanted, || FilterState::Leaving)
+    }
+
+    fn advance(&mut self, from: &FilterState, to: impl Fn() -> FilterState) -> Vec<String> {
         let all = self.filters.iter_mut();
-        all.filter(|(_, state)| **state == Filter::Wanted)
+        all.filter(|(_, state)| *state == from)
             .take(FILTERS_IN_A_SUBSCRIBE)
             .map(|(filter, state)| {
-                *state = Filter::Asked;
+                *state = to();
                 filter.clone()
             })
             .collect()
     }
 
-    /// The SUBSCRIBE for these filters will have no answer.
-    pub fn unanswered(&mut self, filters: &[String]) {
-        filters
-            .iter()
-            .for_each(|filter| self.set(filter, Filter::Wanted));
-    }
-
-    /// The server has answered; there is one reason code for each filter, in their order. Returns what
-    /// it refused, if anything: rather what the policy denies.
-    pub fn answered(
+    /// The server has answered a SUBSCRIBE; there is one reason code for each filter, in their order.
+    /// Returns what it refused, if anything: rather what the policy denies.
+    pub fn subscribed(
         &mut self,
         filters: &[String],
-        codes: &[SubscribeReasonCode],
+        codes: &[ReasonCode],
     ) -> Option<SubscribeError> {
         let mut refused = None;
-        for (nth, filter) in filters.iter().enumerate() {
-            let state = match codes.get(nth) {
-                Some(SubscribeReasonCode::Success(_)) => Filter::Granted,
-                code => {
-                    let error = SubscribeError::new(filter, code);
-                    if error.denied || refused.is_none() {
-                        refused = Some(error.clone());
-                    }
-                    Filter::Refused(error)
-                }
-            };
-            self.set(filter, state);
+        for (filter, code) in filters.iter().zip(codes) {
+            let mut state = FilterState::Granted;
+            if code.is_error() {
+                let is_worse = *code == ReasonCode::NOT_AUTHORIZED || refused.is_none();
+                refused = refused.filter(|_| !is_worse).or(Some((filter, *code)));
+                state = FilterState::Refused(*code);
+            } else if !is_wanted(&self.subscribers, filter) {
+                state = FilterState::Unwanted;
+            }
+            self.filters.insert(filter.clone(), state);
         }
-        self.tell_verdicts();
-        refused
+        self.tell_answers();
+        refused.map(|(filter, reason)| SubscribeError {
+            filter: filter.clone(),
+            reason,
+            was_granted: false,
+        })
     }
 
-    /// In a new session, everything is to be asked for again; what was refused is as well.
+    /// The server has answered an UNSUBSCRIBE.
+    pub fn unsubscribed(&mut self, filters: &[String]) {
+        for filter in filters {
+            self.filters.remove(filter);
+            if is_wanted(&self.subscribers, filter) {
+                let state = FilterState::new(filter);
+                self.filters.insert(filter.clone(), state);
+            }
+        }
+    }
+
+    /// Nobody will answer what was asked on the connection that is gone: it is to be asked again.
+    pub fn unanswered(&mut self) {
+        for state in self.filters.values_mut() {
+            match state {
+                FilterState::Asked => *state = FilterState::Wanted,
+                FilterState::Leaving => *state = FilterState::Unwanted,
+                _ => {}
+            }
+        }
+    }
+
+    /// In a new session, everything that is wanted is to be asked for; what was refused is as well.
     pub fn forget(&mut self) {
-        let all = self.filters.iter_mut();
-        all.for_each(|(filter, state)| *state = Filter::new(filter));
-    }
-
-    /// The connection has ended for good: so do the messages.
-    pub fn end(&mut self) {
-        self.ended = true;
-        self.subscribers.clear();
-        self.filters.clear();
+        let subscribers = &self.subscribers;
+        self.filters.retain(|filter, state| {
+            *state = FilterState::new(filter);
+            is_wanted(subscribers, filter)
+        });
     }
 
     /// What was refused is to be asked for again.
     pub fn retry_refused(&mut self) {
         let all = self.filters.iter_mut();
-        all.filter(|(_, state)| matches!(state, Filter::Refused(_)))
-            .for_each(|(filter, state)| *state = Filter::new(filter));
+        all.filter(|(_, state)| matches!(state, FilterState::Refused(_)))
+            .for_each(|(filter, state)| *state = FilterState::new(filter));
     }
 
-    /// Gives a message to everybody who wants it. Whoever has no room for it misses it.
+    /// Gives a message to everybody who wants it.
     pub fn deliver(&mut self, message: &Message) {
-        let all = self.subscribers.iter_mut();
-        for one in all.filter(|one| one.wants(&message.topic)) {
-            if let Err(TrySendError::Full(_)) = one.to.try_send(message.clone()) {
-                one.missed += 1;
-                if one.missed.is_power_of_two() {
-                    let (missed, filters) = (one.missed, one.filters.join(", "));
-                    let filters = printable(&filters);
-                    warn!("a subscriber of {filters} does not read: {missed} messages left out");
-                }
-            } else {
-                one.missed = 0;
+        let mut is_matched = false;
+        for one in &mut self.subscribers {
+            if one.wants(&message.topic) {
+                is_matched = true;
+                one.give(message);
             }
         }
-    }
-
-    fn set(&mut self, filter: &str, to: Filter) {
-        if let Some(state) = self.filters.get_mut(filter) {
-            *state = to; // else nobody wants it any more
+        if is_matched {
+            return;
+        }
+        for one in &mut self.subscribers {
+            if let Wish::Unmatched = one.wish {
+                is_matched = true;
+                one.give(message);
+            }
+        }
+        self.unmatched += u64::from(!is_matched);
+        if !is_matched && self.unmatched.is_power_of_two() {
+            let (topic, count) = (printable(&message.topic), self.unmatched);
+            info!("a message on {topic} matches no subscription: {count} so far");
         }
     }
 
     /// Tells each subscriber what is new in the server's answers to all of its filters.
-    fn tell_verdicts(&mut self) {
+    fn tell_answers(&mut self) {
         for one in &mut self.subscribers {
-            let mut verdict = Some(Ok(()));
-            for filter in &one.filters {
-                match self.filters.get(filter) {
-                    Some(Filter::Granted) => {}
-                    Some(Filter::Refused(error)) if error.denied || verdict.is_some() => {
-                        verdict = Some(Err(SubscribeError {
-                            was_granted: one.was_granted,
-                            ..error.clone()
-                        }));
-                        if error.denied {
-                            break; // whatever the others are, the server may close the connection
-                        }
-                    }
-                    _ => verdict = None,
-                }
-            }
-            one.was_granted |= verdict == Some(Ok(()));
-            if verdict.is_some() && *one.verdict.borrow() != verdict {
-                one.verdict.send_replace(verdict);
+            let answer = answer_to(one, &self.filters);
+            one.was_granted |= answer == Answer::Granted;
+            if answer != Answer::None && *one.answer.borrow() != answer {
+                one.answer.send_replace(answer);
             }
         }
+    }
+}
+
+fn is_wanted(subscribers: &[Subscriber], filter: &str) -> bool {
+    let mut filters = subscribers.iter().flat_map(Subscriber::filters);
+    filters.any(|one| one == filter)
+}
+
+/// Whether all filters are granted. One that the policy denies is the answer at once, for the server may
+/// close the connection over it; another refusal is when all are answered.
+fn answer_to(subscriber: &Subscriber, filters: &BTreeMap<String, FilterState>) -> Answer {
+    let mut is_complete = true;
+    let mut refused = None;
+    for filter in subscriber.filters() {
+        match filters.get(filter) {
+            Some(FilterState::Granted) => {}
+            Some(FilterState::Refused(reason)) => {
+                let error = SubscribeError {
+                    filter: filter.clone(),
+                    reason: *reason,
+                    was_granted: subscriber.was_granted,
+                };
+                if error.is_denied() {
+                    return Answer::Refused(error);
+                }
+                refused = refused.or(Some(error));
+            }
+            _ => is_complete = false,
+        }
+    }
+    match refused {
+        _ if !is_complete => Answer::None,
+        Some(error) => Answer::Refused(error),
+        None => Answer::Granted,
     }
 }

@@ -19,8 +19,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::{env, error::Error, process::ExitCode, time::Duration};
 
-use jobs_mqtt5::jobs::{DetailError, Job, JobExecution, Outcome, StatusDetails, WorkResult};
-use jobs_mqtt5::{mqtt::Backoff, program};
+use jobs_mqtt5::agent::{Interrupted, Job, Outcome, WorkResult};
+use jobs_mqtt5::jobs::{DetailError, JobExecution, StatusDetails};
+use jobs_mqtt5::{cli::Flags, mqtt::Backoff, program};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use ureq::{Agent, http::Uri};
@@ -35,7 +36,7 @@ const MOST_FAILURES: u32 = 10;
 fn main() -> ExitCode {
     let folder = PathBuf::from(env::var_os("FIRMWARE_FOLDER").unwrap_or("installed".into()));
     let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-    program::run(|_| async move |job: Job| install(&job, &folder, backoff.clone()).await)
+    program::run(async move |job: &Job, _: &Flags| install(job, &folder, backoff.clone()).await)
 }
 
 #[derive(Deserialize)]
@@ -56,7 +57,7 @@ struct Firmware {
 pub async fn install(job: &Job, folder: &Path, backoff: Backoff) -> WorkResult {
     let mut firmware = match Firmware::of(job.execution()) {
         Ok(firmware) => firmware,
-        Err(reason) => return Ok(Outcome::Rejected(reason)),
+        Err(reason) => return Ok(Outcome::rejected(reason)),
     };
     fs::create_dir_all(folder)?;
     let installed = fs::read_to_string(folder.join("version")).unwrap_or_default();
@@ -64,13 +65,14 @@ pub async fn install(job: &Job, folder: &Path, backoff: Backoff) -> WorkResult {
     let is_there = hash_of(&folder.join("firmware.bin")).is_ok_and(|hash| hash == firmware.sha256);
     if (numbers(&firmware.version), is_there) < (numbers(&installed), true) {
         let reason = format!("{} is not newer than {installed}", firmware.version);
-        return Ok(Outcome::Rejected(reason));
+        return Ok(Outcome::rejected(reason));
     }
     if !is_there {
         let part = folder.join("firmware.part");
         match download(job, &mut firmware, &part, backoff).await {
-            Ok(true) => put_in_place(folder, "firmware.part", "firmware.bin")?,
-            Ok(false) => return Ok(Outcome::LeftInProgress),
+            Ok(()) => put_in_place(folder, "firmware.part", "firmware.bin")?,
+            // What has come by now is for the next run.
+            Err(error) if is_stop(&*error) => return Err(error),
             Err(error) => {
                 let _ = fs::remove_file(part);
                 return Err(error);
@@ -82,13 +84,17 @@ pub async fn install(job: &Job, folder: &Path, backoff: Backoff) -> WorkResult {
     Ok(Outcome::Succeeded(firmware.details(firmware.size)?))
 }
 
-/// Downloads what is missing in the file. `false`: not all of it, because the program is to stop.
+fn is_stop(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(Interrupted::Stopping))
+}
+
+/// Downloads what is missing in the file.
 async fn download(
     job: &Job,
     firmware: &mut Firmware,
     path: &Path,
     mut backoff: Backoff,
-) -> Result<bool, Box<dyn Error + Send + Sync>> {
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let agent = Agent::config_builder()
         .max_redirects(0) // a presigned URL is good for its own host only
         .timeout_per_call(Some(Duration::from_secs(30))) // what has come by then is kept
@@ -96,15 +102,13 @@ async fn download(
         .into();
     let mut file = File::options().append(true).create(true).open(path)?;
     let mut is_resumed = file.metadata()?.len() > 0;
-    while !job.is_stopping() {
-        if let Some(why) = job.unwanted() {
-            return Err(why.to_string().into());
-        }
+    loop {
+        job.check()?;
         let length = file.metadata()?.len();
         job.progress(firmware.details(length)?);
         if length >= firmware.size {
             match hash_of(path)? {
-                hash if hash == firmware.sha256 => return Ok(true),
+                hash if hash == firmware.sha256 => return Ok(()),
                 hash if !is_resumed => return Err(format!("the file's SHA-256 is {hash}").into()),
                 // What an earlier run has left may be what is wrong: once more, from the start.
                 _ => (file, is_resumed) = (File::create(path)?, false),
@@ -127,11 +131,9 @@ async fn download(
                     *firmware = Firmware::of(&execution)?;
                 }
             }
-            () = job.until_stopping() => {}
-            _ = job.until_unwanted() => {}
+            _ = job.interrupted() => {}
         }
     }
-    Ok(false)
 }
 
 /// Requests the piece that starts here, and appends to the file what comes of it.
@@ -172,7 +174,7 @@ impl Firmware {
     /// What the job execution shows when this many bytes have come.
     fn details(&self, length: u64) -> Result<StatusDetails, DetailError> {
         let percent = (length.saturating_mul(100) / self.size).to_string();
-        StatusDetails::of([("version", &self.version), ("percent", &percent)])
+        StatusDetails::from_pairs([("version", &self.version), ("percent", &percent)])
     }
 }
 

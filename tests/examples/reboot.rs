@@ -6,7 +6,9 @@
 
 use std::process::ExitCode;
 
-use jobs_mqtt5::jobs::{Job, Outcome, StatusDetails, WorkResult};
+use jobs_mqtt5::agent::{Job, Outcome, WorkResult};
+use jobs_mqtt5::cli::Flags;
+use jobs_mqtt5::jobs::StatusDetails;
 use jobs_mqtt5::program;
 use serde::Deserialize;
 
@@ -21,26 +23,27 @@ struct Task {
 }
 
 fn main() -> ExitCode {
-    let code = program::run(|_| async |job: Job| work(&job).await);
+    let code = program::run(work);
     if let Some(command) = RESTART {
         let _ = std::process::Command::new(command).status();
     }
     code
 }
 
-async fn work(job: &Job) -> WorkResult {
+async fn work(job: &Job, _flags: &Flags) -> WorkResult {
     let Task { operation } = job.document()?;
     if operation != "reboot" {
-        return Ok(Outcome::Rejected(format!(
-            "unknown operation '{operation}'"
-        )));
+        let reason = format!("unknown operation '{operation}'");
+        return Ok(Outcome::rejected(reason));
     }
     match job.status_details().get("step") {
         // The device is back: this run is the next one.
-        Some("restarting") => Ok(Outcome::Succeeded(StatusDetails::of([("step", "back")])?)),
+        Some("restarting") => Ok(Outcome::Succeeded(StatusDetails::from_pairs([(
+            "step", "back",
+        )])?)),
         _ => {
             // From here on, the service has it, whatever becomes of this process.
-            job.checkpoint(StatusDetails::of([("step", "restarting")])?)
+            job.checkpoint(StatusDetails::from_pairs([("step", "restarting")])?)
                 .await?;
             Ok(Outcome::LeftInProgress)
         }

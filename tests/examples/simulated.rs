@@ -1,23 +1,20 @@
-//! The program with the simulated work: what the tests start. (Your own work in `src/` changes the
+//! The program with simulated work: what the tests start. (Your own work in `src/work.rs` changes the
 //! program, and must not change what the tests see.)
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use jobs_mqtt5::jobs::{Job, Outcome, WorkResult};
+use jobs_mqtt5::agent::{Job, Outcome, WorkResult};
+use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::program;
+use tokio::time::timeout;
 
 fn main() -> ExitCode {
-    program::run(|flags| {
-        let job_time = flags.job_time();
-        async move |job: Job| work(&job, job_time).await
-    })
+    program::run(work)
 }
 
-async fn work(job: &Job, job_time: Duration) -> WorkResult {
-    tokio::select! {
-        () = tokio::time::sleep(job_time) => Ok(Outcome::succeeded()),
-        why = job.until_unwanted() => Err(why.to_string().into()),
-        () = job.until_stopping() => Ok(Outcome::LeftInProgress),
+async fn work(job: &Job, flags: &Flags) -> WorkResult {
+    match timeout(flags.job_time(), job.interrupted()).await {
+        Ok(interrupted) => Err(interrupted.into()),
+        Err(_) => Ok(Outcome::succeeded()),
     }
 }

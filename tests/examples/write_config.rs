@@ -1,11 +1,12 @@
 //! Work that does something real: a job document brings a configuration, which becomes a file.
-//! The README's "Make it yours" puts it in place of the simulated work.
+//! The README's "Make it yours" puts it in the place of `src/work.rs`.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use jobs_mqtt5::jobs::{Job, Outcome, WorkResult};
+use jobs_mqtt5::agent::{Job, Outcome, WorkResult};
+use jobs_mqtt5::cli::Flags;
 use serde::{Deserialize, Serialize};
 
 /// What every job document for this device says: what is to be done.
@@ -27,8 +28,12 @@ struct Config {
     report_every_seconds: u32,
 }
 
-/// Does the job: writes the configuration to the file at `path`.
-pub fn work(job: &Job, path: &Path) -> WorkResult {
+/// Does the job: writes the configuration to `config.json`.
+pub async fn work(job: &Job, _flags: &Flags) -> WorkResult {
+    write_config(job, Path::new("config.json"))
+}
+
+fn write_config(job: &Job, path: &Path) -> WorkResult {
     let Task { operation } = job.document()?;
     match operation.as_str() {
         "write-config" => {
@@ -37,7 +42,7 @@ pub fn work(job: &Job, path: &Path) -> WorkResult {
             Ok(Outcome::succeeded())
         }
         // No retry would help: this device does not know how.
-        other => Ok(Outcome::Rejected(format!("unknown operation '{other}'"))),
+        other => Ok(Outcome::rejected(format!("unknown operation '{other}'"))),
     }
 }
 

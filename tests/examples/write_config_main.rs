@@ -1,12 +1,12 @@
-//! A device that takes its configuration from jobs.
-mod write_config;
+//! The program with the work of `write_config.rs` in place of `src/work.rs`.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use jobs_mqtt5::jobs::Job;
 use jobs_mqtt5::program;
 
+#[path = "write_config.rs"]
+mod work;
+
 fn main() -> ExitCode {
-    program::run(|_flags| async |job: Job| write_config::work(&job, Path::new("config.json")))
+    program::run(work::work)
 }

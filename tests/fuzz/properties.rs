@@ -31,7 +31,7 @@ pub fn reply(payload: &[u8]) {
         let again = serde_json::to_string(&rejection.code).unwrap();
         assert_eq!(again, serde_json::to_string(&code).unwrap());
         shown(&code);
-        shown(&rejection.message);
+        shown(rejection.message.raw());
     }
     let refused_in = rejection.and_then(|rejection| rejection.execution_state);
     updated.iter().chain(&refused_in).for_each(state);
@@ -42,7 +42,7 @@ pub fn topic(topic: &[u8]) {
     let Ok(topic) = std::str::from_utf8(topic) else {
         return;
     };
-    let topics = Topics::of_thing("t");
+    let topics = Topics::new("t");
     let of_ours = match topics.read(topic) {
         None => return,
         Some(Incoming::NextJobExecutionChanged) => "$aws/things/t/jobs/notify-next".to_owned(),
@@ -76,7 +76,7 @@ pub fn pem_in(path: &Path, content: &[u8]) {
     with_ca.ca = Some(path.to_owned());
     let text = String::from_utf8_lossy(content);
     for files in [files, with_ca] {
-        let Err(error) = client_config(&files, 8883) else {
+        let Err(error) = client_config(&files) else {
             continue;
         };
         let words = error.to_string();

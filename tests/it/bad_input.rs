@@ -5,6 +5,8 @@
 
 #[path = "../fuzz/properties.rs"]
 mod properties;
+#[path = "../fuzz/scripted_server.rs"]
+mod scripted_server;
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +20,8 @@ use proptest::sample::select;
 
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 3] = [
+const TARGETS: [(&str, Property); 4] = [
+    ("packets", scripted_server::packets),
     ("replies", properties::reply),
     ("topics", properties::topic),
     ("pem", properties::pem),
@@ -49,11 +52,21 @@ fn the_corpus_has_all_properties() {
     }
 }
 
+#[test]
+fn the_packets_of_the_corpus_reach_the_device() {
+    let messages = corpus("packets").into_iter();
+    let messages: usize = messages
+        .map(|packets| scripted_server::messages(&packets))
+        .sum();
+    assert_eq!(messages, 6);
+}
+
 /// One of the corpus, with some bytes changed, left out, doubled, or taken from elsewhere.
 fn changed(target: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
     let pieces = select(
         &[
-            "{}", "[]", "null", "-1", "1e999", "\"", "\\ud83d", "\n", "/", "\0", "-----",
+            "{}", "[]", "null", "-1", "1e999", "\"", "\\ud83d", "\n", "/", "\0", "-----", "\x01",
+            "\x7f",
         ][..],
     );
     let change = (any::<prop::sample::Index>(), 0_usize..40, 0..4, pieces);
@@ -151,6 +164,15 @@ proptest! {
         if let Some(time) = Timestamp::from_number(number) {
             prop_assert!(time.to_string().ends_with(" UTC"));
         }
+    }
+
+    #[test]
+    fn any_packets_of_a_server_are_read_in_pieces_as_at_once(packets in prop_oneof![
+        vec(any::<u8>(), 0..300),
+        vec(any::<u8>(), 0..100).prop_map(|rest| [&[0x20, 3, 0, 0, 0][..], &rest].concat()),
+        changed("packets"),
+    ]) {
+        scripted_server::packets(&packets);
     }
 
     #[test]

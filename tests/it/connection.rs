@@ -49,11 +49,11 @@ async fn what_may_pass_is_told_once_in_plain_words_and_tried_again_until_it_has_
     for (fault, words) in [
         (
             Fault::NoTlsAnswer,
-            "did not answer within 2 seconds (no TCP connection, no TLS handshake",
+            "did not answer within 2 seconds (no TLS handshake). Check --endpoint,",
         ),
         (
             Fault::NoConnack,
-            "did not answer within 2 seconds (no TCP connection, no TLS handshake",
+            "did not answer within 2 seconds (no CONNACK). Check --endpoint,",
         ),
         (
             Fault::Connack(0x88),
@@ -139,7 +139,7 @@ async fn in_ci_mode_it_is_given_up_after_five_tries() {
     world.core.faults().add(Fault::Connack(0x88), Times::Always);
     let mut settings = world.settings();
     settings.ci = true;
-    settings.mqtt.tries = Some(5); // what --is_ci sets; permanent_causes.rs sees it in the program
+    settings.mqtt.max_tries = Some(5); // what --is_ci sets; permanent_causes.rs sees it in the program
     let error = world
         .run(settings, quick_work())
         .end()
@@ -147,7 +147,7 @@ async fn in_ci_mode_it_is_given_up_after_five_tries() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.ends_with("The service can't take it just now. Given up after 5 tries."),
+        error.ends_with(", after 5 tries. The service can't take it just now."),
         "{error}"
     );
     assert_eq!(connects(&world), 5);
@@ -359,7 +359,7 @@ async fn a_session_taken_over_ends_the_program_without_a_fight() {
         ended.err,
         format!(
             "localhost:{} ended the connection: DISCONNECT 0x8E (session taken over; SessionTakenOver). Another client \
-             has connected with the client id 'test-twin'. Every device needs one of its own: check \
+             has connected with the client ID 'test-twin'. Every device needs one of its own: check \
              --client_id.\n",
             world.core.port()
         )
@@ -383,9 +383,9 @@ async fn a_disconnect_that_says_not_authorized_names_the_policy_and_is_retried()
         running.err.text(),
         format!(
             "localhost:{} ended the connection: DISCONNECT 0x87 (not authorized; NotAuthorized). The policy of your \
-             certificate does not allow something this program did. Check that it has every statement \
-             of policy.json, for this thing and for the client id 'test-x', and that the certificate \
-             is still active. Trying again, with growing pauses.\nThe connection is back.\n",
+             certificate does not allow something this program did. Check that it allows all that this \
+             device does, for this thing and for the client ID 'test-x', and that the certificate is \
+             still active. Trying again, with growing pauses.\nThe connection is back.\n",
             world.core.port()
         )
     );

@@ -11,10 +11,8 @@ fn p_521() -> (TempDir, Files) {
         std::fs::write(&path, pem).unwrap();
         path
     };
-    let files = Files {
-        ca: Some(write("ca.pem", CA)),
-        ..Files::new(write("device.pem", CERT), write("device.key", KEY))
-    };
+    let files = Files::new(write("device.pem", CERT), write("device.key", KEY));
+    let files = files.ca(write("ca.pem", CA));
     (folder, files)
 }
 
@@ -49,7 +47,7 @@ fn a_p_521_key_is_taken_and_the_key_exchange_is_post_quantum() {
     };
 
     let (_folder, files) = p_521();
-    let client = Arc::new(client_config(&files, 8883).unwrap());
+    let client = Arc::new(client_config(&files).unwrap());
 
     // The server has the same certificate: it wants one of its client, and is `localhost`.
     let mut roots = RootCertStore::empty();

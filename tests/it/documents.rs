@@ -47,7 +47,7 @@ async fn every_document_is_shown_started_and_worked_on_and_then_the_next_job() {
         }
         world.queue(&["next"]);
         let expected = documents.clone();
-        let work = async move |job: Job| {
+        let work = async move |job: &Job| {
             let text = job.execution().job_document.text().to_owned();
             match expected.iter().find(|(job_id, _)| *job_id == job.id()) {
                 Some((_, document)) if !rewrites_documents && text != *document => {
@@ -85,7 +85,7 @@ async fn a_document_that_can_not_be_read_as_the_type_wanted_fails_its_job_only()
             .unwrap();
     }
     world.queue(&["next"]);
-    let work = async |job: Job| {
+    let work = async |job: &Job| {
         let value: std::collections::BTreeMap<String, f64> = match job.id() {
             "next" => return Ok(Outcome::succeeded()),
             _ => job.document()?,

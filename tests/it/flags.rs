@@ -166,7 +166,7 @@ async fn a_ca_file_is_the_only_trust_and_the_system_s_store_the_one_without() {
     assert!(
         ended
             .err
-            .contains("not signed by a CA that this program trusts"),
+            .contains("not signed by a CA that is trusted here"),
         "{}",
         ended.err
     );
@@ -364,7 +364,7 @@ async fn a_private_key_that_others_can_read_is_warned_of() {
     assert_eq!(
         ended.err,
         format!(
-            "Warning: the private key {key} is open to others than its owner (mode 644). Fix it \
+            "Warning: {key} holds a secret and is open to others than its owner (mode 644). Fix it \
              with: chmod 600 '{key}'\n"
         )
     );

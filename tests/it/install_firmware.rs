@@ -61,10 +61,10 @@ impl Scene {
     /// The work in this process, with short waits.
     fn run(&self) -> Running {
         let mut settings = self.world.settings();
-        settings.jobs.progress_interval = Duration::from_millis(10);
+        settings.agent.progress_interval = Duration::from_millis(10);
         let backoff = settings.jobs.backoff.clone();
         let folder = self.folder.path().to_owned();
-        self.world.run(settings, async move |job: Job| {
+        self.world.run(settings, async move |job: &Job| {
             example::install(&job, &folder, backoff.clone()).await
         })
     }

@@ -1,25 +1,33 @@
 //! What `jobs-mqtt5` promises, tried on the real program over real TLS against `local_iot_core`.
 
+mod addresses;
 mod bad_input;
+mod broken_rules;
 mod connection;
 mod crypto;
+mod denied_publish;
 mod documents;
 mod flags;
+mod hostile;
 mod install_firmware;
-mod job_in_hand;
+mod messages;
 mod outages;
+mod output;
 mod pages;
 mod panics;
 mod parts;
 mod permanent_causes;
+mod proxy_password;
 mod readme;
+mod running_job;
 mod service_client;
 mod shared_connection;
+mod short_forms;
 mod signals;
+mod slow_link;
 #[cfg(unix)]
 mod soak;
 mod still_wanted;
-mod story;
 mod support;
 mod timeouts;
 mod trust;

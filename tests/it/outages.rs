@@ -202,7 +202,7 @@ async fn a_loop_of_ones_own_waits_for_a_service_that_is_busy_and_a_policy_that_i
     for fault in [throttled, denied, lost] {
         let world = World::with_jobs(&["job"]).await;
         let mut settings = world.settings();
-        settings.jobs.reply_limit = Duration::from_millis(100);
+        settings.jobs.reply_timeout = Duration::from_millis(100);
         let (mqtt, _) = mqtt::connect(settings.mqtt);
         let client = jobs::Client::with(&mqtt, THING, settings.jobs);
         let first = within(client.start_next()).await.unwrap().unwrap();

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use jobs_mqtt5::cli::Verbosity;
 use jobs_mqtt5::log;
-use jobs_mqtt5::story::Story;
+use jobs_mqtt5::output::Output;
 
 /// Set where the program below is to panic.
 const PANIC: &str = "JOBS_MQTT5_TEST_PANIC";
@@ -16,7 +16,7 @@ fn a_program_that_panics() {
     if std::env::var_os(PANIC).is_none() {
         return;
     }
-    log::start(Verbosity::NoLogs, &Story::on_stdout_and_stderr().unwrap());
+    log::start(Verbosity::NoLogs, &Output::on_stdout_and_stderr().unwrap());
     panic!("index out of bounds:\nthe len is {}", 3);
 }
 

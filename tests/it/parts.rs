@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jobs_mqtt5::mqtt::{self, Subscription};
+use jobs_mqtt5::mqtt::{self, Publish, Subscription};
 use local_iot_core::{Event, Limits};
 
 use crate::support::{THING, World, next_message, within};
@@ -46,7 +46,7 @@ async fn a_subscriber_that_does_not_read_costs_itself_messages_only_and_the_log_
     for nth in 0..300 {
         assert_eq!(next_message(&mut keen).await.1, nth.to_string());
     }
-    within(mqtt.publish("b", "the connection is well"))
+    within(mqtt.publish(Publish::new("b", "the connection is well")))
         .await
         .unwrap();
     for nth in 0..64 {
@@ -86,7 +86,9 @@ async fn dropping_one_of_several_clients_ends_nothing_and_dropping_the_last_the_
     let mut subscription = mqtt.subscribe(["a"]);
     within(subscription.granted().wait()).await.unwrap();
     drop(client);
-    within(mqtt.publish("a", "still here")).await.unwrap();
+    within(mqtt.publish(Publish::new("a", "still here")))
+        .await
+        .unwrap();
     assert_eq!(next_message(&mut subscription).await.1, "still here");
     drop(mqtt);
     world.core.publish("a", "still subscribed").unwrap();
@@ -131,11 +133,15 @@ async fn a_subscription_that_is_dropped_is_unsubscribed_unless_somebody_else_has
             filters: vec!["b".to_owned()]
         }
     );
-    within(mqtt.publish("a", "for the second")).await.unwrap();
+    within(mqtt.publish(Publish::new("a", "for the second")))
+        .await
+        .unwrap();
     assert_eq!(next_message(&mut second).await.1, "for the second");
     let mut again = mqtt.subscribe(["b"]);
     within(again.granted().wait()).await.unwrap();
-    within(mqtt.publish("b", "once more")).await.unwrap();
+    within(mqtt.publish(Publish::new("b", "once more")))
+        .await
+        .unwrap();
     assert_eq!(next_message(&mut again).await.1, "once more");
     assert_eq!(world.core.journal().count(unsubscribe), 1);
 }
@@ -150,7 +156,9 @@ async fn a_subscribe_gets_its_turn_among_parts_that_publish_without_end() {
     let (mqtt, _) = world.connect();
     let flood = ["a"; 4].map(|topic| {
         let mqtt = mqtt.clone();
-        tokio::spawn(async move { while mqtt.publish(topic, "flood").await.is_ok() {} })
+        tokio::spawn(
+            async move { while mqtt.publish(Publish::new(topic, "flood")).await.is_ok() {} },
+        )
     });
     let publish = |event: &Event| matches!(event, Event::Publish { .. });
     within(world.core.journal().wait_for_count(20, publish)).await;

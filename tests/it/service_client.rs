@@ -303,7 +303,7 @@ async fn a_reply_that_comes_while_a_request_waits_for_its_next_try_is_as_good() 
     let late = Fault::LateReply(On::Only(start), Duration::from_millis(300));
     world.core.faults().add(late, Times::Once);
     let mut settings = world.settings();
-    settings.jobs.reply_limit = Duration::from_millis(50);
+    settings.jobs.reply_timeout = Duration::from_millis(50);
     let minute = Duration::from_secs(60);
     settings.jobs.backoff = Backoff::new(minute, minute).seeded(1);
     assert!(settings.jobs.backoff.clone().next_wait() > minute / 4);

@@ -29,7 +29,7 @@ async fn what_the_cloud_ends_is_noticed_within_a_second_without_a_question_befor
             let world =
                 World::set(|options| options.dialect.describes_terminal = describes_terminal).await;
             world.queue(&["job"]);
-            let (job, _device) = world.in_hand().await;
+            let (job, _device) = world.running_job().await;
             tokio::time::sleep(Duration::from_millis(100)).await;
             assert_eq!(world.requests(Operation::Describe), 0, "it is polled");
             assert_eq!(job.unwanted(), None);
@@ -56,13 +56,13 @@ async fn the_story_gives_up_what_was_created_anew_and_then_works_on_the_new_one(
     world.queue(&["job"]);
     running
         .out
-        .wait_for("job_id:job is not wanted any more: the job execution was deleted.")
+        .wait_for("job_id:job is no longer wanted: the job execution was deleted.")
         .await;
     assert_eq!(running.out.count("Starting local work on job..."), 1); // never two at a time
     gate.add_permits(2);
     world.succeeds("job").await;
     idle(&running).await;
-    running.out.wait_for("Giving job_id:job up.").await;
+    running.out.wait_for("Abandoning job_id:job.").await;
     assert_eq!(running.out.count("Starting local work on job..."), 2);
     assert_eq!(world.core.jobs().execution("job").unwrap().starts, 1);
     running.stop().await.unwrap();
@@ -75,7 +75,7 @@ async fn a_job_created_anew_during_an_outage_is_not_taken_for_the_one_that_was_d
         let (work, count) = counted_work();
         let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
         let held = std::sync::Arc::clone(&gate);
-        let work = async move |job: Job| {
+        let work = async move |job: &Job| {
             held.acquire().await?.forget();
             work(job).await
         };
@@ -115,7 +115,7 @@ async fn a_next_job_that_overtakes_the_reply_to_our_own_update_is_no_cancel() {
     idle(&running).await;
     assert_eq!(world.struck(), 2);
     assert_eq!(running.out.count("Request to update job was accepted."), 2);
-    assert_eq!(running.out.count("not wanted any more"), 0);
+    assert_eq!(running.out.count("no longer wanted"), 0);
     assert_eq!(count.load(Ordering::SeqCst), 2);
     assert_eq!(running.err.text(), "");
     running.stop().await.unwrap();
@@ -124,7 +124,7 @@ async fn a_next_job_that_overtakes_the_reply_to_our_own_update_is_no_cancel() {
 #[tokio::test]
 async fn a_refused_progress_tells_when_the_event_is_lost() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, _device) = world.in_hand().await;
+    let (job, _device) = world.running_job().await;
     let lost = Fault::LoseReply(On::Only(Operation::NotifyNext));
     world.core.faults().add(lost, Times::Always);
     world.core.jobs().cancel_job_by_force("job").unwrap();
@@ -143,7 +143,7 @@ async fn a_refused_progress_tells_when_the_event_is_lost() {
 #[tokio::test]
 async fn what_was_ended_while_the_session_was_lost_is_noticed_when_the_connection_is_back() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, _device) = world.in_hand().await;
+    let (job, _device) = world.running_job().await;
     world.core.stop_listening().await;
     world.core.drop_connections();
     world.core.forget_sessions();
@@ -172,8 +172,8 @@ async fn a_report_holds_on_through_all_that_passes_and_no_work_is_done_twice() {
         jobs.create_job_with_text("job", document).unwrap();
         world.core.faults().add(fault.clone(), Times::Count(times));
         let mut settings = world.settings();
-        settings.jobs.reply_limit = Duration::from_millis(100);
-        let running = world.run(settings, async |_| Ok(Outcome::succeeded()));
+        settings.jobs.reply_timeout = Duration::from_millis(100);
+        let running = world.run(settings, async |_: &Job| Ok(Outcome::succeeded()));
         let err = running.err.clone();
         done_once(&world, "job", running).await;
         assert!(world.struck() > 0, "{fault}");
@@ -186,7 +186,7 @@ async fn an_execution_that_ended_is_known_by_its_refusal_in_either_dialect() {
     for version_first in [false, true] {
         let world = World::set(|options| options.dialect.version_first = version_first).await;
         world.queue(&["job"]);
-        let (job, _device) = world.in_hand().await;
+        let (job, _device) = world.running_job().await;
         let lost = Fault::LoseReply(On::Only(Operation::NotifyNext));
         world.core.faults().add(lost, Times::Always);
         world.core.jobs().cancel_job_by_force("job").unwrap();

@@ -16,7 +16,7 @@ async fn regular_progress_renews_the_step_timer_also_when_it_tells_nothing_new()
     let world = World::with(options).await;
     world.queue(&["job"]);
     let (job, _device) = world
-        .in_hand_as("test-device", |options| {
+        .running_job_as("test-device", |options| {
             options.step_timeout_in_minutes = Some(2);
             options.progress_interval = Duration::from_millis(200);
         })
@@ -49,7 +49,7 @@ async fn the_job_s_own_timeout_is_noticed_by_the_work() {
     let world = World::with(options).await;
     let job = NewJob::new("job", "{}").in_progress_timeout_minutes(1);
     world.core.jobs().create(job).unwrap();
-    let (job, _device) = world.in_hand().await;
+    let (job, _device) = world.running_job().await;
     assert_eq!(job.unwanted(), None);
     let why = within(job.until_unwanted()).await;
     assert_eq!(why, Unwanted::Ended(Some(JobStatus::TimedOut)));
@@ -67,7 +67,7 @@ async fn the_job_s_own_timeout_is_noticed_by_the_work() {
 #[tokio::test]
 async fn an_update_asks_for_a_step_timeout_and_the_state_and_without_them_says_nothing_of_either() {
     let world = World::with_jobs(&["job"]).await;
-    let (job, device) = world.in_hand().await;
+    let (job, device) = world.running_job().await;
     let mut update = Update::of(job.execution(), JobStatus::InProgress);
     update.status_details = detail("step", "1");
     update.step_timeout_in_minutes = Some(5);

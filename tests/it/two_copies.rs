@@ -28,8 +28,8 @@ async fn another_works(events: &mut Events<Heard>) -> bool {
 async fn two_copies_on_one_thing_are_told_whoever_is_second() {
     for seen_by in ["the event", "the report", "the progress"] {
         let world = World::with_jobs(&["job"]).await;
-        let (first, _one) = world.in_hand_as("test-first", |_| {}).await;
-        let (second, other) = world.in_hand_as("test-second", |_| {}).await;
+        let (first, _one) = world.running_job_as("test-first", |_| {}).await;
+        let (second, other) = world.running_job_as("test-second", |_| {}).await;
         let mut events = other.jobs.events();
         match seen_by {
             "the event" => {
@@ -61,7 +61,7 @@ async fn the_second_copy_says_so_in_one_sentence() {
     first.out.wait_for("Starting local work on job...").await;
     let mut settings = world.settings();
     settings.mqtt.client_id = "test-second".to_owned();
-    let second = world.run(settings, async |job: Job| {
+    let second = world.run(settings, async |job: &Job| {
         job.until_unwanted().await;
         Ok(Outcome::succeeded())
     });
@@ -96,7 +96,7 @@ async fn one_copy_alone_is_not_taken_for_two_whatever_is_lost_or_comes_twice() {
         vec![Fault::NoPuback, Fault::LoseReply(On::Progress)],
     ] {
         let world = World::with_jobs(&["job"]).await;
-        let (job, device) = world.in_hand().await;
+        let (job, device) = world.running_job().await;
         let mut events = device.jobs.events();
         for fault in &faults {
             world.core.faults().add(fault.clone(), Times::Once);

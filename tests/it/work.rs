@@ -82,7 +82,7 @@ async fn a_request_without_an_answer_is_given_up_at_last_and_said() {
     let fault = Fault::LoseReply(On::Only(Operation::Describe));
     world.core.faults().add(fault, Times::Always);
     let mut settings = world.settings();
-    settings.jobs.reply_limit = Duration::from_millis(50);
+    settings.jobs.reply_timeout = Duration::from_millis(50);
     let running = world.run(settings, quick_work());
     running
         .out
@@ -101,7 +101,7 @@ async fn a_policy_that_does_not_let_replies_through_is_named_as_what_to_check() 
     world.core.set_policy(policy).unwrap();
     let mut settings = world.settings();
     settings.ci = true;
-    settings.jobs.reply_limit = Duration::from_millis(50);
+    settings.jobs.reply_timeout = Duration::from_millis(50);
     let error = world.run(settings, quick_work()).end().await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -196,12 +196,12 @@ async fn a_job_that_was_ended_in_the_cloud_while_the_device_worked_is_given_up()
         running.out.wait_for("Starting local work on job...").await;
         change(world.core.jobs());
         world.queue(&["next"]);
-        let noticed = format!("job_id:job is not wanted any more: {why}.");
+        let noticed = format!("job_id:job is no longer wanted: {why}.");
         running.out.wait_for(&noticed).await;
         assert_eq!(running.out.count("Starting local work on job..."), 1); // never two at a time
         gate.add_permits(2);
         world.succeeds("next").await;
-        let given_up = format!("How it ended is not reported: {why}. Giving job_id:job up.");
+        let given_up = format!("How it ended is not reported: {why}. Abandoning job_id:job.");
         running.out.wait_for(&given_up).await;
         assert_eq!(running.out.count("Publishing request to update"), 1); // that of the next
         running.stop().await.unwrap();

@@ -59,7 +59,7 @@ async fn a_lost_event_is_made_up_for_after_an_idle_stretch() {
     let fault = Fault::LoseReply(On::Only(Operation::NotifyNext));
     world.core.faults().add(fault, Times::Always);
     let mut settings = world.settings();
-    settings.jobs.idle_limit = Duration::from_millis(300);
+    settings.agent.idle_timeout = Duration::from_millis(300);
     let running = world.run(settings, quick_work());
     idle(&running).await;
     world.queue(&["unannounced"]);
@@ -116,7 +116,7 @@ async fn a_hint_that_leads_to_no_job_is_followed_once() {
 #[tokio::test]
 async fn work_that_fails_is_reported_as_failed_with_its_reason_and_the_next_job_is_done() {
     let world = World::with_jobs(&["bad", "good"]).await;
-    let work = async |job: Job| match job.id() {
+    let work = async |job: &Job| match job.id() {
         "bad" => Err("the disk\nis full".into()),
         _ => Ok(Outcome::succeeded()),
     };
@@ -141,7 +141,7 @@ async fn work_that_fails_is_reported_as_failed_with_its_reason_and_the_next_job_
 #[tokio::test]
 async fn work_that_panics_is_reported_as_failed_and_the_next_job_is_done() {
     let world = World::with_jobs(&["bad", "good"]).await;
-    let work = async |job: Job| {
+    let work = async |job: &Job| {
         assert!(job.id() != "bad", "out of {}", "cheese");
         Ok(Outcome::succeeded())
     };
@@ -159,7 +159,7 @@ async fn work_that_panics_is_reported_as_failed_and_the_next_job_is_done() {
 #[tokio::test]
 async fn a_failure_without_a_reason_fails_the_job_all_the_same() {
     let world = World::with_jobs(&["bad"]).await;
-    let work = async |_: Job| Err(String::new().into());
+    let work = async |_: &Job| Err(String::new().into());
     let running = world.run(world.settings(), work);
     within(world.core.jobs().wait_for_status("bad", Status::Failed)).await;
     let bad = world.core.jobs().execution("bad").unwrap();
@@ -170,7 +170,7 @@ async fn a_failure_without_a_reason_fails_the_job_all_the_same() {
 #[tokio::test]
 async fn a_long_reason_is_cut_to_what_the_service_takes() {
     let world = World::with_jobs(&["bad"]).await;
-    let work = async |_: Job| Err("世".repeat(5_000).into());
+    let work = async |_: &Job| Err("世".repeat(5_000).into());
     let running = world.run(world.settings(), work);
     within(world.core.jobs().wait_for_status("bad", Status::Failed)).await;
     let reason = &world.core.jobs().execution("bad").unwrap().status_details["reason"];

@@ -25,7 +25,7 @@ async fn done(documents: &[(&str, &str)], path: &Path) -> World {
         jobs.create_job_with_text(job_id, document).unwrap();
     }
     let path = path.to_owned();
-    let running = world.run(world.settings(), async move |job: Job| {
+    let running = world.run(world.settings(), async move |job: &Job| {
         example::work(&job, &path)
     });
     idle(&running).await;

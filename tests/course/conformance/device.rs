@@ -4,15 +4,10 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::Transport;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet};
-use rumqttc::v5::{AsyncClient, Event, MqttOptions};
+use jobs_mqtt5::mqtt::{self, Client, Options, Publish, Subscription};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Far more than an answer takes.
@@ -28,46 +23,22 @@ pub struct Identity {
 
 pub struct Device {
     thing_name: String,
-    client: AsyncClient,
-    messages: mpsc::UnboundedReceiver<(String, Vec<u8>)>,
-    connection: JoinHandle<()>,
+    client: Client,
+    messages: Subscription,
 }
 
 impl Device {
-    /// Connects with the thing's name as client id, and subscribes to what concerns its jobs.
+    /// Connects with the thing's name as client ID, and subscribes to what concerns its jobs.
     pub async fn connect(
         thing_name: &str,
         port: u16,
         identity: &Identity,
     ) -> Result<Device, Box<dyn Error>> {
-        let mut options = MqttOptions::new(thing_name, "localhost", port);
-        options
-            .set_transport(Transport::tls_with_config(tls_config(identity)?.into()))
-            .set_clean_start(true)
-            .set_keep_alive(Duration::from_secs(600));
-        let (client, mut events) = AsyncClient::new(options, 100);
-        let (to_us, messages) = mpsc::unbounded_channel();
-        let connection = tokio::spawn(async move {
-            while let Ok(event) = events.poll().await {
-                let message = match event {
-                    Event::Incoming(Packet::Publish(publish)) => {
-                        let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-                        (topic, publish.payload.to_vec())
-                    }
-                    Event::Incoming(Packet::SubAck(_)) => ("SUBACK".to_owned(), Vec::new()),
-                    _ => continue,
-                };
-                if to_us.send(message).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut device = Device {
-            thing_name: thing_name.to_owned(),
-            client,
-            messages,
-            connection,
-        };
+        let tls = Arc::new(tls_config(identity)?);
+        let mut options = Options::new("localhost", thing_name, tls);
+        options.port = port;
+        options.keep_alive = Duration::from_secs(600);
+        let (client, _) = mqtt::connect(options);
         let jobs = [
             "notify",
             "notify-next",
@@ -77,21 +48,22 @@ impl Device {
             "+/update/+",
             "+/nonsense/+",
         ];
-        let filter = |rest: &str| Filter::new(device.jobs_topic(rest), QoS::AtLeastOnce);
-        let mut filters: Vec<_> = jobs.into_iter().map(filter).collect();
-        filters.push(Filter::new(device.mark(), QoS::AtLeastOnce));
-        device.client.subscribe_many(filters).await?;
-        while device.next().await?.0 != "SUBACK" {}
-        Ok(device)
+        let jobs = jobs.map(|rest| jobs_topic(thing_name, rest));
+        let filters = jobs.into_iter().chain([mark(thing_name)]);
+        let messages = client.subscribe(filters);
+        timeout(PATIENCE, messages.granted().wait()).await??;
+        Ok(Device {
+            thing_name: thing_name.to_owned(),
+            client,
+            messages,
+        })
     }
 
     /// Publishes to a topic of the thing's jobs.
     pub async fn publish(&self, rest: &str, payload: &str) -> Result<(), Box<dyn Error>> {
-        let (topic, payload) = (self.jobs_topic(rest), payload.to_owned());
-        Ok(self
-            .client
-            .publish(topic, QoS::AtLeastOnce, false, payload)
-            .await?)
+        let topic = jobs_topic(&self.thing_name, rest);
+        let publish = Publish::new(topic, payload.to_owned());
+        Ok(timeout(PATIENCE, self.client.publish(publish)).await??)
     }
 
     /// All messages so far: the part of the topic behind `jobs/`, and the payload.
@@ -100,10 +72,9 @@ impl Device {
     /// emulator sends from somewhere else.
     pub async fn messages(&mut self) -> Result<Vec<(String, Vec<u8>)>, Box<dyn Error>> {
         tokio::time::sleep(Duration::from_millis(150)).await;
-        let (mark, jobs) = (self.mark(), self.jobs_topic(""));
-        self.client
-            .publish(&mark, QoS::AtLeastOnce, false, "")
-            .await?;
+        let (mark, jobs) = (mark(&self.thing_name), jobs_topic(&self.thing_name, ""));
+        let publish = Publish::new(&mark, "");
+        timeout(PATIENCE, self.client.publish(publish)).await??;
         let mut messages = Vec::new();
         loop {
             let (topic, payload) = self.next().await?;
@@ -116,25 +87,19 @@ impl Device {
     }
 
     async fn next(&mut self) -> Result<(String, Vec<u8>), Box<dyn Error>> {
-        let message = timeout(PATIENCE, self.messages.recv()).await;
-        Ok(message
-            .map_err(|_| "no answer within 30 seconds")?
-            .ok_or("the connection is closed")?)
-    }
-
-    fn jobs_topic(&self, rest: &str) -> String {
-        format!("$aws/things/{}/jobs/{rest}", self.thing_name)
-    }
-
-    fn mark(&self) -> String {
-        format!("mark/{}", self.thing_name)
+        let message = timeout(PATIENCE, self.messages.next()).await;
+        let message = message.map_err(|_| "no answer within 30 seconds")?;
+        let message = message.ok_or("the connection is closed")?;
+        Ok((message.topic, message.payload.to_vec()))
     }
 }
 
-impl Drop for Device {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
+fn jobs_topic(thing_name: &str, rest: &str) -> String {
+    format!("$aws/things/{thing_name}/jobs/{rest}")
+}
+
+fn mark(thing_name: &str) -> String {
+    format!("mark/{thing_name}")
 }
 
 fn tls_config(identity: &Identity) -> Result<ClientConfig, Box<dyn Error>> {

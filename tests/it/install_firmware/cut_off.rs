@@ -123,7 +123,7 @@ async fn a_job_that_is_canceled_in_the_middle_leaves_nothing() {
     scene.server.has_struck(1).await;
     let jobs = scene.world.core.jobs();
     jobs.cancel_job_by_force(JOB).unwrap();
-    running.out.wait_for("is not wanted any more").await;
+    running.out.wait_for("is no longer wanted").await;
     scene.server.let_go();
     running.out.wait_for("Giving job_id:firmware up").await;
     running.stop().await.unwrap();

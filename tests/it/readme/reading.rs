@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use jobs_mqtt5::cli::FLAGS;
-
 const README: &str = include_str!("../../../README.md");
 pub(super) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -151,9 +149,6 @@ pub(super) fn sources() -> Vec<String> {
             let mut strings = program.split("\\\n");
             let mut joined = strings.next().unwrap().to_owned();
             strings.for_each(|rest| joined.push_str(rest.trim_start()));
-            for (name, flag) in [("{cert}", FLAGS.cert), ("{key}", FLAGS.key)] {
-                joined = joined.replace(name, flag);
-            }
             let told = joined
                 .lines()
                 .filter(|line| !line.trim_start().starts_with("//"));

@@ -6,10 +6,11 @@ use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use jobs_mqtt5::jobs::{Job, Outcome, StatusDetails, WorkResult};
+use jobs_mqtt5::agent::{Job, Outcome, WorkResult};
+use jobs_mqtt5::jobs::StatusDetails;
+use jobs_mqtt5::output::Output;
 use jobs_mqtt5::sample;
 use jobs_mqtt5::stop;
-use jobs_mqtt5::story::Story;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -36,23 +37,23 @@ fn a_device() {
     let flags: Vec<String> = serde_json::from_str(&flags).unwrap();
     let mut settings = settings(&flags);
     settings.mqtt.stable_after = Duration::from_secs(2);
-    settings.jobs.progress_interval = Duration::from_millis(50);
-    settings.jobs.idle_limit = Duration::from_secs(2); // its events get lost
+    settings.agent.progress_interval = Duration::from_millis(50);
+    settings.agent.idle_timeout = Duration::from_secs(2); // its events get lost
     let worked = PathBuf::from(worked);
-    let work = async move |job: Job| work(&job, &worked).await;
-    let story = Story::on_stdout_and_stderr().unwrap();
+    let work = async move |job: &Job| work(job, &worked).await;
+    let output = Output::on_stdout_and_stderr().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     let outcome = runtime.block_on(async {
         let stop = stop::signal().unwrap();
-        sample::run(settings, work, &story, stop).await
+        sample::run(settings, work, &output, stop).await
     });
     if let Err(error) = &outcome {
-        story.warn(format_args!("{error}"));
+        output.warn(format_args!("{}", error.explained()));
     }
-    story.flush();
+    output.flush();
     std::process::exit(outcome.is_err().into());
 }
 
@@ -65,15 +66,15 @@ async fn work(job: &Job, worked: &std::path::Path) -> WorkResult {
     match fastrand::u32(..8) {
         0 => {
             for percent in ["20", "40", "60", "80"] {
-                job.progress(StatusDetails::of([("percent", percent)])?);
+                job.progress(StatusDetails::from_pairs([("percent", percent)])?);
                 tokio::time::sleep(Duration::from_millis(30)).await;
             }
-            job.checkpoint(StatusDetails::of([("step", "restart")])?)
+            job.checkpoint(StatusDetails::from_pairs([("step", "restart")])?)
                 .await?;
         }
         1 => tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(fastrand::u64(..400))) => {}
-            why = job.until_unwanted() => return Err(why.to_string().into()),
+            why = job.interrupted() => return Err(why.into()),
         },
         _ => {}
     }

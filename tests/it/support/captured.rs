@@ -1,4 +1,4 @@
-//! Text that was told, line by line, and a way to wait for a line.
+//! What was said, line by line, and a way to wait for a line.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl Captured {
             text.wait_for(|text| text.lines().filter(|line| line.contains(part)).count() >= count);
         if tokio::time::timeout(LIMIT, told).await.is_err() {
             panic!(
-                "'{part}' was not told {count} times on {}, but:\n{}",
+                "'{part}' was not said {count} times on {}, but:\n{}",
                 self.name,
                 self.text()
             );

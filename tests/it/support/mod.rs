@@ -2,20 +2,23 @@
 
 mod captured;
 mod files;
-mod in_hand;
+mod hostile;
 mod open_world;
 mod program;
 mod proxy;
+mod running_job;
+mod tunnel;
 mod works;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jobs_mqtt5::agent::{Agent, Job, WorkResult};
 use jobs_mqtt5::cli::Flags;
-use jobs_mqtt5::jobs::{self, Job, WorkResult};
+use jobs_mqtt5::jobs;
 use jobs_mqtt5::mqtt::{self, Backoff};
+use jobs_mqtt5::output::Output;
 use jobs_mqtt5::sample::{self, SampleError, Settings};
-use jobs_mqtt5::story::Story;
 use local_iot_core::{Event, Files, LocalIotCore, Options, Status, Times};
 use serde_json::json;
 use tempfile::TempDir;
@@ -24,12 +27,14 @@ use tokio::task::JoinHandle;
 
 pub use captured::Captured;
 pub use files::{Faults, FileServer};
-pub use in_hand::{Device, detail};
+pub use hostile::{Hostile, Trick};
 pub use open_world::{OTHER, next_message};
 #[cfg(unix)]
 pub use program::Ended;
 pub use program::{Program, example_path, program_path};
-pub use proxy::ForwardProxy;
+pub use proxy::{ForwardProxy, Manners};
+pub use running_job::{Device, detail};
+pub use tunnel::Tunnel;
 pub use works::{counted_work, done_once, held_work, idle, quick_work};
 
 /// Nothing that a test waits for takes nearly as long, on a busy machine either.
@@ -131,27 +136,40 @@ impl World {
     pub fn jobs_client(&self) -> (jobs::Client, mqtt::Client) {
         let settings = self.settings();
         let (mqtt, _) = mqtt::connect(settings.mqtt);
-        (jobs::Client::with(&mqtt, THING, settings.jobs), mqtt)
+        (
+            jobs::Client::with_options(&mqtt, THING, settings.jobs),
+            mqtt,
+        )
+    }
+
+    /// A device that does jobs, with a connection of its own and no sample around it.
+    pub fn device(&self, set: impl FnOnce(&mut Settings)) -> Device {
+        let mut settings = self.settings();
+        set(&mut settings);
+        let (mqtt, _) = mqtt::connect(settings.mqtt);
+        let jobs = jobs::Client::with_options(&mqtt, THING, settings.jobs);
+        let agent = Agent::with_options(&jobs, settings.agent);
+        Device { agent, jobs, mqtt }
     }
 
     /// Runs the library in this process.
     pub fn run(
         &self,
         settings: Settings,
-        work: impl AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static,
+        work: impl AsyncFn(&Job) -> WorkResult + Send + Sync + 'static,
     ) -> Running {
-        let (story, told) = captured_story();
+        let (output, said) = captured_output();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             let stop = async {
                 let _ = stopped.await;
                 "the test is over"
             };
-            sample::run(settings, work, &story, stop).await
+            sample::run(settings, work, &output, stop).await
         });
         Running {
-            out: told.0,
-            err: told.1,
+            out: said.0,
+            err: said.1,
             task,
             stop,
         }
@@ -175,18 +193,27 @@ impl Drop for World {
     }
 }
 
-/// The settings of the library with these flags, with short waits.
-pub fn settings(flags: &[String]) -> Settings {
+/// The settings of the library with these flags.
+pub fn default_settings(flags: &[String]) -> Settings {
     use clap::Parser;
     let flags = Flags::parse_from(["test".to_owned()].iter().chain(flags));
-    let (story, _) = captured_story();
-    let mut settings = Settings::from_flags(&flags, &story).unwrap();
+    let (output, _) = captured_output();
+    Settings::from_flags(&flags, &output).unwrap()
+}
+
+/// The same, with short waits.
+pub fn settings(flags: &[String]) -> Settings {
+    let mut settings = default_settings(flags);
     let short = Backoff::new(Duration::from_millis(20), Duration::from_millis(200));
     settings.mqtt.backoff = short.clone();
-    settings.mqtt.connect_limit = Duration::from_secs(2);
-    settings.mqtt.ack_limit = Duration::from_millis(700);
-    settings.jobs.reply_limit = Duration::from_millis(700);
-    settings.jobs.backoff = short;
+    settings.mqtt.tcp_timeout = Duration::from_secs(2);
+    settings.mqtt.proxy_timeout = Duration::from_secs(2);
+    settings.mqtt.tls_timeout = Duration::from_secs(2);
+    settings.mqtt.connack_timeout = Duration::from_secs(2);
+    settings.mqtt.ack_timeout = Duration::from_millis(700);
+    settings.jobs.reply_timeout = Duration::from_millis(700);
+    settings.jobs.backoff = short.clone();
+    settings.agent.backoff = short;
     settings
 }
 
@@ -211,9 +238,9 @@ impl Running {
     }
 }
 
-fn captured_story() -> (Story, (Captured, Captured)) {
+fn captured_output() -> (Output, (Captured, Captured)) {
     let (out, err) = (Captured::new("stdout"), Captured::new("stderr"));
-    (Story::to(out.clone(), err.clone()).unwrap(), (out, err))
+    (Output::to(out.clone(), err.clone()).unwrap(), (out, err))
 }
 
 /// Fails the test if what it waits for does not happen.

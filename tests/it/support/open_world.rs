@@ -14,6 +14,11 @@ const POLICY: &str = r#"{"Version": "2012-10-17", "Statement": [
 pub const OTHER: &str = "other-thing";
 
 impl World {
+    /// A policy that leaves a device free, but for topics with `secret` in them.
+    pub fn open_policy() -> &'static str {
+        POLICY
+    }
+
     /// A world whose policy leaves a device free, with two things.
     pub async fn open() -> Self {
         Self::open_with(Limits::default()).await
@@ -37,7 +42,7 @@ impl World {
 
     /// A jobs client on it.
     pub fn jobs_of(&self, thing_name: &str, mqtt: &Client) -> jobs::Client {
-        jobs::Client::with(mqtt, thing_name, self.settings().jobs)
+        jobs::Client::with_options(mqtt, thing_name, self.settings().jobs)
     }
 }
 

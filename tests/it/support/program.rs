@@ -92,6 +92,20 @@ impl Program {
         }
     }
 
+    /// The most memory that it ever had, in KiB, without the pages of the program file: those of a
+    /// build for tests are many times more than those on a device.
+    #[cfg(target_os = "linux")]
+    pub fn peak_memory_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id().unwrap());
+        let status = std::fs::read_to_string(path).unwrap();
+        let field = |name: &str| -> u64 {
+            let mut lines = status.lines();
+            let line = lines.find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().trim_end_matches(" kB").parse().unwrap()
+        };
+        field("VmHWM:") - field("RssFile:")
+    }
+
     /// Ends it at once, without a word to it.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();

@@ -9,39 +9,79 @@ use tokio::task::JoinHandle;
 /// Opens every tunnel to one port of this machine, whatever is asked for; or none.
 pub struct ForwardProxy {
     pub port: u16,
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
+}
+
+/// How it answers.
+#[derive(Clone)]
+pub struct Manners {
+    /// Where tunnels lead; without it, none is opened.
+    pub to: Option<u16>,
+    /// What `Proxy-Authorization` must say.
+    pub wants: Option<&'static str>,
+    /// The answer where no tunnel is opened.
+    pub refusal: Vec<u8>,
+    /// What stands before the empty line of a good answer.
+    pub headers: String,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            to: None,
+            wants: None,
+            refusal: b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n".to_vec(),
+            headers: String::new(),
+        }
+    }
 }
 
 impl ForwardProxy {
     pub async fn start(to: u16) -> Self {
-        Self::with(Some(to)).await
+        let to = Some(to);
+        Self::with(Manners {
+            to,
+            ..Manners::default()
+        })
+        .await
     }
 
     /// Answers 407 (Proxy Authentication Required).
     pub async fn that_refuses() -> Self {
-        Self::with(None).await
+        Self::with(Manners::default()).await
     }
 
-    async fn with(to: Option<u16>) -> Self {
+    pub async fn with(manners: Manners) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let told = Arc::clone(&asked);
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let told = Arc::clone(&requests);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let told = Arc::clone(&told);
+                let (told, manners) = (Arc::clone(&told), manners.clone());
                 tokio::spawn(async move {
-                    let _ = serve(stream, to, &told).await;
+                    let _ = serve(stream, &manners, &told).await;
                 });
             }
         });
-        Self { port, asked, task }
+        Self {
+            port,
+            requests,
+            task,
+        }
     }
 
     /// The addresses that tunnels were asked for.
     pub fn asked_for(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        let requests = self.requests();
+        let address = |request: &String| request.split(' ').nth(1).unwrap_or_default().to_owned();
+        requests.iter().map(address).collect()
+    }
+
+    /// The heads of the requests, as they came.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
@@ -53,26 +93,28 @@ impl Drop for ForwardProxy {
 
 async fn serve(
     stream: TcpStream,
-    to: Option<u16>,
-    asked: &Mutex<Vec<String>>,
+    manners: &Manners,
+    requests: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut request = String::new();
     while !request.ends_with("\r\n\r\n") {
-        stream.read_line(&mut request).await?;
+        if stream.read_line(&mut request).await? == 0 {
+            return Ok(());
+        }
     }
-    let address = request.split(' ').nth(1).unwrap_or_default().to_owned();
-    asked.lock().unwrap().push(address);
-    match to {
-        Some(port) => {
+    requests.lock().unwrap().push(request.clone());
+    let is_known = manners.wants.is_none_or(|wanted| {
+        let header = format!("Proxy-Authorization: {wanted}");
+        request.lines().any(|line| line == header)
+    });
+    match manners.to {
+        Some(port) if is_known => {
             let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
-            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+            let answer = format!("HTTP/1.1 200 OK\r\n{}\r\n", manners.headers);
+            stream.write_all(answer.as_bytes()).await?;
             copy_bidirectional(&mut stream, &mut server).await.map(drop)
         }
-        None => {
-            stream
-                .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
-                .await
-        }
+        _ => stream.write_all(&manners.refusal).await,
     }
 }

@@ -3,24 +3,24 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use jobs_mqtt5::jobs::{Job, Outcome, WorkResult};
+use jobs_mqtt5::agent::{Job, Outcome, WorkResult};
 use tokio::sync::Semaphore;
 
 use super::{Running, World};
 
 /// Work that succeeds at once.
-pub fn quick_work() -> impl AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static {
-    async |_| Ok(Outcome::succeeded())
+pub fn quick_work() -> impl AsyncFn(&Job) -> WorkResult + Clone + Send + Sync + 'static {
+    async |_: &Job| Ok(Outcome::succeeded())
 }
 
 /// Work that counts how often it is done.
 pub fn counted_work() -> (
-    impl AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static,
+    impl AsyncFn(&Job) -> WorkResult + Clone + Send + Sync + 'static,
     Arc<AtomicUsize>,
 ) {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
-    let work = async move |_| {
+    let work = async move |_: &Job| {
         counted.fetch_add(1, Ordering::SeqCst);
         Ok(Outcome::succeeded())
     };
@@ -46,12 +46,12 @@ impl Drop for Gate {
 
 /// Work that waits until it is let go, whatever happens meanwhile.
 pub fn held_work() -> (
-    impl AsyncFn(Job) -> WorkResult + Clone + Send + Sync + 'static,
+    impl AsyncFn(&Job) -> WorkResult + Clone + Send + Sync + 'static,
     Gate,
 ) {
     let gate = Gate(Arc::new(Semaphore::new(0)));
     let held = Arc::clone(&gate.0);
-    let work = async move |_| {
+    let work = async move |_: &Job| {
         held.acquire().await?.forget();
         Ok(Outcome::succeeded())
     };

@@ -18,52 +18,57 @@
 //! # }
 //! ```
 //!
-//! A packet's way through the modules: `gateway` (TCP, `latency`, `tls`, then MQTT), which
+//! A packet's way through the modules: `gateway` (TCP, the `line`, `tls`, then MQTT), which
 //! asks `guard` whether the `policy` allows it, keeps what has to outlive the connection in
 //! `session`, and hands requests to `jobs`. `journal` writes everything down; `faults` says
 //! what is to go wrong. `service` is all of that without TCP and TLS: it serves any stream.
 //!
-//! Not here, because a Jobs device needs none of it: retained messages, last wills, the
-//! other services with reserved topics, MQTT 3.1.1, and WebSockets. Shared subscriptions
-//! are taken, but every member of a group gets every message.
+//! Not here, because a Jobs device needs none of it: the other services with reserved topics,
+//! a will that is delayed, MQTT 3.1.1, and WebSockets. Shared subscriptions are taken, but
+//! every member of a group gets every message, and No Local makes no difference.
 
 mod faults;
 mod gateway;
 mod guard;
 mod jobs;
 mod journal;
-mod latency;
+mod line;
+mod message;
 mod options;
 mod pki;
 mod policy;
+mod port;
 mod service;
 mod session;
+mod tamper;
 mod tls;
 mod topic;
 
 #[cfg(test)]
 mod end_to_end;
 
-use std::{
-    io,
-    net::Ipv4Addr,
-    ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{io, ops::Deref, sync::Arc};
 
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    task::JoinHandle,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
-pub use faults::{Fault, Faults, On, Times, names as fault_names, operations as fault_operations};
+pub use faults::{
+    Breach, Fault, Faults, On, Times, breaches, names as fault_names,
+    operations as fault_operations,
+};
 pub use jobs::{Books, Dialect, JobExecution, Jobs, Moment, NewJob, Operation, Status, TimeFormat};
 pub use journal::{Entry, Event, Journal};
-pub use options::{ACCOUNT, Limits, Options, REGION, ServerCertificate, TlsVersions, fill_policy};
+pub use message::{Message, Properties};
+pub use options::{
+    ACCOUNT, Limits, Options, PacketForms, REGION, ServerCertificate, TlsVersions, fill_policy,
+};
 pub use pki::{Files, Identity, KeyForm, Pki};
 pub use policy::{Action, Policy};
 pub use service::Service;
+pub use tamper::Tamper;
+
+use gateway::Gateway;
+use port::Port;
 
 /// The service on a port of its own, behind TLS: up and running until it is dropped. What it can
 /// be asked and told, its [`Service`] can.
@@ -71,10 +76,7 @@ pub struct LocalIotCore {
     service: Service,
     pki: Pki,
     tls: TlsAcceptor,
-    port: u16,
-    listener: Mutex<Option<JoinHandle<()>>>,
-    /// Keeps the port while nobody listens on it: other programs look for free ports as well.
-    port_keeper: Mutex<Option<TcpSocket>>,
+    port: Port,
 }
 
 impl Deref for LocalIotCore {
@@ -93,24 +95,21 @@ impl LocalIotCore {
     pub async fn start(options: Options) -> io::Result<LocalIotCore> {
         let pki = Pki::new()?;
         let tls = tls::server_config(&pki, options.server_certificate, options.tls_versions)?;
+        let tls = TlsAcceptor::from(Arc::new(tls));
         let port = options.port;
         let service = Service::new(options)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let core = LocalIotCore {
+        let port = Port::listen(port, &service.gateway, &tls)?;
+        Ok(LocalIotCore {
             service,
             pki,
-            tls: TlsAcceptor::from(Arc::new(tls)),
-            port: listener.local_addr()?.port(),
-            listener: Mutex::default(),
-            port_keeper: Mutex::default(),
-        };
-        core.listen(listener);
-        Ok(core)
+            tls,
+            port,
+        })
     }
 
     /// The port it listens on.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The host name to connect to: `localhost`.
@@ -125,21 +124,7 @@ impl LocalIotCore {
 
     /// Takes no more connections: they are refused. Those that are open stay.
     pub async fn stop_listening(&self) {
-        let listener = self
-            .listener
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(listener) = listener {
-            listener.abort();
-            // Only when the task is gone, its socket is closed. That it was aborted is no news.
-            let _ = listener.await;
-            let keeper = self.bind().ok();
-            *self
-                .port_keeper
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = keeper;
-        }
+        self.port.close().await;
     }
 
     /// Takes connections again, on the same port.
@@ -147,41 +132,32 @@ impl LocalIotCore {
     /// # Errors
     /// If somebody else has taken the port.
     pub async fn resume_listening(&self) -> io::Result<()> {
-        self.stop_listening().await;
-        let kept = self
-            .port_keeper
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let socket = kept.map_or_else(|| self.bind(), Ok)?;
-        self.listen(socket.listen(1024)?);
-        Ok(())
+        self.port.reopen(&self.service.gateway, &self.tls)
     }
 
-    fn listen(&self, listener: TcpListener) {
-        let gateway = Arc::clone(&self.service.gateway);
-        let listening = gateway::listen(gateway, self.tls.clone(), listener);
-        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(tokio::spawn(listening));
-    }
-
-    /// A socket that has our port, and does not listen yet.
-    fn bind(&self) -> io::Result<TcpSocket> {
-        let socket = TcpSocket::new_v4()?;
-        socket.set_reuseaddr(true)?;
-        socket.bind((Ipv4Addr::LOCALHOST, self.port).into())?;
-        Ok(socket)
+    /// A door beside the port, for clients that come by another way than TCP.
+    pub fn acceptor(&self) -> Acceptor {
+        Acceptor {
+            gateway: Arc::clone(&self.service.gateway),
+            tls: self.tls.clone(),
+        }
     }
 }
 
-impl Drop for LocalIotCore {
-    fn drop(&mut self) {
-        let listener = self
-            .listener
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(listener) = listener.take() {
-            listener.abort();
-        }
+/// Takes connections over any stream of bytes, as if they had come in on the port: TLS is spoken
+/// over them, and they go over the line of [`Options::latency`].
+#[derive(Clone)]
+pub struct Acceptor {
+    gateway: Arc<Gateway>,
+    tls: TlsAcceptor,
+}
+
+impl Acceptor {
+    /// Serves a client over this stream until one side closes it.
+    pub fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        gateway::serve(Arc::clone(&self.gateway), self.tls.clone(), stream)
     }
 }

@@ -1,6 +1,9 @@
 //! What a [`LocalIotCore`](crate::LocalIotCore) is started with.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    num::NonZeroU32,
+    time::{Duration, SystemTime},
+};
 
 use crate::jobs::Dialect;
 
@@ -32,12 +35,18 @@ pub struct Options {
     /// handshake is not delayed. A stream for [`Service::serve`](crate::Service::serve) brings a
     /// delay of its own: at least this one, for what a client can't know yet is judged by it.
     pub latency: Duration,
+    /// How many bytes fit into the line in a second, in each direction; without it, all of
+    /// them. The rest waits in a queue without a limit. All connections share the line, those
+    /// of the past included: what they have sent is carried all the same.
+    pub bytes_per_second: Option<NonZeroU32>,
     /// Which certificate the server shows.
     pub server_certificate: ServerCertificate,
     /// Which TLS versions the server speaks.
     pub tls_versions: TlsVersions,
     /// What the server allows a client.
     pub limits: Limits,
+    /// How much the service's packets say, where MQTT leaves it open.
+    pub packet_forms: PacketForms,
     /// How the Jobs service writes what its documentation leaves open.
     pub dialect: Dialect,
     /// How long a minute of a job's timeout or a step's lasts. A test need not wait that long.
@@ -58,9 +67,11 @@ impl Default for Options {
             thing_name: "my-thing".to_owned(),
             more_things: Vec::new(),
             latency: Duration::ZERO,
+            bytes_per_second: None,
             server_certificate: ServerCertificate::Good,
             tls_versions: TlsVersions::Both,
             limits: Limits::default(),
+            packet_forms: PacketForms::Mixed,
             dialect: Dialect::default(),
             minute: Duration::from_secs(60),
             listed_executions: 10,
@@ -96,6 +107,20 @@ pub enum TlsVersions {
     Only12,
     /// TLS 1.3 and nothing older.
     Only13,
+}
+
+/// How much DISCONNECT, PUBACK, SUBACK and UNSUBACK say, where MQTT leaves it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketForms {
+    /// Bad news has its reason in words on the first connection and each second one after it,
+    /// and is as short as can be on the others. Good news is always as short as can be.
+    Mixed,
+    /// Nothing that can be left out: DISCONNECT of none or one byte, PUBACK of two or three.
+    Shortest,
+    /// The reason code and the (empty) properties always.
+    WithCode,
+    /// The reason in words always.
+    WithWords,
 }
 
 /// What the server allows a client. Most of it is announced in CONNACK.

@@ -13,7 +13,10 @@ use crate::{
     gateway::{self, Gateway},
     guard::Guard,
     jobs::{Clock, Settings},
-    session::{Message, Order, Sessions},
+    line::Line,
+    message::Message,
+    session::{Order, Sessions},
+    tamper::Tamper,
     topic,
 };
 
@@ -54,7 +57,9 @@ impl Service {
         });
         let jobs = jobs.collect();
         let gateway = Arc::new(Gateway {
-            latency: options.latency,
+            line: Line::new(options.latency, options.bytes_per_second),
+            packet_forms: options.packet_forms,
+            tamper: RwLock::default(),
             limits: RwLock::new(options.limits),
             guard,
             sessions,
@@ -95,24 +100,37 @@ impl Service {
     /// # Errors
     /// If the topic is not valid, or reserved.
     pub fn publish(&self, topic: &str, payload: impl AsRef<[u8]>) -> io::Result<()> {
-        if !topic::is_valid_name(topic) || topic.starts_with('$') {
-            let why = format!("'{topic}' is no topic to publish to");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-        }
-        self.forge(topic, payload);
+        self.publish_message(Message::new(topic, payload))
+    }
+
+    /// As [`publish`](Self::publish), with QoS, RETAIN and properties.
+    ///
+    /// # Errors
+    /// If the topic is not valid, or reserved.
+    pub fn publish_message(&self, message: Message) -> io::Result<()> {
+        check_topic(&message.topic)?;
+        self.gateway.sessions.publish(message, false);
         Ok(())
+    }
+
+    /// Sends a message to one client, whether it subscribed to the topic or not.
+    ///
+    /// # Errors
+    /// If the topic is not valid, or reserved, or the client is not connected.
+    pub fn send_direct_message(&self, client_id: &str, message: Message) -> io::Result<()> {
+        check_topic(&message.topic)?;
+        if self.gateway.sessions.send_direct(client_id, message) {
+            return Ok(());
+        }
+        let why = format!("'{client_id}' is not connected");
+        Err(io::Error::new(io::ErrorKind::NotConnected, why))
     }
 
     /// As [`publish`](Self::publish), to any topic: a message that only the services of AWS may
     /// send, such as the reply to a request that nobody made.
     pub fn forge(&self, topic: &str, payload: impl AsRef<[u8]>) {
-        let message = Message {
-            topic: topic.to_owned(),
-            payload: payload.as_ref().into(),
-            qos: 1,
-            unreadable: false,
-        };
-        self.gateway.sessions.publish(&message, false);
+        let message = Message::new(topic, payload);
+        self.gateway.sessions.publish(message, false);
     }
 
     /// What is to go wrong.
@@ -127,7 +145,7 @@ impl Service {
 
     /// Closes every connection without a word. The sessions stay.
     pub fn drop_connections(&self) {
-        self.gateway.connections.order(Order::Drop);
+        self.gateway.connections.order(&Order::Drop);
     }
 
     /// Forgets the sessions: whoever connects next finds none. Connections stay.
@@ -139,7 +157,21 @@ impl Service {
     pub fn disconnect(&self, reason_code: u8) {
         self.gateway
             .connections
-            .order(Order::Disconnect(reason_code));
+            .order(&Order::Disconnect(reason_code));
+    }
+
+    /// Sends these bytes to every client, between two packets, whatever they are.
+    pub fn send_bytes(&self, bytes: &[u8]) {
+        self.gateway.connections.order(&Order::Send(bytes.into()));
+    }
+
+    /// Has all that is sent from now on changed on its way into TLS; with `None`, no longer.
+    pub fn set_tamper(&self, tamper: Option<Arc<dyn Tamper>>) {
+        *self
+            .gateway
+            .tamper
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = tamper;
     }
 
     /// Turns the service's clock forward by so many seconds, or back if the number is negative.
@@ -168,6 +200,15 @@ impl Service {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = limits;
     }
+}
+
+/// May anybody publish to it?
+fn check_topic(topic: &str) -> io::Result<()> {
+    if topic::is_valid_name(topic) && !topic.starts_with('$') {
+        return Ok(());
+    }
+    let why = format!("'{topic}' is no topic to publish to");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 /// A policy, filled in for each of these things.

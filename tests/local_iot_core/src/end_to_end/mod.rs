@@ -1,9 +1,11 @@
 //! The whole service, tested over TLS and MQTT.
 
 mod answers;
+mod breaches;
 mod client;
 mod faults;
 mod jobs_faults;
+mod messages;
 mod sessions;
 mod story;
 mod strict;

@@ -142,6 +142,56 @@ async fn a_port_that_is_closed_for_a_while() {
 }
 
 #[tokio::test]
+#[cfg(target_os = "linux")] // elsewhere, two sockets can't have one port
+async fn a_port_that_is_closed_is_nobody_elses() {
+    let core = LocalIotCore::start(Options::default()).await.unwrap();
+    for _ in 0..3 {
+        core.stop_listening().await;
+        let other = tokio::net::TcpSocket::new_v4().unwrap(); // as whoever looks for a free port
+        let taken = other
+            .bind(([127, 0, 0, 1], core.port()).into())
+            .unwrap_err();
+        assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+        core.resume_listening().await.unwrap();
+    }
+    let config = tls_config(&core, &core.pki().device().unwrap());
+    assert!(Client::over(&core, config).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_narrow_line_is_below_tls_and_shared() {
+    let core = LocalIotCore::start(Options {
+        bytes_per_second: std::num::NonZeroU32::new(20_000),
+        ..Options::default()
+    })
+    .await
+    .unwrap();
+    core.jobs()
+        .create_job("a", json!("x".repeat(8_000)))
+        .unwrap();
+    let mut client = Client::connected(&core, "test-1").await;
+    let start = Instant::now();
+    client.ask(1, "start-next", json!({})).await;
+    let takes = start.elapsed();
+    assert!((400..4_000).contains(&takes.as_millis()), "{takes:?}");
+}
+
+#[tokio::test]
+async fn any_stream_is_served() {
+    let core = LocalIotCore::start(Options::default()).await.unwrap();
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(core.acceptor().serve(far));
+    let mut config = tls_config(&core, &core.pki().device().unwrap());
+    config.alpn_protocols = vec![b"x-amzn-mqtt-ca".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    connector.connect(name, near).await.unwrap();
+    core.journal()
+        .wait_for(|e| matches!(e, Event::TlsDone { .. }))
+        .await;
+}
+
+#[tokio::test]
 async fn files_on_disk() {
     let core = Arc::new(LocalIotCore::start(Options::default()).await.unwrap());
     let directory = std::env::temp_dir().join(format!("local_iot_core-{}", std::process::id()));

@@ -1,11 +1,13 @@
 //! Faults: what the service can be told to do wrong.
 
+mod breach;
 mod names;
 mod on;
 mod parse;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use breach::{Breach, breaches};
 pub use names::{Fault, names};
 pub use on::{On, Times, operations};
 

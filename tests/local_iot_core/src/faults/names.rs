@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::on::On;
+use super::{breach::Breach, on::On};
 
 /// Something that the service can be told to do wrong. [`names`] explains each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,17 +10,21 @@ use super::on::On;
 pub enum Fault {
     DropAfterAccept,
     NoTlsAnswer,
+    NotTls,
     DropAfterTls,
     NoConnack,
     Connack(u8),
     ConnectDeniedCloses,
     DropAfterConnack,
     SessionLost,
+    ClaimSession,
+    ReceiveMaximumZero,
     NoPingresp,
     NoSuback,
     /// The code, and a part of the filter that it is for.
     Suback(u8, String),
     NoPuback,
+    Breach(Breach),
     /// The code, and a part of the topic that it is for.
     Puback(u8, String),
     Disconnect(u8),
@@ -49,7 +53,7 @@ pub enum Fault {
 }
 
 /// Every fault as it is written, with a line that explains it. `OP` is one of [`operations`](super::operations);
-/// `CODE` is a reason code such as 0x87; what stands in brackets can be left out.
+/// `BREACH` one of [`breaches`](super::breaches); `CODE` is a reason code such as 0x87; what stands in brackets can be left out.
 pub fn names() -> &'static [(&'static str, &'static str)] {
     &[
         (
@@ -57,6 +61,7 @@ pub fn names() -> &'static [(&'static str, &'static str)] {
             "the TCP connection is accepted and dropped",
         ),
         ("no-tls-answer", "the TLS handshake is never answered"),
+        ("not-tls", "the TLS handshake is answered by an HTTP server"),
         (
             "drop-after-tls",
             "the connection is dropped after the TLS handshake",
@@ -75,6 +80,14 @@ pub fn names() -> &'static [(&'static str, &'static str)] {
             "session-lost",
             "the session is forgotten at the next CONNECT",
         ),
+        (
+            "claim-session",
+            "CONNACK says that there is a session, whether there is one or not",
+        ),
+        (
+            "receive-maximum-0",
+            "CONNACK allows no publish at all, which MQTT forbids",
+        ),
         ("no-pingresp", "PINGREQ is not answered"),
         ("no-suback", "SUBSCRIBE is ignored"),
         (
@@ -82,6 +95,10 @@ pub fn names() -> &'static [(&'static str, &'static str)] {
             "SUBSCRIBE is refused, for filters with this part",
         ),
         ("no-puback", "PUBLISH is taken, but not acknowledged"),
+        (
+            "breach BREACH",
+            "PUBLISH is answered with something that MQTT forbids",
+        ),
         (
             "puback CODE [TOPIC-PART]",
             "PUBLISH is refused, on topics with this part",
@@ -156,16 +173,20 @@ impl fmt::Display for Fault {
         match self {
             Fault::DropAfterAccept => write!(f, "drop-after-accept"),
             Fault::NoTlsAnswer => write!(f, "no-tls-answer"),
+            Fault::NotTls => write!(f, "not-tls"),
             Fault::DropAfterTls => write!(f, "drop-after-tls"),
             Fault::NoConnack => write!(f, "no-connack"),
             Fault::Connack(code) => write!(f, "connack 0x{code:02x}"),
             Fault::ConnectDeniedCloses => write!(f, "connect-denied-closes"),
             Fault::DropAfterConnack => write!(f, "drop-after-connack"),
             Fault::SessionLost => write!(f, "session-lost"),
+            Fault::ClaimSession => write!(f, "claim-session"),
+            Fault::ReceiveMaximumZero => write!(f, "receive-maximum-0"),
             Fault::NoPingresp => write!(f, "no-pingresp"),
             Fault::NoSuback => write!(f, "no-suback"),
             Fault::Suback(code, part) => write_with_part(f, "suback", *code, part),
             Fault::NoPuback => write!(f, "no-puback"),
+            Fault::Breach(breach) => write!(f, "breach {breach}"),
             Fault::Puback(code, part) => write_with_part(f, "puback", *code, part),
             Fault::Disconnect(code) => write!(f, "disconnect 0x{code:02x}"),
             Fault::DropOnPublish => write!(f, "drop-on-publish"),

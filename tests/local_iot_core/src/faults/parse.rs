@@ -21,16 +21,20 @@ impl FromStr for Fault {
         let fault = match name {
             "drop-after-accept" => Fault::DropAfterAccept,
             "no-tls-answer" => Fault::NoTlsAnswer,
+            "not-tls" => Fault::NotTls,
             "drop-after-tls" => Fault::DropAfterTls,
             "no-connack" => Fault::NoConnack,
             "connack" => Fault::Connack(words.code(is_code::<ConnectReasonCode>)?),
             "connect-denied-closes" => Fault::ConnectDeniedCloses,
             "drop-after-connack" => Fault::DropAfterConnack,
             "session-lost" => Fault::SessionLost,
+            "claim-session" => Fault::ClaimSession,
+            "receive-maximum-0" => Fault::ReceiveMaximumZero,
             "no-pingresp" => Fault::NoPingresp,
             "no-suback" => Fault::NoSuback,
             "suback" => Fault::Suback(words.code(is_code::<SubackReasonCode>)?, words.part()),
             "no-puback" => Fault::NoPuback,
+            "breach" => Fault::Breach(words.next("a breach such as second-connack")?.parse()?),
             "puback" => Fault::Puback(words.code(is_code::<PubackReasonCode>)?, words.part()),
             "disconnect" => Fault::Disconnect(words.code(is_code::<DisconnectReasonCode>)?),
             "drop-on-publish" => Fault::DropOnPublish,
@@ -130,6 +134,7 @@ mod tests {
             for op in ["start-next", "update", "progress", "outcome", "any"] {
                 let full = name
                     .replace("CODE", "0x87")
+                    .replace("BREACH", "second-connack")
                     .replace("MILLIS", "250")
                     .replace("JOB", "job-1")
                     .replace(" OP", &format!(" {op}"))
@@ -171,6 +176,8 @@ mod tests {
             "late-reply any soon",
             "reject notify-next InternalError",
             "no-connack now",
+            "breach",
+            "breach of-trust",
         ] {
             assert!(text.parse::<Fault>().is_err(), "{text:?}");
         }

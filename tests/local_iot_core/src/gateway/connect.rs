@@ -12,8 +12,11 @@ use mqtt_protocol_core::mqtt::{
     result_code::{ConnectReasonCode, DisconnectReasonCode, MqttError},
 };
 
-use super::connection::{Connection, End};
-use crate::{faults::Fault, journal::Event, policy::Action, session::Order};
+use super::{
+    connection::{Connection, End},
+    properties,
+};
+use crate::{faults::Fault, journal::Event, message::Message, policy::Action, session::Order};
 
 /// The longest client id, in bytes.
 const LONGEST_CLIENT_ID: usize = 128;
@@ -27,6 +30,7 @@ impl Connection {
             clean_start: connect.clean_start(),
             keep_alive: connect.keep_alive(),
             session_expiry: requested,
+            will_topic: connect.will_topic().map(str::to_owned),
         });
         let faults = self.gateway.faults.clone();
         if faults.strikes(self.number, &Fault::NoConnack) {
@@ -53,6 +57,17 @@ impl Connection {
             }
             return self.refuse_connect(ConnectReasonCode::NotAuthorized);
         }
+        let will = will(connect);
+        // The policy is asked before the will is needed, when the client can still hear of it.
+        let may_leave = |will: &Message| self.may_publish(&will.topic, will.retain);
+        if !will.as_ref().is_none_or(may_leave) {
+            return self.refuse_connect(ConnectReasonCode::NotAuthorized);
+        }
+        if will.as_ref().is_some_and(|will| will.qos > 1) {
+            self.violation("a will at QoS 2".to_owned());
+            return self.refuse_connect(ConnectReasonCode::QosNotSupported);
+        }
+        self.will = will;
         if faults.strikes(self.number, &Fault::SessionLost) {
             self.gateway.sessions.forget(&client_id);
         }
@@ -78,9 +93,12 @@ impl Connection {
         self.session_present = attached.session_present;
         self.unfinished = attached.unfinished;
         self.client_id = Some(client_id);
+        let faults = &self.gateway.faults;
+        let claims_one = faults.strikes(self.number, &Fault::ClaimSession);
+        let session_present = self.session_present || claims_one;
         let connack = self.connack_properties(expiry).and_then(|properties| {
             Connack::builder()
-                .session_present(self.session_present)
+                .session_present(session_present)
                 .reason_code(ConnectReasonCode::Success)
                 .props(properties)
                 .build()
@@ -110,6 +128,15 @@ impl Connection {
         Ok(properties)
     }
 
+    /// Publishes the will, if the client left one and did not take it back.
+    pub(super) fn publish_will(&mut self, client_id: String) {
+        if let Some(will) = self.will.take() {
+            let topic = will.topic.clone();
+            self.record(Event::Will { client_id, topic });
+            self.gateway.sessions.publish(will, false);
+        }
+    }
+
     fn refuse_connect(&mut self, code: ConnectReasonCode) {
         if let Ok(connack) = Connack::builder()
             .session_present(false)
@@ -121,6 +148,17 @@ impl Connection {
         }
         self.end.get_or_insert(End::Close);
     }
+}
+
+/// What is to be published if the client does not take leave. (A delay is not waited for.)
+fn will(connect: &Connect) -> Option<Message> {
+    Some(Message {
+        topic: connect.will_topic()?.to_owned(),
+        payload: connect.will_payload()?.into(),
+        qos: connect.will_qos() as u8,
+        retain: connect.will_retain(),
+        properties: properties::read(connect.will_props()),
+    })
 }
 
 pub(super) fn session_expiry(property: &Property) -> Option<u32> {

@@ -1,12 +1,17 @@
 //! One MQTT connection: bytes in, packets handled, bytes out.
 
-use std::{collections::HashSet, io, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    io, mem,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use mqtt_protocol_core::mqtt::{
     self, Version,
     common::Cursor,
     connection::{Event as MqttEvent, TimerKind},
-    packet::{GenericPacketTrait, Packet, Property, ReasonString, v5_0, v5_0::Puback},
+    packet::{Packet, v5_0, v5_0::Puback},
     result_code::{DisconnectReasonCode, MqttError},
     role,
 };
@@ -17,14 +22,17 @@ use tokio::{
 };
 
 use super::{
-    Gateway, linger,
+    Gateway, forms, linger,
     strict::{InFlight, Rate},
 };
 use crate::{
+    faults::Fault,
     journal::Event,
-    latency::Transport,
+    line::Transport,
+    message::Message,
     options::Limits,
     session::{Link, Order},
+    tamper::Tamper,
 };
 
 /// How a connection is to end.
@@ -45,6 +53,8 @@ pub(super) struct Connection {
     pub(super) limits: Limits,
     /// Known after CONNECT.
     pub(super) client_id: Option<String>,
+    /// Published if the connection ends without DISCONNECT.
+    pub(super) will: Option<Message>,
     pub(super) link: Link,
     pub(super) in_flight: InFlight,
     pub(super) rate: Rate,
@@ -79,8 +89,9 @@ impl Connection {
             number,
             limits,
             client_id: None,
+            will: None,
             link,
-            in_flight: InFlight::new(gateway.latency),
+            in_flight: InFlight::new(gateway.line.round_trip()),
             rate: Rate::default(),
             held: Vec::new(),
             unfinished: HashSet::new(),
@@ -102,8 +113,9 @@ impl Connection {
     ) {
         // It ends on an I/O error as it does on the client's closing the connection.
         let _: io::Result<()> = self.talk(&mut stream, &mut orders).await;
-        if let Some(client_id) = &self.client_id {
-            self.gateway.sessions.detach(client_id, self.number);
+        if let Some(client_id) = self.client_id.clone() {
+            self.gateway.sessions.detach(&client_id, self.number);
+            self.publish_will(client_id);
         }
         if self.end == Some(End::Close) {
             linger(&mut stream).await;
@@ -124,9 +136,7 @@ impl Connection {
                 if self.client_id.is_some() {
                     self.connack_left.get_or_insert_with(Instant::now);
                 }
-                stream.write_all(&self.output).await?;
-                stream.flush().await?;
-                self.output.clear();
+                self.write(stream).await?;
             }
             if self.end.is_some() {
                 return Ok(());
@@ -148,10 +158,29 @@ impl Connection {
         }
     }
 
+    /// Sends what is written.
+    async fn write(&mut self, stream: &mut impl Transport) -> io::Result<()> {
+        let output = mem::take(&mut self.output);
+        let tamper = self.gateway.tamper();
+        let pieces = match &tamper {
+            Some(tamper) => tamper.tamper(self.number, output),
+            None => vec![(Duration::ZERO, output)],
+        };
+        for (pause, piece) in pieces {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            stream.write_all(&piece).await?;
+            stream.flush().await?;
+        }
+        Ok(())
+    }
+
     fn obey(&mut self, order: Order) {
         match order {
             Order::Drop => self.end = Some(End::Drop),
             Order::Disconnect(code) => self.disconnect(code),
+            Order::Send(bytes) => self.output.extend_from_slice(&bytes),
         }
     }
 
@@ -202,7 +231,7 @@ impl Connection {
         match event {
             MqttEvent::RequestSendPacket { packet, .. } => {
                 self.record_sent(&packet);
-                self.output.extend(packet.to_continuous_buffer());
+                self.write_packet(&packet);
             }
             MqttEvent::RequestClose => {
                 self.end.get_or_insert(End::Close);
@@ -218,26 +247,32 @@ impl Connection {
         }
     }
 
+    fn write_packet(&mut self, packet: &Packet) {
+        let mut bytes = forms::encode(packet, self.gateway.packet_forms, self.number);
+        let faults = &self.gateway.faults;
+        if matches!(packet, Packet::V5_0Connack(_))
+            && faults.strikes(self.number, &Fault::ReceiveMaximumZero)
+        {
+            // The property's number (MQTT5, 3.2.2.3.3) and its value.
+            let [high, low] = self.limits.receive_maximum.to_be_bytes();
+            let at = bytes.windows(3).position(|at| at == [0x21, high, low]);
+            at.iter().for_each(|&at| bytes[at + 1..at + 3].fill(0));
+        }
+        self.output.extend(bytes);
+    }
+
     /// Could the client have seen CONNACK when it sent what arrives now?
     pub(super) fn has_seen_connack(&self) -> bool {
-        let round_trip = self.gateway.latency * 2;
+        let round_trip = self.gateway.line.round_trip();
         self.connack_left
             .is_some_and(|left| left + round_trip <= Instant::now())
     }
 
-    /// Sends DISCONNECT, with the reason in words as well, and closes the connection.
+    /// Sends DISCONNECT, and closes the connection.
     pub(super) fn disconnect(&mut self, code: u8) {
         let reason = DisconnectReasonCode::try_from(code);
         let reason = reason.unwrap_or(DisconnectReasonCode::UnspecifiedError);
-        let words = ReasonString::new(format!("{reason:?}"));
-        let packet = words.and_then(|words| {
-            let properties = vec![Property::ReasonString(words)];
-            v5_0::Disconnect::builder()
-                .reason_code(reason)
-                .props(properties)
-                .build()
-        });
-        if let Ok(packet) = packet {
+        if let Ok(packet) = v5_0::Disconnect::builder().reason_code(reason).build() {
             // Before CONNACK, no DISCONNECT may be sent: then the connection is only closed.
             let _ = self.send(packet);
         }
@@ -257,7 +292,14 @@ impl Gateway {
     fn limits(&self) -> Limits {
         self.limits
             .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn tamper(&self) -> Option<Arc<dyn Tamper>> {
+        self.tamper
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 }

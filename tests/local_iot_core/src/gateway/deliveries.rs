@@ -7,11 +7,8 @@ use mqtt_protocol_core::mqtt::{
     result_code::MqttError,
 };
 
-use super::connection::Connection;
-use crate::{
-    journal::Event,
-    session::{Delivery, Message},
-};
+use super::{connection::Connection, properties};
+use crate::{journal::Event, message::Properties, session::Delivery};
 
 impl Connection {
     /// Sends what waits in the session, as far as the client has room for it.
@@ -25,8 +22,14 @@ impl Connection {
             let Some(delivery) = sessions.next_delivery(&client_id, self.number, room) else {
                 return;
             };
-            let (topic, packet_id) = (delivery.message.topic.clone(), delivery.packet_id);
-            if let Err(why) = self.send_delivery(delivery) {
+            let (topic, packet_id) = (delivery.message.topic().to_owned(), delivery.packet_id);
+            let sent = match !delivery.dup && delivery.message.has_expired() {
+                true => Err("it has expired".to_owned()),
+                false => self
+                    .send_delivery(delivery)
+                    .map_err(|error| error.to_string()),
+            };
+            if let Err(why) = sent {
                 self.record(Event::Dropped(format!("a message on {topic}: {why}")));
                 if let Some(packet_id) = packet_id {
                     sessions.acked(&client_id, self.number, packet_id);
@@ -42,12 +45,15 @@ impl Connection {
             dup,
         } = delivery;
         if message.unreadable {
-            self.send_unreadable(&message, packet_id.unwrap_or_default(), dup);
+            self.send_unreadable(message.topic(), packet_id.unwrap_or_default(), dup);
             return Ok(());
         }
+        let message = message.into_message();
         let publish = Publish::builder()
             .topic_name(&message.topic)?
-            .payload(message.payload);
+            .payload(message.payload)
+            .retain(message.retain)
+            .props(properties::write(&message.properties)?);
         let publish = match packet_id {
             Some(packet_id) => {
                 self.mqtt.register_packet_id(packet_id)?;
@@ -60,7 +66,7 @@ impl Connection {
 
     /// A PUBLISH with a property that does not exist. Nobody acknowledges it, so it stays in
     /// the session.
-    fn send_unreadable(&mut self, message: &Message, packet_id: u16, dup: bool) {
+    fn send_unreadable(&mut self, topic: &str, packet_id: u16, dup: bool) {
         const TOPIC: &[u8; 10] = b"unreadable";
         const PROPERTIES: [u8; 2] = [1, 0xff]; // their length, and the one that does not exist
         let first_byte = 0b0011_0010 | u8::from(dup) << 3;
@@ -69,10 +75,12 @@ impl Connection {
         self.output.extend(packet_id.to_be_bytes());
         self.output.extend(PROPERTIES);
         self.record(Event::Deliver {
-            topic: message.topic.clone(),
+            topic: topic.to_owned(),
             packet_id: Some(packet_id),
             dup,
+            retain: false,
             payload: Arc::default(),
+            properties: Properties::default(),
         });
     }
 }

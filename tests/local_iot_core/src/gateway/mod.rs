@@ -3,7 +3,9 @@
 mod connect;
 mod connection;
 mod deliveries;
+mod forms;
 mod packets;
+mod properties;
 mod publishes;
 mod strict;
 
@@ -18,8 +20,8 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpListener,
     sync::mpsc,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -29,9 +31,10 @@ use crate::{
     guard::Guard,
     jobs::Jobs,
     journal::{Event, Journal},
-    latency::{self, Transport},
-    options::Limits,
+    line::{Line, Transport},
+    options::{Limits, PacketForms},
     session::{Order, Sessions},
+    tamper::Tamper,
 };
 use connection::Connection;
 
@@ -39,10 +42,15 @@ use connection::Connection;
 /// Without it, the system might reset the connection before the client has read the last words.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// What a server says that does not speak TLS on its port.
+const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+
 /// What all connections share.
 pub(crate) struct Gateway {
-    /// The least time that a byte travels, in each direction.
-    pub(crate) latency: Duration,
+    pub(crate) line: Line,
+    pub(crate) packet_forms: PacketForms,
+    /// What becomes of all that is sent.
+    pub(crate) tamper: RwLock<Option<Arc<dyn Tamper>>>,
     pub(crate) limits: RwLock<Limits>,
     pub(crate) guard: Guard,
     pub(crate) sessions: Arc<Sessions>,
@@ -88,10 +96,10 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Gives an order to every open connection.
-    pub(crate) fn order(&self, order: Order) {
+    pub(crate) fn order(&self, order: &Order) {
         for orders in self.lock().values() {
             // A connection that is just closing needs no order any more.
-            let _ = orders.send(order);
+            let _ = orders.send(order.clone());
         }
     }
 
@@ -122,6 +130,9 @@ pub(crate) async fn listen(gateway: Arc<Gateway>, tls: TlsAcceptor, listener: Tc
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                // Without it, small packets would wait for acknowledgements of TCP. It fails
+                // only if the client has gone already, which shows soon enough.
+                let _ = stream.set_nodelay(true);
                 drop(tokio::spawn(serve(
                     Arc::clone(&gateway),
                     tls.clone(),
@@ -134,8 +145,12 @@ pub(crate) async fn listen(gateway: Arc<Gateway>, tls: TlsAcceptor, listener: Tc
     }
 }
 
-/// Serves one TCP connection to its end.
-async fn serve(gateway: Arc<Gateway>, tls: TlsAcceptor, stream: TcpStream) {
+/// Serves one connection to its end.
+pub(crate) async fn serve(
+    gateway: Arc<Gateway>,
+    tls: TlsAcceptor,
+    stream: impl Transport + 'static,
+) {
     let (number, sender, mut orders) = gateway.accept();
     if let Some(stream) = handshake(&gateway, &tls, number, stream, &mut orders).await {
         let connection = Connection::new(Arc::clone(&gateway), number, sender);
@@ -154,26 +169,30 @@ pub(crate) async fn serve_plain(gateway: Arc<Gateway>, stream: impl Transport) {
     gateway.close(number);
 }
 
-/// From a TCP connection to a TLS one.
+/// From a plain connection to one with TLS.
 async fn handshake(
     gateway: &Gateway,
     tls: &TlsAcceptor,
     number: u64,
-    stream: TcpStream,
+    stream: impl Transport + 'static,
     orders: &mut mpsc::UnboundedReceiver<Order>,
 ) -> Option<TlsStream<Box<dyn Transport>>> {
-    // Without it, small packets would wait for acknowledgements of TCP.
-    stream.set_nodelay(true).ok()?;
     if gateway.faults.strikes(number, &Fault::DropAfterAccept) {
         return None;
     }
-    let mut transport = latency::delayed(stream, gateway.latency);
+    let mut transport = gateway.line.between(stream);
     if gateway.faults.strikes(number, &Fault::NoTlsAnswer) {
         tokio::select! {
             biased;
-            () = discard(&mut transport) => {}
             _ = orders.recv() => {}
+            () = discard(&mut transport) => {}
         }
+        return None;
+    }
+    if gateway.faults.strikes(number, &Fault::NotTls) {
+        // Whoever has sent a ClientHello to it reads this in place of a ServerHello.
+        transport.write_all(NOT_TLS).await.ok()?;
+        linger(&mut transport).await;
         return None;
     }
     let accepted = tokio::select! {
@@ -211,8 +230,8 @@ fn tls_done<T>(stream: &TlsStream<T>) -> Event {
 }
 
 /// Says that nothing more is coming, and waits a little for the client to say the same.
-async fn linger(stream: &mut (impl AsyncRead + tokio::io::AsyncWrite + Unpin)) {
-    let _: io::Result<()> = tokio::io::AsyncWriteExt::shutdown(stream).await;
+async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let _: io::Result<()> = stream.shutdown().await;
     let _ = tokio::time::timeout(LINGER, discard(stream)).await;
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mqtt_protocol_core::mqtt::{
     packet::{
-        Packet, Property, SubEntry,
+        Packet, Property, RetainHandling, SubEntry,
         v5_0::{Disconnect, Pingresp, Suback, Subscribe, Unsuback, Unsubscribe},
     },
     result_code::{DisconnectReasonCode, SubackReasonCode, UnsubackReasonCode},
@@ -13,8 +13,18 @@ use mqtt_protocol_core::mqtt::{
 use super::{
     connect::session_expiry,
     connection::{Connection, End},
+    properties,
 };
-use crate::{faults::Fault, journal::Event, policy::Action, topic};
+use crate::{
+    faults::Fault,
+    journal::Event,
+    policy::Action,
+    session::{Subscribed, Subscription},
+    topic,
+};
+
+/// The reason code of a client that disconnects and wants its will published.
+const DISCONNECT_WITH_WILL: u8 = 0x04;
 
 impl Connection {
     pub(super) fn handle(&mut self, packet: Packet) {
@@ -83,11 +93,15 @@ impl Connection {
         if self.gateway.faults.strikes(self.number, &Fault::NoSuback) {
             return;
         }
-        let answer = |entry: &SubEntry| {
-            let qos = entry.sub_opts().qos() as u8;
-            self.subscribe(client_id, entry.topic_filter(), qos.min(1))
-        };
-        let codes: Vec<_> = entries.iter().map(answer).collect();
+        let mut codes = Vec::with_capacity(entries.len());
+        let mut covering_retained = Vec::new();
+        for entry in entries {
+            let (code, wants_retained) = self.subscribe(client_id, entry);
+            codes.push(code);
+            if wants_retained {
+                covering_retained.push((entry.topic_filter(), entry.sub_opts().qos() as u8));
+            }
+        }
         let suback = Suback::builder()
             .packet_id(subscribe.packet_id())
             .reason_codes(codes);
@@ -95,9 +109,39 @@ impl Connection {
             Ok(()) => {}
             Err(why) => self.record(Event::Dropped(format!("SUBACK: {why}"))),
         }
+        for (filter, qos) in covering_retained {
+            let sessions = &self.gateway.sessions;
+            sessions.send_retained(client_id, self.number, filter, qos);
+        }
     }
 
-    fn subscribe(&self, client_id: &str, filter: &str, qos: u8) -> SubackReasonCode {
+    /// Returns the answer, and whether the messages are wanted that were retained.
+    fn subscribe(&self, client_id: &str, entry: &SubEntry) -> (SubackReasonCode, bool) {
+        let (filter, options) = (entry.topic_filter(), entry.sub_opts());
+        if let Some(code) = self.refusal_of(filter) {
+            return (code, false);
+        }
+        let subscription = Subscription {
+            qos: (options.qos() as u8).min(1),
+            retain_as_published: options.rap(),
+        };
+        let limit = self.limits.subscriptions;
+        let sessions = &self.gateway.sessions;
+        let subscribed = sessions.subscribe(client_id, self.number, filter, subscription, limit);
+        let wants_retained = match options.rh() {
+            RetainHandling::SendRetained => true,
+            RetainHandling::SendRetainedIfNotExists => subscribed == Subscribed::Anew,
+            RetainHandling::DoNotSendRetained => false,
+        };
+        match subscribed {
+            Subscribed::NoRoom => (SubackReasonCode::QuotaExceeded, false),
+            _ if subscription.qos == 0 => (SubackReasonCode::GrantedQos0, wants_retained),
+            _ => (SubackReasonCode::GrantedQos1, wants_retained),
+        }
+    }
+
+    /// Why a client may not subscribe to this.
+    fn refusal_of(&self, filter: &str) -> Option<SubackReasonCode> {
         let refusal = self
             .gateway
             .faults
@@ -107,30 +151,16 @@ impl Connection {
                 }
                 _ => None,
             });
-        if let Some(code) = refusal {
-            return code;
+        if refusal.is_some() {
+            return refusal;
         }
         if !topic::is_valid_filter(filter) {
             self.violation(format!("'{filter}' is no topic filter"));
-            return SubackReasonCode::TopicFilterInvalid;
+            return Some(SubackReasonCode::TopicFilterInvalid);
         }
-        if !self
-            .gateway
-            .guard
-            .allows(self.number, Action::Subscribe, filter)
-        {
-            return SubackReasonCode::NotAuthorized;
-        }
-        let limit = self.limits.subscriptions;
-        match self
-            .gateway
-            .sessions
-            .subscribe(client_id, self.number, filter, qos, limit)
-        {
-            false => SubackReasonCode::QuotaExceeded,
-            true if qos == 0 => SubackReasonCode::GrantedQos0,
-            true => SubackReasonCode::GrantedQos1,
-        }
+        let guard = &self.gateway.guard;
+        let allowed = guard.allows(self.number, Action::Subscribe, filter);
+        (!allowed).then_some(SubackReasonCode::NotAuthorized)
     }
 
     fn on_unsubscribe(&mut self, client_id: &str, unsubscribe: &Unsubscribe) {
@@ -179,6 +209,10 @@ impl Connection {
                 .sessions
                 .set_expiry(client_id, self.number, expiry);
         }
+        // 0x04: the client is going, and wants its will published all the same.
+        if reason != DISCONNECT_WITH_WILL {
+            self.will = None;
+        }
         self.end = Some(End::Close);
     }
 
@@ -204,7 +238,9 @@ impl Connection {
                 topic: publish.topic_name().to_owned(),
                 packet_id: publish.packet_id(),
                 dup: publish.dup(),
+                retain: publish.retain(),
                 payload: publish.payload().as_slice().into(),
+                properties: properties::read(publish.props()),
             },
             Packet::V5_0Disconnect(disconnect) => Event::Disconnect {
                 by_client: false,

@@ -14,15 +14,16 @@ use tokio::time::Instant;
 
 use super::{
     connection::{Connection, End},
+    properties,
     strict::Offence,
 };
 use crate::{
     faults::{Fault, On},
     jobs::{JobsTopic, Occasion},
     journal::Event,
+    message::Message,
     options::LARGEST_PAYLOAD,
     policy::Action,
-    session::Message,
     topic,
 };
 
@@ -53,7 +54,9 @@ impl Connection {
             payload: publish.payload().as_slice().into(),
             qos: publish.qos() as u8,
             dup: publish.dup(),
+            retain: publish.retain(),
             packet_id: publish.packet_id(),
+            properties: properties::read(publish.props()),
         });
         if let Err(code) = self.check_protocol(client_id, publish) {
             return self.disconnect(code as u8);
@@ -72,7 +75,7 @@ impl Connection {
             Some(Struck::Refuse(code)) => return self.acknowledge(publish, code),
             None => {}
         }
-        if !self.may_publish(publish) {
+        if !self.may_publish(topic, publish.retain()) {
             return match publish.qos() {
                 Qos::AtMostOnce => self.disconnect(DisconnectReasonCode::NotAuthorized as u8),
                 _ => self.acknowledge(publish, PubackReasonCode::NotAuthorized),
@@ -160,13 +163,9 @@ impl Connection {
             })
     }
 
-    fn may_publish(&self, publish: &Publish) -> bool {
-        let allows = |action| {
-            self.gateway
-                .guard
-                .allows(self.number, action, publish.topic_name())
-        };
-        allows(Action::Publish) && (!publish.retain() || allows(Action::RetainPublish))
+    pub(super) fn may_publish(&self, topic: &str, retain: bool) -> bool {
+        let allows = |action| self.gateway.guard.allows(self.number, action, topic);
+        allows(Action::Publish) && (!retain || allows(Action::RetainPublish))
     }
 
     fn acknowledge(&mut self, publish: &Publish, code: PubackReasonCode) {
@@ -175,6 +174,16 @@ impl Connection {
         };
         if self.gateway.faults.strikes(self.number, &Fault::NoPuback) {
             return;
+        }
+        let breach = |fault: &Fault| match fault {
+            Fault::Breach(breach) => Some(*breach),
+            _ => None,
+        };
+        if let Some(breach) = self.gateway.faults.strike(self.number, breach) {
+            self.output.extend(breach.bytes(packet_id));
+            if breach.replaces_puback() {
+                return;
+            }
         }
         let mut puback = Puback::builder().packet_id(packet_id);
         if code != PubackReasonCode::Success {
@@ -260,8 +269,9 @@ impl Connection {
             topic: publish.topic_name().to_owned(),
             payload: publish.payload().as_slice().into(),
             qos: publish.qos() as u8,
-            unreadable: false,
+            retain: publish.retain(),
+            properties: properties::read(publish.props()),
         };
-        self.gateway.sessions.publish(&message, false);
+        self.gateway.sessions.publish(message, false);
     }
 }

@@ -30,11 +30,11 @@ pub(super) enum Offence {
 }
 
 impl InFlight {
-    pub(super) fn new(latency: Duration) -> InFlight {
+    pub(super) fn new(round_trip: Duration) -> InFlight {
         InFlight {
             publishes: HashMap::new(),
             unflushed: Vec::new(),
-            round_trip: latency * 2,
+            round_trip,
         }
     }
 

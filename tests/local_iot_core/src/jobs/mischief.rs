@@ -11,7 +11,7 @@ use super::{
 use crate::{
     faults::{Fault, On},
     journal::Event,
-    session::Message,
+    message::Message,
 };
 
 /// The name of a thing that is not ours.
@@ -92,10 +92,8 @@ impl Jobs {
             past_the_policy,
         } = sending;
         let message = Message {
-            topic,
             payload,
-            qos: 1,
-            unreadable: false,
+            ..Message::new(topic, [])
         };
         let client_id = match to {
             Recipient::Client(id) => Some(id.to_owned()),
@@ -106,7 +104,7 @@ impl Jobs {
             for _ in 0..copies {
                 match &client_id {
                     Some(client_id) => sessions.reply(client_id, &message, past_the_policy),
-                    None => sessions.publish(&message, past_the_policy),
+                    None => sessions.publish(message.clone(), past_the_policy),
                 }
             }
         };

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{jobs::Operation, jobs::Status, policy::Action};
+use crate::{jobs::Operation, jobs::Status, message::Properties, policy::Action};
 
 /// Something that the service saw or did.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +30,8 @@ pub enum Event {
         keep_alive: u16,
         /// How long the session is to outlive the connection, in seconds.
         session_expiry: u32,
+        /// The topic of its will.
+        will_topic: Option<String>,
     },
     /// The service answered with CONNACK.
     Connack {
@@ -67,8 +69,19 @@ pub enum Event {
         qos: u8,
         /// Whether the client says that it sent this before.
         dup: bool,
+        /// Whether the message is to be kept for those who subscribe later.
+        retain: bool,
         /// The packet id; none at QoS 0.
         packet_id: Option<u16>,
+        /// What else the message says.
+        properties: Properties,
+    },
+    /// The will of a client is published: its connection ended without DISCONNECT.
+    Will {
+        /// Its client id.
+        client_id: String,
+        /// The topic.
+        topic: String,
     },
     /// The service answered with PUBACK.
     Puback {
@@ -116,8 +129,12 @@ pub enum Event {
         packet_id: Option<u16>,
         /// Whether it was sent on an earlier connection already.
         dup: bool,
+        /// Whether the message was published before the client subscribed, and kept.
+        retain: bool,
         /// The message.
         payload: Arc<[u8]>,
+        /// What else it says.
+        properties: Properties,
     },
     /// The client answered with PUBACK.
     DeliveryAcked {
@@ -166,11 +183,17 @@ impl fmt::Display for Event {
                 clean_start,
                 keep_alive,
                 session_expiry,
-            } => write!(
-                f,
-                "CONNECT from '{client_id}', clean start {clean_start}, \
-                 keep alive {keep_alive} s, session expiry {session_expiry} s"
-            ),
+                will_topic,
+            } => {
+                write!(
+                    f,
+                    "CONNECT from '{client_id}', clean start {clean_start}, \
+                     keep alive {keep_alive} s, session expiry {session_expiry} s"
+                )?;
+                will_topic
+                    .iter()
+                    .try_for_each(|topic| write!(f, ", will on {topic}"))
+            }
             Event::Connack {
                 code,
                 session_present,
@@ -190,11 +213,17 @@ impl fmt::Display for Event {
                 payload,
                 packet_id,
                 dup,
+                retain,
+                properties,
                 ..
             } => {
                 write!(f, "PUBLISH")?;
                 write_packet_id(f, *packet_id, *dup)?;
-                write!(f, " to {topic}: {}", Excerpt(payload))
+                f.write_str(if *retain { " (RETAIN)" } else { "" })?;
+                write!(f, " to {topic}{properties}: {}", Excerpt(payload))
+            }
+            Event::Will { client_id, topic } => {
+                write!(f, "the will of '{client_id}' is published to {topic}")
             }
             Event::Puback { packet_id, code } => write!(f, "PUBACK {packet_id}: 0x{code:02x}"),
             Event::Request {
@@ -237,11 +266,14 @@ impl fmt::Display for Event {
                 topic,
                 packet_id,
                 dup,
+                retain,
                 payload,
+                properties,
             } => {
                 write!(f, "delivery")?;
                 write_packet_id(f, *packet_id, *dup)?;
-                write!(f, " on {topic}")?;
+                f.write_str(if *retain { " (RETAIN)" } else { "" })?;
+                write!(f, " on {topic}{properties}")?;
                 match topic.starts_with('$') {
                     true => Ok(()), // what it says, Event::Reply has told
                     false => write!(f, ": {}", Excerpt(payload)),

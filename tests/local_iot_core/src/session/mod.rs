@@ -1,5 +1,6 @@
 //! MQTT sessions: what the service keeps of a client, also while it is away.
 
+mod messages;
 mod state;
 
 use std::{
@@ -13,22 +14,20 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{
-    faults::{Fault, Faults},
-    guard::Guard,
-    policy::Action,
-};
+use crate::{faults::Faults, guard::Guard, message::Waiting};
 use state::Session;
 
-pub(crate) use state::{Delivery, Message};
+pub(crate) use state::{Delivery, Subscription};
 
 /// What a connection can be told from outside.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Order {
     /// Close without a word.
     Drop,
     /// Send DISCONNECT with this reason code, then close.
     Disconnect(u8),
+    /// Send these bytes, whatever they are.
+    Send(Arc<[u8]>),
 }
 
 /// How to reach a connection.
@@ -50,10 +49,23 @@ pub(crate) struct Attached {
     pub(crate) previous: Option<Link>,
 }
 
+/// What came of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subscribed {
+    /// The session had none to this filter.
+    Anew,
+    /// It takes the place of one to this filter.
+    Again,
+    /// There are too many.
+    NoRoom,
+}
+
 /// The sessions of all clients, by client id.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     sessions: Mutex<BTreeMap<String, Session>>,
+    /// The retained messages, by topic.
+    retained: Mutex<BTreeMap<String, Waiting>>,
     guard: Guard,
     faults: Faults,
 }
@@ -63,6 +75,7 @@ impl Sessions {
     pub(crate) fn new(guard: Guard, faults: Faults) -> Sessions {
         Sessions {
             sessions: Mutex::default(),
+            retained: Mutex::default(),
             guard,
             faults,
         }
@@ -133,24 +146,30 @@ impl Sessions {
 
 /// Subscriptions.
 impl Sessions {
-    /// Returns whether there was room for it.
     pub(crate) fn subscribe(
         &self,
         client_id: &str,
         connection: u64,
         filter: &str,
-        qos: u8,
+        subscription: Subscription,
         limit: usize,
-    ) -> bool {
+    ) -> Subscribed {
         let subscribe = |session: &mut Session| {
             let known = session.subscriptions.contains_key(filter);
-            let room = known || session.subscriptions.len() < limit;
-            if room {
-                session.subscriptions.insert(filter.to_owned(), qos);
+            if !known && session.subscriptions.len() >= limit {
+                return Subscribed::NoRoom;
             }
-            room
+            session
+                .subscriptions
+                .insert(filter.to_owned(), subscription);
+            if known {
+                Subscribed::Again
+            } else {
+                Subscribed::Anew
+            }
         };
-        self.with(client_id, connection, subscribe).unwrap_or(false)
+        self.with(client_id, connection, subscribe)
+            .unwrap_or(Subscribed::NoRoom)
     }
 
     /// Returns whether there was such a subscription.
@@ -163,81 +182,7 @@ impl Sessions {
     pub(crate) fn has_subscriber(&self, topic: &str) -> bool {
         self.lock()
             .values()
-            .any(|session| session.granted_qos(topic).is_some())
-    }
-}
-
-/// Messages to clients.
-impl Sessions {
-    /// Sends a message to everybody who subscribed to its topic. With `always`, the policy
-    /// is not asked.
-    pub(crate) fn publish(&self, message: &Message, always: bool) {
-        for session in self.lock().values_mut() {
-            if let Some(qos) = session.granted_qos(&message.topic) {
-                self.put(session, message, qos, always);
-            }
-        }
-    }
-
-    /// Sends a message to one client, subscribed or not.
-    pub(crate) fn reply(&self, client_id: &str, message: &Message, always: bool) {
-        if let Some(session) = self.lock().get_mut(client_id) {
-            let qos = session.granted_qos(&message.topic).unwrap_or(1);
-            self.put(session, message, qos, always);
-        }
-    }
-
-    fn put(&self, session: &mut Session, message: &Message, granted_qos: u8, always: bool) {
-        let connection = session.link.as_ref().map_or(0, |link| link.connection);
-        if !always
-            && !self
-                .guard
-                .allows(connection, Action::Receive, &message.topic)
-        {
-            return;
-        }
-        let qos = message.qos.min(granted_qos);
-        if qos == 0 && session.link.is_none() {
-            return; // Only QoS 1 messages wait for an absent client.
-        }
-        let spoils = |fault: &Fault| match fault {
-            Fault::UnreadableDelivery(part) => message.topic.contains(part).then_some(()),
-            _ => None,
-        };
-        let message = Message {
-            qos,
-            unreadable: qos == 1 && self.faults.strike(connection, spoils).is_some(),
-            ..message.clone()
-        };
-        if qos == 1 && self.faults.strikes(connection, &Fault::DoubleDeliveries) {
-            session.waiting.push_back(message.clone());
-        }
-        session.waiting.push_back(message);
-        if let Some(link) = &session.link {
-            link.wake.notify_one();
-        }
-    }
-
-    /// The next message to send on this connection, if there is one and the client has room
-    /// for it: first what an earlier connection left unacknowledged, then what is new.
-    pub(crate) fn next_delivery(
-        &self,
-        client_id: &str,
-        connection: u64,
-        room: Option<u16>,
-    ) -> Option<Delivery> {
-        self.with(client_id, connection, |session| {
-            session.next_delivery(connection, room)
-        })?
-    }
-
-    /// The client acknowledged a message.
-    pub(crate) fn acked(&self, client_id: &str, connection: u64, packet_id: u16) {
-        self.with(client_id, connection, |session| {
-            session
-                .unacked
-                .retain(|unacked| unacked.packet_id != packet_id);
-        });
+            .any(|session| session.subscribed(topic).is_some())
     }
 }
 

@@ -2,41 +2,39 @@
 
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
-    sync::Arc,
     time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::Link;
-use crate::topic;
+use crate::{message::Waiting, topic};
 
 /// The most QoS 1 messages on their way to one client.
 const LONGEST_DELIVERY_WINDOW: usize = 100;
 
-/// A message to a client.
-#[derive(Debug, Clone)]
-pub(crate) struct Message {
-    pub(crate) topic: String,
-    pub(crate) payload: Arc<[u8]>,
+/// What a client wants of the messages that a topic filter covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Subscription {
+    /// The highest QoS.
     pub(crate) qos: u8,
-    /// Sent as a packet that can't be read.
-    pub(crate) unreadable: bool,
+    /// Whether the RETAIN flag stays as the publisher set it.
+    pub(crate) retain_as_published: bool,
 }
 
 /// A message as it goes out on a connection.
 pub(crate) struct Delivery {
-    pub(crate) message: Message,
+    pub(crate) message: Waiting,
     pub(crate) packet_id: Option<u16>,
     pub(crate) dup: bool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Session {
-    /// Topic filters with the QoS that was granted.
-    pub(super) subscriptions: BTreeMap<String, u8>,
+    /// By topic filter.
+    pub(super) subscriptions: BTreeMap<String, Subscription>,
     /// Not sent yet.
-    pub(super) waiting: VecDeque<Message>,
+    pub(super) waiting: VecDeque<Waiting>,
     /// Sent, but not acknowledged.
     pub(super) unacked: VecDeque<Unacked>,
     last_packet_id: u16,
@@ -53,7 +51,7 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Unacked {
     pub(super) packet_id: u16,
-    message: Message,
+    message: Waiting,
     /// The connection on which it was sent last.
     connection: u64,
 }
@@ -71,12 +69,17 @@ impl Session {
         !self.forgotten && !self.expiry.is_zero() && !expired
     }
 
-    pub(super) fn granted_qos(&self, topic: &str) -> Option<u8> {
+    /// What all subscriptions to a topic want together.
+    pub(super) fn subscribed(&self, topic: &str) -> Option<Subscription> {
         let covering = self
             .subscriptions
             .iter()
-            .filter(|(filter, _)| topic::covers(filter, topic));
-        covering.map(|(_, &qos)| qos).max()
+            .filter(|(filter, _)| topic::covers(filter, topic))
+            .map(|(_, subscription)| *subscription);
+        covering.reduce(|one, other| Subscription {
+            qos: one.qos.max(other.qos),
+            retain_as_published: one.retain_as_published || other.retain_as_published,
+        })
     }
 
     pub(super) fn next_delivery(&mut self, connection: u64, room: Option<u16>) -> Option<Delivery> {
@@ -94,7 +97,7 @@ impl Session {
                 dup: true,
             });
         }
-        let needs_room = self.waiting.front()?.qos > 0;
+        let needs_room = self.waiting.front()?.qos() > 0;
         if needs_room && (!has_room || self.unacked.len() >= LONGEST_DELIVERY_WINDOW) {
             return None;
         }

@@ -1,0 +1,71 @@
+//! What to do about a request that failed.
+
+use crate::jobs::{ErrorCode, RequestError, TryError};
+use crate::mqtt::{PublishError, ReasonCode, SubscribeError};
+use crate::text::Text;
+
+/// Where to look if the service does not answer at all.
+const NO_REPLIES: &str = "Check that the policy of your certificate allows iot:Receive on all of \
+                          policy.json, and that --thing_name is the name of this certificate's thing.";
+
+/// What to do about a request that failed.
+pub fn on_request(error: &RequestError) -> Option<String> {
+    let advice = match error {
+        RequestError::Publish { error, .. } => on_publish(error),
+        RequestError::Subscribe { error, .. } => on_subscribe(error),
+        RequestError::Unanswered { last, .. } => return on_try(last),
+        _ => return None,
+    };
+    let thing = "First of all, check that --thing_name is the name of this certificate's thing.";
+    Some(format!("{} {thing}", advice?))
+}
+
+/// What to do about a request that has no result for now.
+pub fn on_try(error: &TryError) -> Option<String> {
+    match error {
+        TryError::NoReply { .. } => Some(NO_REPLIES.to_owned()),
+        TryError::Publish(error) => on_publish(error),
+        TryError::Rejected(rejection) if rejection.code == ErrorCode::RequestThrottled => {
+            Some("The account has reached a limit of the Jobs service.".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// What to do about a message that was not published: the statement that is missing, as one would
+/// write it into the policy.
+pub fn on_publish(error: &PublishError) -> Option<String> {
+    let PublishError::NotAuthorized { topic, .. } = error else {
+        return None;
+    };
+    let has_it = policy_json_has(topic, " (policy.json has it for every request)");
+    Some(format!(
+        "Add to the policy of your certificate: allow iot:Publish on \
+         arn:aws:iot:REGION:ACCOUNT:topic/{}{has_it}.",
+        Text::from(topic)
+    ))
+}
+
+/// What to do about a subscription that was refused.
+pub fn on_subscribe(error: &SubscribeError) -> Option<String> {
+    if error.is_denied() {
+        let has_it = policy_json_has(&error.filter, " (policy.json has it for every filter)");
+        return Some(format!(
+            "Add to the policy of your certificate: allow iot:Subscribe on \
+             arn:aws:iot:REGION:ACCOUNT:topicfilter/{}{has_it}.",
+            Text::from(error.filter.replace('+', "*"))
+        ));
+    }
+    (error.reason == ReasonCode::QUOTA_EXCEEDED).then(|| {
+        "A connection has at most 50 subscriptions, and the jobs of a thing take five: do at most ten \
+         things over one connection."
+            .to_owned()
+    })
+}
+
+/// These words, if `policy.json` is about this topic: it is about the jobs of a thing.
+fn policy_json_has<'a>(topic: &str, words: &'a str) -> &'a str {
+    let rest = topic.strip_prefix("$aws/things/").unwrap_or_default();
+    let is_about_jobs = rest.split('/').nth(1) == Some("jobs");
+    if is_about_jobs { words } else { "" }
+}

@@ -1,0 +1,61 @@
+//! How a device does its jobs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::jobs::JobExecution;
+use crate::mqtt::Backoff;
+
+/// Tells whether an execution is one for this program.
+pub type Filter = Arc<dyn Fn(&JobExecution) -> bool + Send + Sync>;
+
+/// How a device does its jobs.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// Minutes (1 to 10,080) in which a job must report progress or end, counted by the service: if
+    /// this device crashes over it, it becomes TIMED_OUT and unblocks the queue. Each progress and
+    /// checkpoint renews it. `None`: as the job itself says.
+    pub step_timeout_in_minutes: Option<u32>,
+    /// Progress is reported at most once in this time: a fleet shares the API rates of its account.
+    /// 10 seconds.
+    pub progress_interval: Duration,
+    /// After so long without a job the service is asked again, for an event may have been lost. 15
+    /// minutes.
+    pub idle_timeout: Duration,
+    /// The pauses before the service is asked again after a request to start that failed, or where it
+    /// contradicts itself: up to 1, 2, 4, 8… seconds, never more than 60.
+    pub backoff: Backoff,
+    /// Work that was to end (its job is no longer wanted, or the program was told to stop) and has
+    /// not ended after this time is reported as [`Event::WorkOverdue`](super::Event). 10 seconds.
+    pub overdue_after: Duration,
+    /// After this time without an end, the agent ends with [`Error::WorkOverdue`](super::Error), so
+    /// that a supervisor starts the program anew. 5 minutes.
+    pub overdue_limit: Duration,
+    /// A job that was started so often and never ended is FAILED, so that one that crashes the program
+    /// does not block the queue. It costs one update a job, and is kept in the status detail `starts`.
+    /// A start after a planned restart counts as well. `None`, the default: no limit.
+    pub max_starts: Option<u32>,
+    /// Whether work has a thread of its own (the default), so that it may block as well as wait. If
+    /// not, it shares the thread of whoever runs the agent, and must not block.
+    pub own_thread: bool,
+    /// Which executions are for this program, where several share one thing. Those of others stay as
+    /// they are: the agent looks at each before it starts it. `None`, the default: all of them.
+    pub filter: Option<Filter>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            step_timeout_in_minutes: None,
+            progress_interval: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(15 * 60),
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+            overdue_after: Duration::from_secs(10),
+            overdue_limit: Duration::from_secs(5 * 60),
+            max_starts: None,
+            own_thread: true,
+            filter: None,
+        }
+    }
+}

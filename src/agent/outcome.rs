@@ -1,0 +1,145 @@
+//! How the work on a job ends, and why a job is no longer wanted.
+
+use std::error::Error;
+
+use tokio::task::JoinError;
+
+use crate::jobs::{ErrorCode, JobStatus, RequestError, StatusDetails};
+use crate::text::{Text, panic_message};
+
+/// How the work on a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// SUCCEEDED, with these status details. None: those of the last progress stay.
+    Succeeded(StatusDetails),
+    /// FAILED, for this reason. The service may try it again, if the job is set up so.
+    Failed(Text),
+    /// REJECTED, for this reason: trying again would not help.
+    Rejected(Text),
+    /// Left IN_PROGRESS on purpose, for instance because the device is about to restart: the agent
+    /// ends, and the next run of the program takes the job up again.
+    LeftInProgress,
+}
+
+/// What work returns. `?` on any error, and on a `String`, becomes FAILED with that reason; on what
+/// [`Job::check`](super::Job::check) and [`Job::interrupted`](super::Job::interrupted) say, it ends
+/// the work without calling it FAILED.
+pub type WorkResult = Result<Outcome, Box<dyn Error + Send + Sync>>;
+
+/// Why the service no longer wants a job done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unwanted {
+    /// It has this status now: CANCELED, TIMED_OUT, REMOVED…
+    #[error("the job execution is {0} now")]
+    Status(JobStatus),
+    /// It has ended; the service did not say how.
+    #[error("the job execution was ended in the cloud")]
+    Ended,
+    /// It was deleted; a job that was created anew under its name is another one.
+    #[error("the job execution was deleted")]
+    Deleted,
+}
+
+/// Why work is to end before it is done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Interrupted {
+    /// The service no longer wants the job done. How the work ends is not reported.
+    #[error(transparent)]
+    Unwanted(Unwanted),
+    /// The program was told to stop. The job stays IN_PROGRESS for its next run.
+    #[error("the program was told to stop")]
+    Stopping,
+}
+
+/// What came of the report on a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReportResult {
+    /// The service has taken it.
+    Accepted,
+    /// Nothing was reported: the job stays IN_PROGRESS, for the next run of the program.
+    LeftInProgress,
+    /// The service no longer wants the job done, and did not take it.
+    Unwanted(Unwanted),
+}
+
+/// A checkpoint that the service did not take.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The service no longer wants the job done.
+    #[error(transparent)]
+    Unwanted(#[from] Interrupted),
+    /// The service can't take these details, or there is no reporting at all.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+}
+
+impl Outcome {
+    /// SUCCEEDED, and nothing more to say.
+    pub fn succeeded() -> Self {
+        Self::Succeeded(StatusDetails::default())
+    }
+
+    /// FAILED, for this reason.
+    pub fn failed(reason: impl Into<Text>) -> Self {
+        Self::Failed(reason.into())
+    }
+
+    /// REJECTED, for this reason.
+    pub fn rejected(reason: impl Into<Text>) -> Self {
+        Self::Rejected(reason.into())
+    }
+
+    /// The status that the job execution gets.
+    pub fn status(&self) -> JobStatus {
+        match self {
+            Self::Succeeded(_) => JobStatus::Succeeded,
+            Self::Failed(_) => JobStatus::Failed,
+            Self::Rejected(_) => JobStatus::Rejected,
+            Self::LeftInProgress => JobStatus::InProgress,
+        }
+    }
+}
+
+impl From<WorkResult> for Outcome {
+    fn from(result: WorkResult) -> Self {
+        let error = match result {
+            Ok(outcome) => return outcome,
+            Err(error) => error,
+        };
+        match error.downcast_ref::<Interrupted>() {
+            Some(Interrupted::Stopping) => Self::LeftInProgress,
+            // If the job is unwanted indeed, this is not reported.
+            _ => Self::failed(error.to_string()),
+        }
+    }
+}
+
+impl From<Result<WorkResult, JoinError>> for Outcome {
+    /// For work that ran as a task: a panic is FAILED, with its message.
+    fn from(ended: Result<WorkResult, JoinError>) -> Self {
+        match ended.map_err(JoinError::try_into_panic) {
+            Ok(result) => result.into(),
+            Err(Ok(panic)) => {
+                let said = panic_message(&*panic);
+                Self::failed(format!("the work panicked: {}", said.raw()))
+            }
+            Err(Err(canceled)) => Self::failed(canceled.to_string()),
+        }
+    }
+}
+
+impl Unwanted {
+    /// Whether an error says that the execution has ended, or was deleted.
+    pub(super) fn said_by(error: &RequestError) -> Option<Self> {
+        match error.rejection()?.code {
+            ErrorCode::TerminalStateReached => Some(Self::Ended),
+            ErrorCode::ResourceNotFound => Some(Self::Deleted),
+            _ => None,
+        }
+    }
+}

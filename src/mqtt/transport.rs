@@ -1,0 +1,196 @@
+//! How a stream of bytes to a server is opened: by TCP to the first address that answers, or in a way
+//! of your own.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// A stream of bytes, both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A stream that is being opened.
+pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
+
+/// Opens streams of bytes. The connection speaks TLS and MQTT over what it opens, so a SOCKS proxy, a
+/// modem's socket or a Unix socket can take the place of TCP:
+///
+/// ```
+/// use std::time::Duration;
+/// use jobs_mqtt5::mqtt::{Dialing, Stream, Transport};
+///
+/// /// A tunnel to the server that another program keeps open.
+/// struct Tunnel(std::path::PathBuf);
+///
+/// # #[cfg(unix)]
+/// impl Transport for Tunnel {
+///     fn dial<'a>(&'a self, _host: &'a str, _port: u16, _limit: Duration) -> Dialing<'a> {
+///         Box::pin(async {
+///             let stream = tokio::net::UnixStream::connect(&self.0).await?;
+///             Ok(Box::new(stream) as Box<dyn Stream>)
+///         })
+///     }
+/// }
+/// ```
+pub trait Transport: Send + Sync {
+    /// Opens a stream to this host and port, within this time. It is dropped when that is over.
+    fn dial<'a>(&'a self, host: &'a str, port: u16, limit: Duration) -> Dialing<'a>;
+}
+
+/// TCP, to the first address of the host that answers (RFC 8305).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tcp;
+
+impl Transport for Tcp {
+    fn dial<'a>(&'a self, host: &'a str, port: u16, limit: Duration) -> Dialing<'a> {
+        Box::pin(async move {
+            let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+            let stream = connect_first(addresses, limit).await?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
+}
+
+/// The next address is tried after this time, while those before have not answered (RFC 8305, section
+/// 8: Connection Attempt Delay).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Connects to the first of these addresses that answers: IPv6 and IPv4 in turn, 250 ms apart, at once
+/// after one that fails at once. For a [`Transport`] that knows the addresses by itself.
+///
+/// # Errors
+/// If none answers within the limit: what became of each ([`AddressErrors`]).
+pub async fn connect_first(
+    addresses: impl IntoIterator<Item = SocketAddr>,
+    limit: Duration,
+) -> io::Result<TcpStream> {
+    let (begun, addresses) = (Instant::now(), in_turn(addresses));
+    let mut to_try = addresses.iter().enumerate();
+    let mut attempts = FuturesUnordered::new();
+    let mut failed = BTreeMap::new(); // in the order in which they were tried
+    let mut next_at = begun;
+    loop {
+        tokio::select! {
+            biased;
+            Some((nth, address, connected)) = attempts.next() => match connected {
+                Ok(stream) => return Ok(stream),
+                Err(error) => {
+                    failed.insert(nth, (address, error));
+                    next_at = Instant::now();
+                }
+            },
+            () = sleep_until(next_at), if to_try.len() > 0 => {
+                if let Some((nth, address)) = to_try.next() {
+                    attempts.push(attempt(nth, *address, begun + limit));
+                    next_at = Instant::now() + ATTEMPT_DELAY;
+                }
+            }
+            else => break,
+        }
+    }
+    Err(io::Error::other(AddressErrors(
+        failed.into_values().collect(),
+    )))
+}
+
+async fn attempt(
+    nth: usize,
+    address: SocketAddr,
+    deadline: Instant,
+) -> (usize, SocketAddr, io::Result<TcpStream>) {
+    let connected = timeout_at(deadline, TcpStream::connect(address)).await;
+    let stream = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    if let Ok(stream) = &stream {
+        let _ = stream.set_nodelay(true); // small packets are not to wait for acknowledgements
+    }
+    (nth, address, stream)
+}
+
+/// The addresses with the families in turn, beginning with that of the first (RFC 8305, section 4).
+fn in_turn(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut addresses = addresses.into_iter().peekable();
+    let first_is_v6 = addresses.peek().is_some_and(SocketAddr::is_ipv6);
+    let (same, other): (Vec<_>, Vec<_>) =
+        addresses.partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut same, mut other) = (same.into_iter(), other.into_iter());
+    let mut all = Vec::new();
+    while same.len() + other.len() > 0 {
+        all.extend(same.next());
+        all.extend(other.next());
+    }
+    all
+}
+
+/// What became of each address of a host.
+#[derive(Debug)]
+pub struct AddressErrors(Vec<(SocketAddr, io::Error)>);
+
+impl std::error::Error for AddressErrors {}
+
+impl fmt::Display for AddressErrors {
+    /// `[2600:…]:8883: no answer; 52.…:8883: refused`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, others)) = self.0.split_first() else {
+            return f.write_str("the name has no address");
+        };
+        write_error(f, first)?;
+        others.iter().try_for_each(|other| {
+            f.write_str("; ")?;
+            write_error(f, other)
+        })
+    }
+}
+
+fn write_error(
+    f: &mut fmt::Formatter<'_>,
+    (address, error): &(SocketAddr, io::Error),
+) -> fmt::Result {
+    match error.kind() {
+        io::ErrorKind::TimedOut => write!(f, "{address}: no answer"),
+        io::ErrorKind::ConnectionRefused => write!(f, "{address}: refused"),
+        _ => write!(f, "{address}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_families_take_turns() {
+        let (v4, v6) = ("52.1.1.1:8883", "[2600::1]:8883");
+        for (given, tried) in [
+            (&[v6, v6, v4, v4, v4][..], &[v6, v4, v6, v4, v4][..]),
+            (&[v4, v4, v6], &[v4, v6, v4]),
+            (&[v4], &[v4]),
+            (&[], &[]),
+        ] {
+            let parse = |all: &[&str]| -> Vec<SocketAddr> {
+                all.iter().map(|one| one.parse().unwrap()).collect()
+            };
+            assert_eq!(in_turn(parse(given)), parse(tried));
+        }
+    }
+
+    #[test]
+    fn what_became_of_each_address_is_told() {
+        let errors = |kinds: &[io::ErrorKind]| {
+            let address: SocketAddr = "127.0.0.1:1".parse().unwrap();
+            AddressErrors(kinds.iter().map(|kind| (address, (*kind).into())).collect()).to_string()
+        };
+        assert_eq!(
+            errors(&[io::ErrorKind::TimedOut, io::ErrorKind::ConnectionRefused]),
+            "127.0.0.1:1: no answer; 127.0.0.1:1: refused"
+        );
+        assert_eq!(errors(&[]), "the name has no address");
+    }
+}

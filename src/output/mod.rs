@@ -1,0 +1,98 @@
+//! What the program says: on stdout what it does, on stderr what somebody has to know.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+mod writer;
+
+use writer::{Stream, Writers};
+
+use crate::text::printable;
+
+/// A line on stdout: `say!(output, "Connected to {endpoint}")`, as in `println!`.
+macro_rules! say {
+    ($output:expr, $($text:tt)*) => { $output.print(format_args!($($text)*)) };
+}
+
+pub(crate) use say;
+
+/// Writes line by line, to a reader who may be slow, stalled or gone: the work goes on.
+///
+/// Every line is written whole and flushed at once, by a thread that does nothing else. Up to 256 KiB
+/// for stdout and as much for stderr may wait for their readers; then lines are dropped, and their
+/// number is said in their place once somebody reads again. Whatever does not show, or would move the
+/// cursor, is escaped.
+#[derive(Clone)]
+pub struct Output {
+    writers: Arc<Writers>,
+    /// Whether each line is waited for.
+    waits: bool,
+}
+
+impl Output {
+    /// For a program. Call [`Output::flush`] before it ends.
+    ///
+    /// # Errors
+    /// If the operating system gives us no thread to write on.
+    pub fn on_stdout_and_stderr() -> io::Result<Self> {
+        let (writers, waits) = (Writers::start(io::stdout(), io::stderr())?, false);
+        Ok(Self { writers, waits })
+    }
+
+    /// For a test, or for a program that writes elsewhere. Each line is written before the call that
+    /// says it returns, unless that takes more than a second.
+    ///
+    /// # Errors
+    /// If the operating system gives us no thread to write on.
+    pub fn to(
+        out: impl Write + Send + 'static,
+        err: impl Write + Send + 'static,
+    ) -> io::Result<Self> {
+        let (writers, waits) = (Writers::start(out, err)?, true);
+        Ok(Self { writers, waits })
+    }
+
+    /// A line on stdout.
+    pub fn print(&self, line: fmt::Arguments<'_>) {
+        self.write(Stream::Out, &line.to_string());
+    }
+
+    /// A line on stderr that the user must know, whatever the verbosity of the log.
+    pub fn warn(&self, line: fmt::Arguments<'_>) {
+        self.write(Stream::Err, &line.to_string());
+    }
+
+    /// Whether stdout and stderr are seen together: both are a terminal.
+    pub fn is_one_text(&self) -> bool {
+        !self.waits && io::stdout().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Waits until all that was said is written: at most a second, for there may be no reader.
+    pub fn flush(&self) {
+        self.writers.flush(Duration::from_secs(1));
+    }
+
+    fn write(&self, stream: Stream, line: &str) {
+        self.writers.push(stream, format!("{}\n", printable(line)));
+        if self.waits {
+            self.flush();
+        }
+    }
+}
+
+/// The way to stderr for the log, which writes each of its lines as a whole.
+pub(crate) struct LogLines(pub Output);
+
+impl Write for LogLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        self.0.write(Stream::Err, text.trim_end_matches('\n'));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

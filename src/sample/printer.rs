@@ -1,0 +1,300 @@
+//! Says what happens, in the words of AWS's Python sample.
+
+use std::pin::pin;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+
+use super::pending::in_short;
+use crate::advice::{self, explained};
+use crate::agent::{self, Outcome, ReportResult};
+use crate::jobs::{self, JobId, TryError};
+use crate::mqtt::{self, ErrorClass, Events};
+use crate::output::{Output, say};
+
+/// Says what happens. What is for somebody to fix goes to stderr.
+pub(super) struct Printer {
+    output: Output,
+    target: advice::Target,
+    connection: Events<mqtt::Event>,
+    agent: Events<agent::Event>,
+    /// Whether what the agent does is to be said just now. Until then, it waits.
+    is_turn_of_agent: watch::Receiver<bool>,
+    was_connected: bool,
+    /// What was said last of a connection that is lost.
+    connection_problem: Option<String>,
+    /// What was said last of a request.
+    request_problem: Option<String>,
+    busy: Busy,
+    /// How the connection has ended for good.
+    pub ended: Option<Result<(), mqtt::ConnectionError>>,
+}
+
+/// What the agent is at, and so what a stop would leave undone.
+#[derive(Clone, PartialEq)]
+enum Busy {
+    No,
+    Working(JobId),
+    /// The work on a job that is no longer wanted.
+    Unwanted,
+    Reporting(JobId),
+}
+
+impl Printer {
+    pub fn new(
+        output: Output,
+        connection: Events<mqtt::Event>,
+        agent: Events<agent::Event>,
+        is_turn_of_agent: watch::Receiver<bool>,
+        target: advice::Target,
+    ) -> Self {
+        Self {
+            output,
+            target,
+            connection,
+            agent,
+            is_turn_of_agent,
+            was_connected: false,
+            connection_problem: None,
+            request_problem: None,
+            busy: Busy::No,
+            ended: None,
+        }
+    }
+
+    /// Says what happens until something is done.
+    pub async fn during<T>(&mut self, doing: impl Future<Output = T>) -> T {
+        let mut doing = pin!(doing);
+        loop {
+            let turn = &mut self.is_turn_of_agent;
+            let agent = &mut self.agent;
+            tokio::select! {
+                biased;
+                Some(event) = self.connection.next() => self.connection(event),
+                Some(event) = async {
+                    let _ = turn.wait_for(|is_turn| *is_turn).await; // an error: nobody waits any more
+                    agent.next().await
+                } => self.agent(event),
+                done = &mut doing => {
+                    self.catch_up();
+                    return done;
+                }
+            }
+        }
+    }
+
+    /// Says what has happened so far.
+    pub fn catch_up(&mut self) {
+        while let Some(Some(event)) = self.connection.next().now_or_never() {
+            self.connection(event);
+        }
+        while let Some(Some(event)) = self.agent.next().now_or_never() {
+            self.agent(event);
+        }
+    }
+
+    /// Waits until the connection has ended for good.
+    pub async fn until_the_end(&mut self) {
+        while let Some(event) = self.connection.next().await {
+            self.connection(event);
+        }
+    }
+
+    /// Whether a job is being worked on, or reported.
+    pub fn is_busy(&self) -> bool {
+        self.busy != Busy::No
+    }
+
+    /// What would become of the job that is being worked on, or reported, if the program ended now.
+    pub fn unfinished(&self) -> Option<String> {
+        match &self.busy {
+            Busy::No | Busy::Unwanted => None,
+            Busy::Working(job_id) => Some(format!(
+                "job_id:{job_id} stays IN_PROGRESS, and the next run takes it up again"
+            )),
+            Busy::Reporting(job_id) => Some(format!(
+                "the report on job_id:{job_id} may not have arrived, and if so, the next run takes it \
+                 up again"
+            )),
+        }
+    }
+
+    fn connection(&mut self, event: mqtt::Event) {
+        let out = &self.output;
+        match event {
+            // The first connection belongs to the sample; a later one is news only after a problem.
+            mqtt::Event::Connected { .. } if !self.was_connected => {
+                self.was_connected = true;
+                say!(out, "Lifecycle Connection Success");
+                say!(out, "Connected!");
+                say!(out, "Subscribing to Next Changed events...");
+                say!(out, "Subscribing to Start responses...");
+                say!(out, "Subscribing to Update responses...");
+                self.connection_problem = None;
+            }
+            mqtt::Event::Connected { .. } => {
+                if self.connection_problem.take().is_some() {
+                    out.warn(format_args!("The connection is back."));
+                }
+            }
+            // Each cause is said once, however often it comes back before there is a connection again.
+            mqtt::Event::Interrupted { error, .. } => {
+                let advice = advice::on_connection(&error, &self.target);
+                let problem = explained(&error, advice);
+                if self.connection_problem.as_ref() != Some(&problem) {
+                    out.warn(format_args!("{problem} Trying again, with growing pauses."));
+                    self.connection_problem = Some(problem);
+                }
+            }
+            mqtt::Event::Ended(how) => self.ended = Some(how),
+        }
+    }
+
+    fn agent(&mut self, event: agent::Event) {
+        use agent::Event as E;
+        let out = &self.output;
+        match event {
+            E::Starting => {
+                say!(out, "Trying to start the next job...");
+                say!(out, "Publishing request to start next job...");
+            }
+            E::StartPublished => say!(out, "Published request to start the next job."),
+            E::Started(execution) => say!(
+                out,
+                "Request to start next job was accepted. job_id:{} job_document:{}",
+                execution.job_id,
+                execution.job_document
+            ),
+            E::NothingToStart => say!(
+                out,
+                "Request to start next job was accepted, but there are no jobs to be done. Waiting for \
+                 further jobs..."
+            ),
+            E::StartFailed(error) => say!(out, "Request to start next job failed: {error}."),
+            E::NotMine(execution) => say!(
+                out,
+                "job_id:{} is not for this program, and stays {}.",
+                execution.job_id,
+                execution.status
+            ),
+            E::UnreadableRejected { job_id } => {
+                say!(out, "job_id:{job_id} is REJECTED, because it can't be read.");
+            }
+            E::WorkStarted { job_id } => {
+                say!(out, "Starting local work on job...");
+                self.busy = Busy::Working(job_id);
+            }
+            E::Progress { job_id, details } => {
+                let details = details.iter().map(|(name, value)| format!("{name}:{value}"));
+                let details = details.collect::<Vec<_>>().join(" ");
+                say!(out, "Progress of job_id:{job_id} was accepted. {details}");
+            }
+            E::NoLongerWanted { job_id, why } => {
+                say!(out, "job_id:{job_id} is no longer wanted: {why}.");
+                self.busy = Busy::Unwanted;
+            }
+            E::Conflict { job_id } => out.warn(format_args!(
+                "Somebody else has reported on job_id:{job_id} while this program worked on it: most \
+                 likely a second program does the jobs of this thing, and each job is done twice. Stop \
+                 one."
+            )),
+            E::WorkOverdue { job_id, since, limit } => out.warn(format_args!(
+                "The work on job_id:{job_id} was to end {} seconds ago, and goes on; no other job can be \
+                 started. After {} seconds the program ends, for a supervisor to start it anew.",
+                since.as_secs_f32(),
+                limit.as_secs_f32()
+            )),
+            E::WorkEnded { outcome, .. } => match outcome {
+                Outcome::Rejected(reason) => say!(out, "Job refused: {reason}"),
+                Outcome::Succeeded(_) => say!(out, "Done working on job."),
+                Outcome::Failed(reason) if self.busy != Busy::Unwanted => {
+                    say!(out, "Work on job failed: {reason}");
+                }
+                _ => say!(out, "Stopped working on job."),
+            },
+            E::Abandoned { job_id, why } => {
+                self.busy = Busy::No;
+                say!(
+                    out,
+                    "How it ended is not reported: {why}. Abandoning job_id:{job_id}."
+                );
+            }
+            E::Reporting { job_id, status } => {
+                self.busy = Busy::Reporting(job_id);
+                say!(out, "Publishing request to update job status to {status}...");
+            }
+            E::ReportPublished { .. } => say!(out, "Published request to update job."),
+            E::Reported { job_id, result } => {
+                self.busy = Busy::No;
+                if let ReportResult::Unwanted(why) = result {
+                    say!(
+                        out,
+                        "Request to update job failed: {why}. Abandoning job_id:{job_id}."
+                    );
+                } else {
+                    say!(out, "Request to update job was accepted.");
+                }
+            }
+            E::ReportFailed { error, .. } => {
+                let problem = format!("{error}. It is asked again.");
+                if self.is_new(&problem) {
+                    say!(self.output, "{problem}");
+                }
+            }
+            E::Jobs(event) => self.jobs(event),
+        }
+    }
+
+    fn jobs(&mut self, event: jobs::Event) {
+        let out = &self.output;
+        match event {
+            jobs::Event::NextJobExecutionChanged(None) => say!(
+                out,
+                "Received Next Job Execution Changed event: None. Waiting for further jobs..."
+            ),
+            jobs::Event::NextJobExecutionChanged(Some(execution)) => say!(
+                out,
+                "Received Next Job Execution Changed event. job_id:{} job_document:{}",
+                execution.job_id,
+                in_short(&execution)
+            ),
+            jobs::Event::Retrying {
+                operation, error, ..
+            } => {
+                let needs_operator = error.class() == ErrorClass::Misconfigured;
+                let advice = advice::on_try(&error).filter(|_| needs_operator);
+                let problem = match &error {
+                    TryError::NoReply { .. } if needs_operator => {
+                        format!("{operation}: {error}, and the service has never answered")
+                    }
+                    error if needs_operator => error.to_string(),
+                    error => format!("{operation} is asked again: {error}"),
+                };
+                self.problem(explained(&problem, advice), needs_operator);
+            }
+            jobs::Event::SubscriptionRefused(error) => {
+                self.problem(explained(&error, advice::on_subscribe(&error)), true);
+            }
+        }
+    }
+
+    /// What is wrong with requests. The same is said once only.
+    fn problem(&mut self, problem: String, needs_operator: bool) {
+        if !self.is_new(&problem) {
+            return;
+        }
+        if needs_operator {
+            self.output
+                .warn(format_args!("{problem} Trying again, with long pauses."));
+        } else {
+            say!(self.output, "{problem}");
+        }
+    }
+
+    /// Whether this was not the last thing said of a request.
+    fn is_new(&mut self, problem: &str) -> bool {
+        let is_new = self.request_problem.as_deref() != Some(problem);
+        self.request_problem = Some(problem.to_owned());
+        is_new
+    }
+}

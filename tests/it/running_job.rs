@@ -1,0 +1,259 @@
+//! The job in hand: what the work reports, what it finds, and how it ends.
+
+use std::time::{Duration, Instant};
+
+use jobs_mqtt5::jobs::{self, Job, Outcome, ReportError, RequestError, StatusDetails, Verdict};
+use local_iot_core::{Event, Fault, On, Operation, Status, Times};
+use serde::Deserialize;
+
+use crate::support::{Device, World, detail, idle, within};
+
+/// Progress at most once in this time: long enough to count, short enough to wait for.
+const INTERVAL: Duration = Duration::from_millis(400);
+
+/// What the service has under this name.
+fn left(world: &World, job_id: &str, name: &str) -> Option<String> {
+    let execution = world.core.jobs().execution(job_id).unwrap();
+    execution.status_details.get(name).cloned()
+}
+
+/// Waits until the service has this detail.
+async fn has(world: &World, job_id: &str, name: &str, value: &str) {
+    let is_there = |one: &local_iot_core::JobExecution| {
+        one.status_details.get(name).is_some_and(|has| has == value)
+    };
+    within(
+        world
+            .core
+            .jobs()
+            .wait_until(|books| books.execution(job_id).is_some_and(is_there)),
+    )
+    .await;
+}
+
+/// A job that was started, with other options.
+async fn in_hand(world: &World, set: impl FnOnce(&mut jobs::Options)) -> (Job, Device) {
+    world.running_job_as("test-device", set).await
+}
+
+/// Progress at most once in this time: long enough to count, short enough to wait for.
+fn seldom(options: &mut jobs::Options) {
+    options.progress_interval = INTERVAL;
+}
+
+#[tokio::test]
+async fn the_document_is_a_type_of_the_reader_s_or_the_text_it_came_as() {
+    #[derive(Deserialize, PartialEq, Debug)]
+    struct Document {
+        operation: String,
+        retries: u8,
+    }
+    let world = World::new().await;
+    let text = r#"{ "operation" : "a", "retries": 3 }"#;
+    world.core.jobs().create_job_with_text("job", text).unwrap();
+    let (job, _device) = in_hand(&world, seldom).await;
+    let expected = Document {
+        operation: "a".to_owned(),
+        retries: 3,
+    };
+    assert_eq!(job.document::<Document>().unwrap(), expected);
+    assert_eq!(job.execution().job_document.text(), text);
+    let wrong = job.document::<Vec<u8>>().unwrap_err();
+    assert!(wrong.to_string().contains("expected a sequence"), "{wrong}");
+}
+
+#[tokio::test]
+async fn progress_never_waits_the_latest_wins_and_at_most_one_is_sent_in_the_interval() {
+    let world = World::with_jobs(&["job"]).await;
+    let (job, _device) = in_hand(&world, seldom).await;
+    let began = Instant::now();
+    for percent in 0..1_000 {
+        job.progress(detail("percent", &percent.to_string()));
+    }
+    assert!(began.elapsed() < INTERVAL, "progress has waited");
+    has(&world, "job", "percent", "999").await;
+    job.progress(detail("percent", "1000"));
+    has(&world, "job", "percent", "1000").await;
+    let sent = world.core.journal().entries();
+    let sent: Vec<Instant> = sent
+        .iter()
+        .filter(|entry| {
+            matches!(
+                &entry.event,
+                Event::Request {
+                    operation: Operation::Update,
+                    ..
+                }
+            )
+        })
+        .map(|entry| entry.at)
+        .collect();
+    assert!((2..=3).contains(&sent.len()), "{} updates", sent.len());
+    for pair in sent.windows(2) {
+        let apart = pair[1] - pair[0];
+        assert!(apart > INTERVAL * 9 / 10, "{apart:?}"); // less the time that one was on its way
+    }
+}
+
+#[tokio::test]
+async fn one_progress_is_under_way_at_a_time_and_those_meanwhile_are_left_out() {
+    let world = World::with_jobs(&["job"]).await;
+    let late = Duration::from_millis(600);
+    world
+        .core
+        .faults()
+        .add(Fault::LateReply(On::Progress, late), Times::Once);
+    let (job, _device) = in_hand(&world, |options| {
+        options.progress_interval = Duration::from_millis(1);
+    })
+    .await;
+    job.progress(detail("step", "first"));
+    has(&world, "job", "step", "first").await;
+    for step in ["second", "third", "last"] {
+        job.progress(detail("step", step));
+        tokio::time::sleep(Duration::from_millis(50)).await; // longer than the interval
+    }
+    assert_eq!(left(&world, "job", "step").as_deref(), Some("first"));
+    has(&world, "job", "step", "last").await;
+    assert_eq!(world.updates().len(), 2);
+}
+
+#[tokio::test]
+async fn a_checkpoint_returns_when_the_service_has_it_and_the_next_run_finds_it() {
+    let world = World::with_jobs(&["job"]).await;
+    let (job, device) = world.running_job().await;
+    assert!(job.status_details().is_empty());
+    let checkpoint = StatusDetails::from_pairs([("step", "restarting"), ("slot", "b")]).unwrap();
+    within(job.checkpoint(checkpoint.clone())).await.unwrap();
+    assert_eq!(left(&world, "job", "slot").as_deref(), Some("b"));
+    let ended = within(job.finish(Outcome::LeftInProgress)).await;
+    assert_eq!(ended, Ok(Verdict::LeftInProgress));
+    device.mqtt.disconnect();
+    let (job, _device) = world.running_job().await; // as after a restart
+    assert_eq!(*job.status_details(), checkpoint);
+    within(job.finish(Outcome::succeeded())).await.unwrap();
+    world.succeeds("job").await;
+    assert_eq!(left(&world, "job", "slot").as_deref(), Some("b")); // nothing new was said
+    assert_eq!(world.core.jobs().execution("job").unwrap().starts, 1);
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_not_undone_by_an_older_progress() {
+    let world = World::with_jobs(&["job"]).await;
+    let (job, _device) = in_hand(&world, seldom).await;
+    job.progress(detail("step", "1"));
+    has(&world, "job", "step", "1").await;
+    job.progress(detail("step", "2")); // its turn is only after the interval
+    within(job.checkpoint(detail("step", "checkpoint")))
+        .await
+        .unwrap();
+    tokio::time::sleep(INTERVAL * 2).await;
+    assert_eq!(left(&world, "job", "step").as_deref(), Some("checkpoint"));
+}
+
+#[tokio::test]
+async fn a_job_that_succeeds_keeps_the_details_of_its_last_progress() {
+    let world = World::with_jobs(&["job"]).await;
+    let (job, _device) = in_hand(&world, |options| {
+        options.progress_interval = Duration::from_secs(3600);
+    })
+    .await;
+    job.progress(detail("percent", "50"));
+    has(&world, "job", "percent", "50").await;
+    job.progress(detail("percent", "100")); // its turn never comes
+    within(job.finish(Outcome::succeeded())).await.unwrap();
+    world.succeeds("job").await;
+    assert_eq!(left(&world, "job", "percent").as_deref(), Some("100"));
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_the_service_refuses_is_an_error_and_no_other_takes_its_place() {
+    let world = World::with_jobs(&["job"]).await;
+    let refuse = Fault::Reject(On::Progress, "InvalidRequest".to_owned());
+    world.core.faults().add(refuse, Times::Once);
+    let (job, _device) = in_hand(&world, seldom).await;
+    let refused = within(job.checkpoint(detail("step", "1"))).await;
+    let Err(ReportError::Request(RequestError::Rejected { .. })) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(world.updates().len(), 1);
+    within(job.checkpoint(detail("step", "2"))).await.unwrap();
+    assert_eq!(left(&world, "job", "step").as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn an_update_that_was_taken_but_whose_reply_was_lost_is_no_mismatch_to_the_caller() {
+    for fault in [
+        Fault::LoseReply(On::Progress),
+        Fault::DropAfterLost(On::Progress),
+    ] {
+        let world = World::with_jobs(&["job"]).await;
+        world.core.faults().add(fault.clone(), Times::Once);
+        let (job, _device) = in_hand(&world, seldom).await;
+        within(job.checkpoint(detail("step", "1"))).await.unwrap();
+        within(job.checkpoint(detail("step", "2"))).await.unwrap();
+        let ended = within(job.finish(Outcome::succeeded())).await;
+        assert_eq!(ended, Ok(Verdict::Accepted));
+        let mismatch = |event: &Event| matches!(event, Event::Reply { code: Some(code), .. } if code == "VersionMismatch");
+        assert_eq!(world.core.journal().count(mismatch), 1, "{fault} struck");
+        world.succeeds("job").await;
+    }
+}
+
+#[tokio::test]
+async fn the_work_ends_as_it_says_or_fails_by_any_error_string_or_panic() {
+    let world = World::with_jobs(&[
+        "plain", "details", "failed", "rejected", "io", "string", "panic", "left",
+    ])
+    .await;
+    let work = async |job: &Job| match job.id() {
+        "plain" => Ok(Outcome::succeeded()),
+        "details" => Ok(Outcome::Succeeded(detail("installed", "1.2"))),
+        "failed" => Ok(Outcome::Failed("no room".to_owned())),
+        "rejected" => Ok(Outcome::Rejected("not for me".to_owned())),
+        "io" => {
+            std::fs::read("/no/such/file")?;
+            Ok(Outcome::succeeded())
+        }
+        "string" => {
+            Err("only words".to_owned())?;
+            Ok(Outcome::succeeded())
+        }
+        "panic" => panic!("out of ideas"),
+        _ => Ok(Outcome::LeftInProgress),
+    };
+    let running = world.run(world.settings(), work);
+    let out = running.out.clone();
+    running.end().await.unwrap();
+    let no_file = std::fs::read("/no/such/file").unwrap_err().to_string();
+    for (job_id, status, name, value) in [
+        ("plain", Status::Succeeded, "reason", None),
+        ("details", Status::Succeeded, "installed", Some("1.2")),
+        ("failed", Status::Failed, "reason", Some("no room")),
+        ("rejected", Status::Rejected, "reason", Some("not for me")),
+        ("io", Status::Failed, "reason", Some(no_file.as_str())),
+        ("string", Status::Failed, "reason", Some("only words")),
+        (
+            "panic",
+            Status::Failed,
+            "reason",
+            Some("the work panicked: out of ideas"),
+        ),
+        ("left", Status::InProgress, "reason", None),
+    ] {
+        let execution = world.core.jobs().execution(job_id).unwrap();
+        assert_eq!(execution.status, status, "{job_id}");
+        assert_eq!(left(&world, job_id, name).as_deref(), value, "{job_id}");
+    }
+    assert!(
+        out.text()
+            .contains("job_id:left is left IN_PROGRESS, and the next run takes it up again"),
+        "{}",
+        out.text()
+    );
+    // The next run takes up what was left.
+    let running = world.run(world.settings(), async |_: &Job| Ok(Outcome::succeeded()));
+    idle(&running).await;
+    world.succeeds("left").await;
+    running.stop().await.unwrap();
+}

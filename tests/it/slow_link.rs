@@ -1,0 +1,195 @@
+//! Slow links: limits are about silence, not about slowness, and nothing is sent twice because a link
+//! is slow. The link is local_iot_core's line, which queues without a limit; TCP's handshake is added
+//! to it. All in tokio's time, so that minutes take no time.
+//!
+//! What is noticed on a fast link, and how soon, is in `connection.rs`.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jobs_mqtt5::mqtt::{self, ConnectionErrorKind, Publish};
+use jobs_mqtt5::sample::Settings;
+use local_iot_core::{Event, Fault, Operation, Status, Times, TlsVersions};
+use tokio::time::{Instant, timeout};
+
+use crate::support::{Tunnel, World, counted_work, default_settings, within};
+
+/// A world at the end of a link with this latency (one way) that takes so many bytes a second each way.
+async fn narrow(bytes_per_second: u32, latency: Duration) -> World {
+    World::set(|options| {
+        options.bytes_per_second = NonZeroU32::new(bytes_per_second);
+        options.latency = latency;
+        options.tls_versions = TlsVersions::Only13;
+    })
+    .await
+}
+
+/// What the program has without a flag, over the link.
+fn settings(world: &World, latency: Duration) -> Settings {
+    let mut settings = default_settings(&world.flags(&[]));
+    settings.mqtt.transport = Arc::new(Tunnel {
+        acceptor: world.core.acceptor(),
+        handshake: latency * 2,
+    });
+    settings
+}
+
+fn connects(world: &World) -> usize {
+    let connect = |event: &Event| matches!(event, Event::Connect { .. });
+    world.core.journal().count(connect)
+}
+
+/// A document of so many bytes.
+fn queue(world: &World, job_id: &str, bytes: usize) {
+    let document = format!("\"{}\"", "x".repeat(bytes - 2));
+    let jobs = world.core.jobs();
+    jobs.create_job_with_text(job_id, &document).unwrap();
+}
+
+async fn succeeds_within(limit: Duration, world: &World, job_id: &str) {
+    let done = world.core.jobs().wait_for_status(job_id, Status::Succeeded);
+    let done = timeout(limit, done).await;
+    assert!(done.is_ok(), "{job_id} took more than {limit:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_document_comes_over_a_narrow_link_once() {
+    let latency = Duration::from_millis(250);
+    let world = narrow(3_000, latency).await;
+    queue(&world, "long", 30_000);
+    let (work, worked) = counted_work();
+    let began = Instant::now();
+    let running = world.run(settings(&world, latency), work);
+    succeeds_within(Duration::from_secs(30), &world, "long").await;
+    assert!(began.elapsed().as_secs() >= 10, "the link was not narrow");
+    assert_eq!(connects(&world), 1, "{}", running.err.text());
+    assert_eq!(world.requests(Operation::StartNext), 1);
+    assert_eq!(worked.load(Ordering::SeqCst), 1);
+    running.stop().await.unwrap();
+    assert_eq!(world.core.journal().violations(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_jobs_come_over_a_long_and_narrow_link() {
+    let latency = Duration::from_secs(1);
+    let world = narrow(3_000, latency).await;
+    let job_ids: Vec<_> = (0..10).map(|nth| format!("job-{nth}")).collect();
+    job_ids
+        .iter()
+        .for_each(|job_id| queue(&world, job_id, 8_000));
+    let (work, worked) = counted_work();
+    let began = Instant::now();
+    let running = world.run(settings(&world, latency), work);
+    for job_id in &job_ids {
+        let left = Duration::from_secs(150).saturating_sub(began.elapsed());
+        succeeds_within(left, &world, job_id).await;
+        assert_eq!(world.core.jobs().execution(job_id).unwrap().starts, 1);
+    }
+    assert!(began.elapsed().as_secs() >= 30, "the link was not narrow");
+    assert_eq!(worked.load(Ordering::SeqCst), 10);
+    assert!(connects(&world) <= 2, "{}", running.err.text());
+    running.stop().await.unwrap();
+    assert_eq!(world.core.journal().violations(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_start_does_not_stand_behind_the_descriptions_of_all() {
+    let latency = Duration::from_millis(250);
+    let world = narrow(3_000, latency).await;
+    for nth in 0..10 {
+        queue(&world, &format!("job-{nth}"), 8_000);
+    }
+    let (work, _) = counted_work();
+    let began = Instant::now();
+    let running = world.run(settings(&world, latency), work);
+    running.out.wait_for("Starting local work on job...").await;
+    // Its own reply takes 2.7 s, and so does each description; ten of these would take 27 s.
+    let waited = began.elapsed().as_secs_f32();
+    assert!((5.0..20.0).contains(&waited), "{waited}");
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn tls_takes_its_time_on_a_long_and_narrow_link() {
+    // A round trip of three seconds; and three seconds each way.
+    for latency in [Duration::from_millis(1_500), Duration::from_secs(3)] {
+        let world = narrow(2_500, latency).await;
+        let began = Instant::now();
+        let (_mqtt, mut events) = mqtt::connect(settings(&world, latency).mqtt);
+        match timeout(Duration::from_secs(40), events.next())
+            .await
+            .unwrap()
+        {
+            Some(mqtt::Event::Connected { .. }) => {}
+            other => panic!("{other:?} after {:?}", began.elapsed()),
+        }
+        let took = began.elapsed();
+        assert!(took > latency * 6, "the link was not long: {took:?}");
+        // TCP, TLS and CONNECT are a round trip each; the certificates of both take two seconds.
+        let bound = Duration::from_secs(if latency.as_secs() < 3 { 20 } else { 25 });
+        assert!(took < bound, "{took:?}");
+        assert_eq!(connects(&world), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_puback_behind_a_long_message_is_not_overdue() {
+    let latency = Duration::from_millis(250);
+    let world = World::set(|options| {
+        options.bytes_per_second = NonZeroU32::new(3_000);
+        options.latency = latency;
+        options.policy = World::open_policy().to_owned();
+    })
+    .await;
+    let (mqtt, _events) = mqtt::connect(settings(&world, latency).mqtt);
+    let mut inbox = mqtt.subscribe(["in"]);
+    timeout(Duration::from_secs(20), inbox.granted().wait())
+        .await
+        .unwrap()
+        .unwrap();
+    world.core.publish("in", vec![b'x'; 60_000]).unwrap();
+    let began = Instant::now();
+    mqtt.publish(Publish::new("out", "x")).await.unwrap();
+    let took = began.elapsed();
+    assert!(took.as_secs() >= 15, "nothing stood before it: {took:?}");
+    assert_eq!(connects(&world), 1);
+    let published = |event: &Event| matches!(event, Event::Publish { .. });
+    assert_eq!(world.core.journal().count(published), 1);
+    assert_eq!(inbox.next().await.unwrap().payload.len(), 60_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_other_things_for_ever_is_given_up_all_the_same() {
+    let world = World::open().await;
+    let (mqtt, mut events) = mqtt::connect(settings(&world, Duration::ZERO).mqtt);
+    let mut inbox = mqtt.subscribe(["in"]);
+    within(inbox.granted().wait()).await.unwrap();
+    world.core.faults().add(Fault::NoPuback, Times::Once);
+    let talk = async {
+        loop {
+            world.core.publish("in", "something else").unwrap();
+            inbox.next().await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let began = Instant::now();
+    let published = timeout(
+        Duration::from_secs(3600),
+        mqtt.publish(Publish::new("out", "x")),
+    );
+    tokio::select! {
+        published = published => published.unwrap().unwrap(),
+        () = talk => {}
+    }
+    let took = began.elapsed().as_secs();
+    assert!((10..=400).contains(&took), "{took} s");
+    let error = loop {
+        if let Some(mqtt::Event::Interrupted { error, .. }) = within(events.next()).await {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), ConnectionErrorKind::Overdue, "{error}");
+    assert_eq!(connects(&world), 2);
+}
