@@ -33,7 +33,7 @@ pub async fn work(job: &Job, _flags: &Flags) -> WorkResult {
     write_config(job, Path::new("config.json"))
 }
 
-fn write_config(job: &Job, path: &Path) -> WorkResult {
+pub fn write_config(job: &Job, path: &Path) -> WorkResult {
     let Task { operation } = job.document()?;
     match operation.as_str() {
         "write-config" => {

@@ -11,6 +11,7 @@
 
 use std::time::{Duration, Instant};
 
+use jobs_mqtt5::agent::Job;
 use local_iot_core::{Event, Fault, Limits, On, Operation, Status, Times};
 
 use crate::support::{Running, World, idle, quick_work, within};
@@ -426,7 +427,7 @@ async fn a_small_receive_maximum_and_packet_size_and_keep_alive_are_honoured() {
 async fn a_reason_that_is_too_large_for_the_server_is_left_out_and_the_job_failed() {
     let world = World::set(|options| options.limits.maximum_packet_size = 512).await;
     world.queue(&["wordy", "next"]);
-    let work = async |_| Err("x".repeat(1000).into());
+    let work = async |_: &Job| Err("x".repeat(1000).into());
     let running = world.run(world.settings(), work);
     within(world.core.jobs().wait_for_status("next", Status::Failed)).await;
     let wordy = world.core.jobs().execution("wordy").unwrap();
@@ -441,7 +442,7 @@ async fn a_packet_that_is_too_large_since_the_session_was_resumed_does_not_end_e
     world.queue(&["wordy"]);
     let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
     let held = std::sync::Arc::clone(&gate);
-    let work = async move |_| {
+    let work = async move |_: &Job| {
         held.acquire().await?.forget();
         Err("x".repeat(1000).into())
     };

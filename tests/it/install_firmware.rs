@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use jobs_mqtt5::jobs::Job;
+use jobs_mqtt5::agent::Job;
 use local_iot_core::Status;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use jobs_mqtt5::jobs::{self, Outcome};
-use jobs_mqtt5::mqtt;
+use jobs_mqtt5::agent::Outcome;
 use local_iot_core::{Event, Fault, On, Operation, Options, Times};
 
-use crate::support::{Running, THING, World, idle, quick_work, within};
+use crate::support::{Running, World, idle, quick_work, within};
 
 /// A device that has done a job: its connection and each of its requests have worked.
 async fn after_a_job(world: &World) -> Running {
@@ -201,16 +200,15 @@ async fn a_loop_of_ones_own_waits_for_a_service_that_is_busy_and_a_policy_that_i
     let lost = Fault::LoseReply(On::Only(Operation::StartNext));
     for fault in [throttled, denied, lost] {
         let world = World::with_jobs(&["job"]).await;
-        let mut settings = world.settings();
-        settings.jobs.reply_timeout = Duration::from_millis(100);
-        let (mqtt, _) = mqtt::connect(settings.mqtt);
-        let client = jobs::Client::with(&mqtt, THING, settings.jobs);
-        let first = within(client.start_next()).await.unwrap().unwrap();
+        let mut device = world.device(|settings| {
+            settings.jobs.reply_timeout = Duration::from_millis(100);
+        });
+        let first = device.next().await;
         within(first.finish(Outcome::succeeded())).await.unwrap();
         world.core.faults().add(fault.clone(), Times::Count(12)); // more than twice its tries
         world.queue(&["next"]);
-        let next = within(client.start_next()).await.unwrap().unwrap();
-        assert_eq!(next.id(), "next");
+        let next = device.next().await;
+        assert_eq!(&**next.id(), "next");
         assert_eq!(struck(&world, &fault), 12);
     }
 }

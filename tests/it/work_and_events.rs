@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jobs_mqtt5::jobs::{Job, Outcome};
+use jobs_mqtt5::agent::{Job, Outcome};
 use local_iot_core::{Event, Fault, On, Operation, Status, Times};
 
 use crate::support::{World, counted_work, held_work, idle, quick_work, within};
@@ -116,7 +116,7 @@ async fn a_hint_that_leads_to_no_job_is_followed_once() {
 #[tokio::test]
 async fn work_that_fails_is_reported_as_failed_with_its_reason_and_the_next_job_is_done() {
     let world = World::with_jobs(&["bad", "good"]).await;
-    let work = async |job: &Job| match job.id() {
+    let work = async |job: &Job| match &**job.id() {
         "bad" => Err("the disk\nis full".into()),
         _ => Ok(Outcome::succeeded()),
     };
@@ -142,7 +142,7 @@ async fn work_that_fails_is_reported_as_failed_with_its_reason_and_the_next_job_
 async fn work_that_panics_is_reported_as_failed_and_the_next_job_is_done() {
     let world = World::with_jobs(&["bad", "good"]).await;
     let work = async |job: &Job| {
-        assert!(job.id() != "bad", "out of {}", "cheese");
+        assert!(&**job.id() != "bad", "out of {}", "cheese");
         Ok(Outcome::succeeded())
     };
     let running = world.run(world.settings(), work);

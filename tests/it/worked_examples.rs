@@ -1,30 +1,44 @@
-//! The worked examples `telemetry` and `reboot`, as programs.
+//! The worked examples `device` and `reboot`, as programs.
 
-use local_iot_core::{Event, Status};
+use jobs_mqtt5::mqtt::Publish;
+use local_iot_core::{Event, Status, fill_policy};
 use serde_json::json;
 
 use crate::support::{Program, THING, World, within};
 
-#[tokio::test]
-async fn telemetry_goes_on_while_jobs_are_done_over_the_same_connection() {
-    let example = include_str!("../examples/telemetry.rs");
-    let statement = example.split("//! ```").nth(1).unwrap();
-    let statement = statement.replace("json\n", "").replace("//!", "");
-    let policy = include_str!("../../policy.json");
-    let policy = policy.replacen(
-        "\"Statement\": [",
-        &format!("\"Statement\": [{statement},"),
-        1,
+/// What `device` does besides jobs.
+fn world_for_a_device() -> impl Future<Output = World> {
+    let more = fill_policy(
+        r#"{"Effect": "Allow", "Action": "iot:Publish",
+            "Resource": "arn:aws:iot:<region>:<account>:topic/dt/<thingname>/*"},
+           {"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"],
+            "Resource": "arn:aws:iot:<region>:<account>:topic/cmd/<thingname>/*"},
+           {"Effect": "Allow", "Action": "iot:Subscribe",
+            "Resource": "arn:aws:iot:<region>:<account>:topicfilter/cmd/<thingname>/*"},"#,
+        THING,
     );
-    let world = World::set(|options| options.policy = policy).await;
-    world.queue(&["first", "second"]);
-    let program = Program::start_example("telemetry", &world.flags(&[]));
-    world.succeeds("second").await;
-    let topic = format!("dt/{THING}/temperature");
+    let policy = include_str!("../../policy.json");
+    let policy = policy.replacen("\"Statement\": [", &format!("\"Statement\": [{more}"), 1);
+    World::set(|options| options.policy = policy)
+}
+
+#[tokio::test]
+async fn a_device_sends_readings_and_brews_over_one_connection() {
+    let world = world_for_a_device().await;
+    let jobs = world.core.jobs();
+    jobs.create_job("two-cups", json!({"cups": 2})).unwrap();
+    jobs.create_job("one-cup", json!({"cups": 1})).unwrap();
+    let program = Program::start_example("device", &world.flags(&[]));
+    world.succeeds("one-cup").await;
+    assert_eq!(
+        jobs.execution("two-cups").unwrap().status_details["cups"],
+        "2"
+    );
+    let topic = format!("dt/{THING}/celsius");
     let is_reading =
         |event: &Event| matches!(event, Event::Publish { topic: to, .. } if *to == topic);
     let so_far = world.core.journal().count(is_reading);
-    assert!(so_far >= 4, "{so_far} readings in six seconds of work");
+    assert!(so_far >= 2, "{so_far} readings in three seconds of work");
     within(world.core.journal().wait_for_count(so_far + 1, is_reading)).await;
     let connects = |event: &Event| matches!(event, Event::Connect { .. });
     assert_eq!(world.core.journal().count(connects), 1);
@@ -33,19 +47,62 @@ async fn telemetry_goes_on_while_jobs_are_done_over_the_same_connection() {
 }
 
 #[tokio::test]
-async fn telemetry_without_its_statement_in_the_policy_names_it() {
+async fn a_device_answers_a_command_where_the_answer_is_expected() {
+    let world = world_for_a_device().await;
+    let program = Program::start_example("device", &world.flags(&[]));
+    let subscribed = |event: &Event| matches!(event, Event::Suback { .. });
+    within(world.core.journal().wait_for(subscribed)).await;
+    let (mqtt, _) = world.connect();
+    let answers = format!("cmd/{THING}/answers/1");
+    let mut answered = mqtt.subscribe([&answers]);
+    within(answered.granted().wait()).await.unwrap();
+    let command = Publish::new(format!("cmd/{THING}/blink"), "")
+        .response_topic(&answers)
+        .correlation_data("17");
+    within(mqtt.publish(command)).await.unwrap();
+    let answer = within(answered.next()).await.unwrap();
+    assert_eq!(answer.payload, format!("done: cmd/{THING}/blink"));
+    assert_eq!(answer.correlation_data.as_deref(), Some(&b"17"[..]));
+    program.kill().await;
+}
+
+#[tokio::test]
+async fn a_device_that_was_killed_goes_on_with_the_cup_it_was_at() {
+    let world = world_for_a_device().await;
+    let jobs = world.core.jobs();
+    jobs.create_job("cups", json!({"cups": 3})).unwrap();
+    let first = Program::start_example("device", &world.flags(&[]));
+    first.out.wait_for("cups: cup 2 of 3").await;
+    first.kill().await;
+    let second = Program::start_example("device", &world.flags(&[]));
+    world.succeeds("cups").await;
+    assert_eq!(second.out.count("cups: cup 1 of 3"), 0);
+    assert_eq!(jobs.execution("cups").unwrap().starts, 1);
+    second.kill().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_device_that_is_told_to_stop_ends_with_0_and_leaves_its_job_for_the_next_run() {
+    let world = world_for_a_device().await;
+    let jobs = world.core.jobs();
+    jobs.create_job("cups", json!({"cups": 60})).unwrap();
+    let program = Program::start_example("device", &world.flags(&[]));
+    program.out.wait_for("cups: cup 1 of 60").await;
+    let ended = program.interrupt().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert_eq!(jobs.execution("cups").unwrap().status, Status::InProgress);
+}
+
+#[tokio::test]
+async fn a_device_whose_policy_lacks_a_statement_says_which_publish_was_refused() {
     let world = World::new().await;
-    let ended = Program::start_example("telemetry", &world.flags(&[]))
+    let ended = Program::start_example("device", &world.flags(&[]))
         .end()
         .await;
     assert_eq!(ended.code, Some(1));
-    assert!(
-        ended.err.contains(
-            "allow iot:Publish on arn:aws:iot:REGION:ACCOUNT:topic/dt/my-thing/temperature"
-        ),
-        "{}",
-        ended.err
-    );
+    let words = "the server refused a publish to dt/my-thing/celsius: PUBACK 0x87 (not authorized)";
+    assert!(ended.err.contains(words), "{}", ended.err);
 }
 
 #[tokio::test]

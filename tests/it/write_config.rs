@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use jobs_mqtt5::jobs::Job;
+use jobs_mqtt5::agent::Job;
 use local_iot_core::Status;
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ async fn done(documents: &[(&str, &str)], path: &Path) -> World {
     }
     let path = path.to_owned();
     let running = world.run(world.settings(), async move |job: &Job| {
-        example::work(&job, &path)
+        example::write_config(job, &path)
     });
     idle(&running).await;
     running.stop().await.unwrap();
