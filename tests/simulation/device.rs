@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jobs_mqtt5::jobs::{self, Job, Outcome, ReportError, StatusDetails, WorkResult};
+use jobs_mqtt5::agent::{
+    self, Agent, CheckpointError, Event, Interrupted, Job, Outcome, Stopper, WorkResult,
+};
+use jobs_mqtt5::jobs::{self, StatusDetails};
 use jobs_mqtt5::mqtt;
 use local_iot_core::Journal;
 use tokio::sync::watch;
@@ -79,16 +82,19 @@ impl Device {
 
     async fn live(self, number: u32, modem: Modem, orders: watch::Receiver<Told>) -> String {
         let (mqtt, mut events) = mqtt::connect(self.mqtt_options(modem));
-        let jobs = jobs::Client::with(&mqtt, THING, self.jobs_options());
+        let jobs = jobs::Client::new(&mqtt, THING);
+        let mut agent = Agent::with_options(&jobs, self.agent_options());
+        let (stopper, mut told) = (agent.stopper(), agent.events());
         if self.habits.leaves_a_task {
             tokio::spawn(std::future::pending::<()>());
         }
         let why = tokio::select! {
             biased;
-            why = self.tell(&mut events) => why,
-            why = self.do_jobs(number, &jobs) => why,
+            why = self.note_connection(&mut events) => why,
+            () = self.note_jobs(&mut told) => "no more events".to_owned(),
+            why = self.do_jobs(number, &mut agent) => why,
             () = self.publish_readings(&mqtt, orders.clone()) => "no more readings".to_owned(),
-            () = until_told_to_stop(orders, &jobs) => "told to stop".to_owned(),
+            () = until_told_to_stop(orders, stopper) => "told to stop".to_owned(),
         };
         mqtt.disconnect();
         while events.next().await.is_some() {}
@@ -102,15 +108,20 @@ impl Device {
         options
     }
 
-    fn jobs_options(&self) -> jobs::Options {
-        let mut options = jobs::Options::default();
+    fn agent_options(&self) -> agent::Options {
+        let mut options = agent::Options::default();
         options.step_timeout_in_minutes = self.setting.step_timeout_minutes;
-        self.habits.apply_to_jobs(&mut options);
+        options.max_starts = self.setting.max_starts;
+        options.own_thread = false; // time is virtual, and there is one thread
+        if self.setting.looks_first {
+            options.filter = Some(Arc::new(|_| true));
+        }
+        self.habits.apply_to_agent(&mut options);
         options
     }
 
     /// Writes down what happens to the connection, until it has ended for good.
-    async fn tell(&self, events: &mut mqtt::Events<mqtt::Event>) -> String {
+    async fn note_connection(&self, events: &mut mqtt::Events<mqtt::Event>) -> String {
         while let Some(event) = events.next().await {
             let words = match event {
                 mqtt::Event::Connected { session_present } => {
@@ -123,73 +134,87 @@ impl Device {
                 mqtt::Event::Ended(Ok(())) => return "disconnected".to_owned(),
                 other => format!("{other:?}"),
             };
-            self.journal.note(format!("device: {words}"));
+            self.note(words);
         }
         "no connection any more".to_owned()
     }
 
-    /// All that a device does with jobs.
-    async fn do_jobs(&self, process: u32, jobs: &jobs::Client) -> String {
-        loop {
-            let job = match jobs.start_next().await {
-                Ok(Some(job)) => job,
-                Ok(None) => match jobs.changed().await {
-                    Ok(()) => continue,
-                    Err(error) => return format!("no more events: {error}"),
-                },
-                Err(error) if error.is_fatal() => return format!("can't start: {error}"),
-                Err(error) => {
-                    self.journal.note(format!("device: start failed: {error}"));
-                    sleep(Duration::from_secs(10)).await;
-                    continue;
+    /// Writes down what the agent tells and the journal does not know yet.
+    async fn note_jobs(&self, events: &mut mqtt::Events<Event>) {
+        while let Some(event) = events.next().await {
+            match event {
+                Event::StartFailed(error) => self.note(format!("start failed: {error}")),
+                Event::NoLongerWanted { job_id, why } => self.note(format!("{job_id}: {why}")),
+                Event::Reported { job_id, result } => self.note(format!("{job_id} is {result:?}")),
+                Event::Conflict { job_id } => self.note(format!("{job_id}: a conflict")),
+                Event::WorkOverdue { job_id, .. } => self.note(format!("{job_id} is overdue")),
+                Event::Jobs(jobs::Event::Retrying { operation, error, wait }) => {
+                    self.note(format!("asks {operation} again in {wait:?}: {error}"));
                 }
-            };
-            let mut outcome = self.work(process, &job).await;
-            if self.habits.works_twice {
-                outcome = self.work(process, &job).await;
-            }
-            if self.habits.never_reports {
-                continue;
-            }
-            let leaves = matches!(outcome, Ok(Outcome::LeftInProgress));
-            let is_wanted = job.unwanted().is_none();
-            let id = job.id().to_owned();
-            match job.finish(outcome).await {
-                Ok(verdict) => self.journal.note(format!("device: {id} is {verdict:?}")),
-                Err(error) => return format!("can't report: {error}"),
-            }
-            if leaves && is_wanted {
-                return "restarts".to_owned();
+                _ => {}
             }
         }
     }
 
+    fn note(&self, words: impl std::fmt::Display) {
+        self.journal.note(format!("device: {words}"));
+    }
+
+    /// All that a device does with jobs. Says why it ended.
+    async fn do_jobs(&self, process: u32, agent: &mut Agent) -> String {
+        let ended = if self.setting.has_loop || self.habits.never_reports {
+            self.job_loop(process, agent).await
+        } else {
+            let device = self.clone();
+            let work = async move |job: &Job| device.work(process, job).await;
+            agent.run(work).await.map(|_| ())
+        };
+        match ended {
+            Ok(()) => "no more jobs".to_owned(),
+            Err(error) => format!("no more jobs: {error}"),
+        }
+    }
+
+    /// The loop in one's own hands.
+    async fn job_loop(&self, process: u32, agent: &mut Agent) -> Result<(), agent::Error> {
+        while let Some(job) = agent.next().await? {
+            let outcome = self.work(process, &job).await;
+            if self.habits.never_reports {
+                continue;
+            }
+            job.finish(outcome).await?;
+        }
+        Ok(())
+    }
+
     async fn work(&self, process: u32, job: &Job) -> WorkResult {
+        if self.habits.works_twice {
+            let _ = self.work_once(process, job).await;
+        }
+        self.work_once(process, job).await
+    }
+
+    async fn work_once(&self, process: u32, job: &Job) -> WorkResult {
         let number = job.execution().execution_number.unsigned_abs();
         let document: Document = job.document()?;
         let name = format!("{} (serial {}, number {number})", job.id(), document.serial);
-        self.journal.note(format!("device: works on {name}"));
+        self.note(format!("works on {name}"));
         let nth = self.diary.begin(process, job.id(), document.serial, number);
         if document.reboots && job.status_details().get("rebooted").is_none() {
-            sleep(Duration::from_secs(document.seconds / 2)).await;
-            return checkpoint(job, "rebooted")
-                .await
-                .and(Ok(Outcome::LeftInProgress));
+            self.wait(job, document.seconds / 2).await?;
+            checkpoint(job, "rebooted").await?;
+            return Ok(Outcome::LeftInProgress);
         }
         let parts = document.reports + 1;
         for part in 0..parts {
-            let pause = Duration::from_secs(document.seconds) / parts;
-            tokio::select! {
-                biased;
-                why = job.until_unwanted() => {
-                    self.journal.note(format!("device: {name}: {why}"));
-                    return Err(why.to_string().into());
-                }
-                () = job.until_stopping() => return Ok(Outcome::LeftInProgress),
-                () = sleep(pause) => {}
-            }
+            self.wait(job, document.seconds / u64::from(parts)).await?;
             if part + 1 < parts {
-                job.progress(StatusDetails::of([("part", part.to_string())])?);
+                let details = StatusDetails::from_pairs([("part", part.to_string())])?;
+                if document.durable {
+                    job.checkpoint_soon(details);
+                } else {
+                    job.progress(details);
+                }
             }
         }
         if document.checkpoint && checkpoint(job, "done").await? == Checkpoint::Impossible {
@@ -197,12 +222,21 @@ impl Device {
         }
         let ending = document.ending(number);
         self.diary.done(nth, ending);
-        self.journal.note(format!("device: {name} {ending:?}"));
+        self.note(format!("{name} {ending:?}"));
         Ok(match ending {
             Ending::Succeeds => Outcome::succeeded(),
-            Ending::Fails => Outcome::Failed("as the job wants it".to_owned()),
-            Ending::Rejects => Outcome::Rejected("as the job wants it".to_owned()),
+            Ending::Fails => Outcome::failed("as the job wants it"),
+            Ending::Rejects => Outcome::rejected("as the job wants it"),
         })
+    }
+
+    /// A part of the work, which ends early when it is to end.
+    async fn wait(&self, job: &Job, seconds: u64) -> Result<(), Interrupted> {
+        tokio::select! {
+            biased;
+            why = job.interrupted(), if !self.habits.is_deaf => Err(why),
+            () = sleep(Duration::from_secs(seconds)) => Ok(()),
+        }
     }
 
     /// A reading now and then, and many at once when told to.
@@ -239,19 +273,20 @@ enum Checkpoint {
 
 /// Sets a checkpoint: the next run of the program finds this in the status details.
 async fn checkpoint(job: &Job, name: &str) -> Result<Checkpoint, Box<dyn Error + Send + Sync>> {
-    match job.checkpoint(StatusDetails::of([(name, "yes")])?).await {
+    let details = StatusDetails::from_pairs([(name, "yes")])?;
+    match job.checkpoint(details).await {
         Ok(()) => Ok(Checkpoint::Set),
-        Err(ReportError::Request(_)) => Ok(Checkpoint::Impossible),
-        Err(unwanted) => Err(unwanted.into()),
+        Err(CheckpointError::Unwanted(why)) => Err(why.into()),
+        Err(_) => Ok(Checkpoint::Impossible),
     }
 }
 
-/// Ends when the process is told to stop, and the work had a second to end.
-async fn until_told_to_stop(mut orders: watch::Receiver<Told>, jobs: &jobs::Client) {
-    let stops = orders.wait_for(|told| *told == Told::ToStop).await.is_ok();
-    if !stops {
-        return std::future::pending().await;
+/// Ends when the process is told to stop, and has had time for its report.
+async fn until_told_to_stop(mut orders: watch::Receiver<Told>, stopper: Stopper) {
+    if orders.wait_for(|told| *told == Told::ToStop).await.is_ok() {
+        stopper.stop();
+        sleep(Duration::from_secs(5)).await;
+    } else {
+        std::future::pending().await
     }
-    jobs.stop();
-    sleep(Duration::from_secs(1)).await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobs_mqtt5::{jobs, mqtt};
+use jobs_mqtt5::{agent, mqtt};
 
 /// What a device does that it should not. [`Habits::GOOD`] is none of it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,8 +13,10 @@ pub struct Habits {
     /// (The network holds each try back until the wait's bound is over.)
     pub no_jitter: bool,
     pub keep_alive_seconds: Option<u64>,
-    pub idle_limit_seconds: Option<u64>,
+    pub idle_timeout_seconds: Option<u64>,
     pub leaves_a_task: bool,
+    /// Goes on with work that is no longer wanted.
+    pub is_deaf: bool,
 }
 
 impl Habits {
@@ -24,8 +26,9 @@ impl Habits {
         no_backoff: false,
         no_jitter: false,
         keep_alive_seconds: None,
-        idle_limit_seconds: None,
+        idle_timeout_seconds: None,
         leaves_a_task: false,
+        is_deaf: false,
     };
 
     pub fn apply_to_mqtt(&self, options: &mut mqtt::Options) {
@@ -37,9 +40,9 @@ impl Habits {
         }
     }
 
-    pub fn apply_to_jobs(&self, options: &mut jobs::Options) {
-        if let Some(seconds) = self.idle_limit_seconds {
-            options.idle_limit = Duration::from_secs(seconds);
+    pub fn apply_to_agent(&self, options: &mut agent::Options) {
+        if let Some(seconds) = self.idle_timeout_seconds {
+            options.idle_timeout = Duration::from_secs(seconds);
         }
     }
 }

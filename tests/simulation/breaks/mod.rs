@@ -163,7 +163,7 @@ pub const ALL: &[Break] = &[
         "asks-all-the-time",
         "an idle device asks every five seconds",
         Habits {
-            idle_limit_seconds: Some(5),
+            idle_timeout_seconds: Some(5),
             ..Habits::GOOD
         },
     ),
@@ -171,7 +171,7 @@ pub const ALL: &[Break] = &[
         "never-asks",
         "a device that has missed an event does not ask",
         Habits {
-            idle_limit_seconds: Some(100_000),
+            idle_timeout_seconds: Some(100_000),
             ..Habits::GOOD
         },
     ),
