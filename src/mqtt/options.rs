@@ -68,13 +68,21 @@ impl Options {
     /// What suits AWS IoT Core: port 8883, a keep-alive of 30 seconds, a session of 15 minutes, and
     /// tries without end.
     pub fn new(endpoint: &str, client_id: &str, tls: Arc<rustls::ClientConfig>) -> Self {
+        Self {
+            tls: Some(tls),
+            ..Self::without_tls(endpoint, client_id, Arc::new(Tcp))
+        }
+    }
+
+    /// The same without TLS, for a transport that is safe by itself.
+    pub fn without_tls(endpoint: &str, client_id: &str, transport: Arc<dyn Transport>) -> Self {
         const ANSWER: Duration = Duration::from_secs(10);
         Self {
             endpoint: endpoint.to_owned(),
             port: 8883,
             client_id: client_id.to_owned(),
-            tls: Some(tls),
-            transport: Arc::new(Tcp),
+            tls: None,
+            transport,
             proxy: None,
             clean_start: true,
             will: None,

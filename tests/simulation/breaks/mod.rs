@@ -1,0 +1,186 @@
+//! Known faults, put into the device or into the service: each must be found. Otherwise the rules
+//! would prove nothing.
+//!
+//! Most are made on the way: what leaves the device arrives changed, as if a faulty device had sent
+//! it so. `habits` are faults of the device's own program, `packets` those that are made on the way.
+
+mod habits;
+mod packets;
+
+use std::sync::{Arc, Mutex};
+
+use crate::network::Tamper;
+
+pub use habits::Habits;
+
+/// A known fault.
+pub struct Break {
+    pub name: &'static str,
+    /// What is wrong, in words.
+    pub about: &'static str,
+    /// The device's faults.
+    pub habits: Habits,
+    /// What becomes of packets on the way.
+    tamper: Option<fn() -> Arc<Mutex<dyn Tamper>>>,
+    /// From this seed on, one of a few finds it.
+    pub seed: u64,
+}
+
+impl Break {
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|one| one.name == name)
+    }
+
+    pub fn tamper(&self) -> Option<Arc<Mutex<dyn Tamper>>> {
+        self.tamper.map(|new| new())
+    }
+}
+
+/// A fault that is made on the way.
+const fn on_the_way(
+    name: &'static str,
+    about: &'static str,
+    tamper: fn() -> Arc<Mutex<dyn Tamper>>,
+) -> Break {
+    Break {
+        name,
+        about,
+        habits: Habits::GOOD,
+        tamper: Some(tamper),
+        seed: 0,
+    }
+}
+
+/// A fault of the device's own program.
+const fn of_the_device(name: &'static str, about: &'static str, habits: Habits) -> Break {
+    Break {
+        name,
+        about,
+        habits,
+        tamper: None,
+        seed: 0,
+    }
+}
+
+/// All of them.
+pub const ALL: &[Break] = &[
+    on_the_way(
+        "forgotten-puback",
+        "the device acknowledges only most of what it gets",
+        packets::forgotten_puback,
+    ),
+    on_the_way(
+        "update-sent-twice",
+        "each update leaves twice, with two packet ids",
+        packets::update_sent_twice,
+    ),
+    on_the_way(
+        "reply-without-token",
+        "a reply is taken whosever clientToken it has",
+        packets::reply_without_token,
+    ),
+    on_the_way(
+        "confused-execution",
+        "an update is taken for the next execution of the job",
+        packets::confused_execution,
+    ),
+    on_the_way(
+        "guessed-version",
+        "an update names a version that nobody told",
+        packets::guessed_version,
+    ),
+    on_the_way(
+        "always-succeeded",
+        "work that failed is reported as SUCCEEDED",
+        packets::always_succeeded,
+    ),
+    on_the_way(
+        "lost-session-resumed",
+        "a session that was lost is taken for one that goes on",
+        packets::lost_session_resumed,
+    ),
+    on_the_way(
+        "kept-session-forgotten",
+        "a session that goes on is taken for a new one",
+        packets::kept_session_forgotten,
+    ),
+    on_the_way(
+        "repeated-without-dup",
+        "a publish is repeated as if it were new",
+        packets::repeated_without_dup,
+    ),
+    on_the_way(
+        "deaf-to-events",
+        "notify-next does not reach the device",
+        packets::deaf_to_events,
+    ),
+    on_the_way(
+        "no-receive-maximum",
+        "the device sends more at once than the service takes",
+        packets::no_receive_maximum,
+    ),
+    of_the_device(
+        "worked-twice",
+        "the work on each job is done twice",
+        Habits {
+            works_twice: true,
+            ..Habits::GOOD
+        },
+    ),
+    of_the_device(
+        "never-reported",
+        "how the work ended is not reported",
+        Habits {
+            never_reports: true,
+            ..Habits::GOOD
+        },
+    ),
+    of_the_device(
+        "no-backoff",
+        "the device tries again at once",
+        Habits {
+            no_backoff: true,
+            ..Habits::GOOD
+        },
+    ),
+    of_the_device(
+        "no-jitter",
+        "every wait is as long as its bound",
+        Habits {
+            no_jitter: true,
+            ..Habits::GOOD
+        },
+    ),
+    of_the_device(
+        "rare-pings",
+        "a connection that is dead is noticed after twenty minutes",
+        Habits {
+            keep_alive_seconds: Some(1200),
+            ..Habits::GOOD
+        },
+    ),
+    of_the_device(
+        "asks-all-the-time",
+        "an idle device asks every five seconds",
+        Habits {
+            idle_timeout_seconds: Some(5),
+            ..Habits::GOOD
+        },
+    ),
+    of_the_device(
+        "never-asks",
+        "a device that has missed an event does not ask",
+        Habits {
+            idle_timeout_seconds: Some(100_000),
+            ..Habits::GOOD
+        },
+    ),
+    of_the_device(
+        "left-behind",
+        "a task of each connection outlives it",
+        Habits {
+            leaves_a_task: true,
+            ..Habits::GOOD
+        },
+    ),
+];

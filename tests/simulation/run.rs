@@ -1,0 +1,39 @@
+//! One run: a device's life of some hours, from one seed.
+
+use std::time::Duration;
+
+use local_iot_core::{Entry, JobExecution};
+use tokio::time::Instant;
+
+use crate::network::Dial;
+use crate::setting::Setting;
+use crate::work::{Document, Work};
+
+/// What is known of a run when it is over.
+pub struct Run {
+    pub seed: u64,
+    pub setting: Setting,
+    /// When it began.
+    pub begun: Instant,
+    /// When everything was as it is to be.
+    pub calm: Instant,
+    /// When there was nothing more to do; none if that took too long.
+    pub done: Option<Instant>,
+    /// When the last, calm job was done; none if that took too long.
+    pub last_job: Option<Duration>,
+    /// From this entry of the journal on, the device had nothing to do.
+    pub idle_from: usize,
+    /// Where the device was told to stop.
+    pub idle_to: usize,
+    pub journal: Vec<Entry>,
+    pub executions: Vec<JobExecution>,
+    /// The jobs with their documents, in the order in which they were created.
+    pub created: Vec<(String, Document)>,
+    pub work: Vec<Work>,
+    pub dials: Vec<Dial>,
+    pub most_publishes: usize,
+    /// The longest time that the device sent nothing on a connection, and its keep alive.
+    pub longest_silence: Duration,
+    /// Tasks alive: in the first minute, after the idle time, and when the device was gone.
+    pub tasks: [usize; 3],
+}
