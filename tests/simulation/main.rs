@@ -16,9 +16,11 @@ mod tests;
 mod work;
 mod world;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::ops::Range;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -35,7 +37,7 @@ struct Flags {
     /// Run one seed, and print its whole story
     #[arg(long, conflicts_with = "seeds")]
     seed: Option<u64>,
-    /// Put this known fault into the device or the service; `list` names them
+    /// Put this known fault into the device or the service; `list` names them, `all` says of each what finds it
     #[arg(long = "break", value_name = "NAME")]
     broken: Option<String>,
 }
@@ -47,6 +49,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             println!("{:<24} {}", one.name, one.about);
         }
         return Ok(ExitCode::SUCCESS);
+    }
+    if flags.broken.as_deref() == Some("all") {
+        return Ok(try_all_breaks(&flags.seeds));
     }
     let broken = match &flags.broken {
         None => None,
@@ -84,6 +89,25 @@ fn run_all(seeds: Range<u64>, broken: Option<&'static Break>) -> ExitCode {
     let took = begun.elapsed();
     println!("{ran} seeds in {took:.1?}, {failed} failed");
     ExitCode::from(u8::from(failed > 0))
+}
+
+/// Each break, with how many of the seeds find it, the first that does, and the rules that it breaks
+/// there.
+fn try_all_breaks(seeds: &Range<u64>) -> ExitCode {
+    let mut missed = false;
+    for broken in breaks::ALL {
+        let found = Mutex::new(BTreeMap::new());
+        seeds::run_all(seeds.clone(), Some(broken), |seed, failures| {
+            let rules: BTreeSet<&str> = failures.iter().map(|failure| failure.rule).collect();
+            network::lock(&found).insert(seed, rules);
+            false
+        });
+        let found = network::lock(&found);
+        missed |= found.is_empty();
+        let first = found.iter().next();
+        println!("{:<24} {:>4} seeds, first {first:?}", broken.name, found.len());
+    }
+    ExitCode::from(u8::from(missed))
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
