@@ -232,8 +232,10 @@ impl Agent {
 
     async fn start_first_in_line(&self) -> Result<Option<JobExecution>, RequestError> {
         let jobs = &self.context.jobs;
-        let mut request = StartNext::default();
-        request.step_timeout_in_minutes = self.context.options.step_timeout_in_minutes;
+        let request = StartNext {
+            step_timeout_in_minutes: self.context.options.step_timeout_in_minutes,
+            ..StartNext::default()
+        };
         let max_tries = Some(jobs.options().max_tries);
         let published = || self.context.emit(Event::StartPublished);
         let reply = jobs.send_with(request, max_tries, published).await?;

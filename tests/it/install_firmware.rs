@@ -65,7 +65,7 @@ impl Scene {
         let backoff = settings.jobs.backoff.clone();
         let folder = self.folder.path().to_owned();
         self.world.run(settings, async move |job: &Job| {
-            example::install(&job, &folder, backoff.clone()).await
+            example::install(job, &folder, backoff.clone()).await
         })
     }
 

@@ -112,7 +112,6 @@ impl Device {
         let mut options = agent::Options::default();
         options.step_timeout_in_minutes = self.setting.step_timeout_minutes;
         options.max_starts = self.setting.max_starts;
-        options.own_thread = false; // time is virtual, and there is one thread
         if self.setting.looks_first {
             options.filter = Some(Arc::new(|_| true));
         }
@@ -148,7 +147,11 @@ impl Device {
                 Event::Reported { job_id, result } => self.note(format!("{job_id} is {result:?}")),
                 Event::Conflict { job_id } => self.note(format!("{job_id}: a conflict")),
                 Event::WorkOverdue { job_id, .. } => self.note(format!("{job_id} is overdue")),
-                Event::Jobs(jobs::Event::Retrying { operation, error, wait }) => {
+                Event::Jobs(jobs::Event::Retrying {
+                    operation,
+                    error,
+                    wait,
+                }) => {
                     self.note(format!("asks {operation} again in {wait:?}: {error}"));
                 }
                 _ => {}
@@ -167,7 +170,7 @@ impl Device {
         } else {
             let device = self.clone();
             let work = async move |job: &Job| device.work(process, job).await;
-            agent.run(work).await.map(|_| ())
+            agent.run_here(work).await.map(|_| ()) // one thread, in virtual time
         };
         match ended {
             Ok(()) => "no more jobs".to_owned(),

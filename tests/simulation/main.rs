@@ -105,7 +105,11 @@ fn try_all_breaks(seeds: &Range<u64>) -> ExitCode {
         let found = network::lock(&found);
         missed |= found.is_empty();
         let first = found.iter().next();
-        println!("{:<24} {:>4} seeds, first {first:?}", broken.name, found.len());
+        println!(
+            "{:<24} {:>4} seeds, first {first:?}",
+            broken.name,
+            found.len()
+        );
     }
     ExitCode::from(u8::from(missed))
 }
