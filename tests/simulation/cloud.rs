@@ -49,8 +49,8 @@ impl Operator {
             Cloud::RetryAll => {
                 let ended =
                     |one: &JobExecution| matches!(one.status, Status::Failed | Status::TimedOut);
-                let ended = jobs.list().into_iter().filter(ended);
-                ended.map(|one| jobs.retry(&one.job_id)).collect()
+                let mut ended = jobs.list().into_iter().filter(ended);
+                ended.try_for_each(|one| jobs.retry(&one.job_id))
             }
             Cloud::Cancel(which) => self.with(*which, |id| jobs.cancel_job_by_force(id)),
             Cloud::TimeOut(which) => self.with(*which, |id| jobs.time_out(id)),

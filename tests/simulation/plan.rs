@@ -215,7 +215,7 @@ impl<'a> Planner<'a> {
             3 => {
                 let later = at + self.a_while();
                 self.add(later, Happening::Service(Service::ThrottlesNoMore));
-                Service::Throttles(*pick(self.random, &["any", "start-next", "update"]))
+                Service::Throttles(pick::<&str>(self.random, &["any", "start-next", "update"]))
             }
             _ => {
                 let down = Duration::from_millis(self.random.u64(0..60_000));

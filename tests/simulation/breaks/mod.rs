@@ -7,9 +7,7 @@
 mod habits;
 mod packets;
 
-use std::sync::{Arc, Mutex};
-
-use crate::network::Tamper;
+use crate::network::SharedTamper;
 
 pub use habits::Habits;
 
@@ -21,9 +19,7 @@ pub struct Break {
     /// The device's faults.
     pub habits: Habits,
     /// What becomes of packets on the way.
-    tamper: Option<fn() -> Arc<Mutex<dyn Tamper>>>,
-    /// From this seed on, one of a few finds it.
-    pub seed: u64,
+    tamper: Option<fn() -> SharedTamper>,
 }
 
 impl Break {
@@ -31,7 +27,7 @@ impl Break {
         ALL.iter().find(|one| one.name == name)
     }
 
-    pub fn tamper(&self) -> Option<Arc<Mutex<dyn Tamper>>> {
+    pub fn tamper(&self) -> Option<SharedTamper> {
         self.tamper.map(|new| new())
     }
 }
@@ -40,14 +36,13 @@ impl Break {
 const fn on_the_way(
     name: &'static str,
     about: &'static str,
-    tamper: fn() -> Arc<Mutex<dyn Tamper>>,
+    tamper: fn() -> SharedTamper,
 ) -> Break {
     Break {
         name,
         about,
         habits: Habits::GOOD,
         tamper: Some(tamper),
-        seed: 0,
     }
 }
 
@@ -58,7 +53,6 @@ const fn of_the_device(name: &'static str, about: &'static str, habits: Habits) 
         about,
         habits,
         tamper: None,
-        seed: 0,
     }
 }
 

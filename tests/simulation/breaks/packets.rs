@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::network::{Packet, Publish, Tamper, Way};
-
-type Shared = Arc<Mutex<dyn Tamper>>;
+use crate::network::{Packet, Publish, SharedTamper, Tamper, Way};
 
 /// Every this many acknowledgements, one is forgotten.
 const FORGOTTEN: u32 = 5;
@@ -23,7 +21,7 @@ impl Tamper for Plain {
     }
 }
 
-fn plain(change: fn(Way, Packet) -> Packet) -> Shared {
+fn plain(change: fn(Way, Packet) -> Packet) -> SharedTamper {
     Arc::new(Mutex::new(Plain(change)))
 }
 
@@ -36,7 +34,7 @@ fn edited(mut packet: Packet, ends: &str, edit: impl FnOnce(&mut Value)) -> Pack
     edited.map_or(packet, |publish| publish.packet())
 }
 
-pub fn confused_execution() -> Shared {
+pub fn confused_execution() -> SharedTamper {
     plain(|way, packet| match way {
         Way::Down => packet,
         Way::Up => edited(packet, "/update", |update| {
@@ -48,7 +46,7 @@ pub fn confused_execution() -> Shared {
     })
 }
 
-pub fn guessed_version() -> Shared {
+pub fn guessed_version() -> SharedTamper {
     plain(|way, packet| match way {
         Way::Down => packet,
         Way::Up => edited(packet, "/update", |update| {
@@ -58,7 +56,7 @@ pub fn guessed_version() -> Shared {
     })
 }
 
-pub fn always_succeeded() -> Shared {
+pub fn always_succeeded() -> SharedTamper {
     plain(|way, packet| match way {
         Way::Down => packet,
         Way::Up => edited(packet, "/update", |update| {
@@ -69,16 +67,16 @@ pub fn always_succeeded() -> Shared {
     })
 }
 
-pub fn lost_session_resumed() -> Shared {
+pub fn lost_session_resumed() -> SharedTamper {
     plain(|way, packet| connack(way, packet, |body| body[0] = 1))
 }
 
-pub fn kept_session_forgotten() -> Shared {
+pub fn kept_session_forgotten() -> SharedTamper {
     plain(|way, packet| connack(way, packet, |body| body[0] = 0))
 }
 
 /// In CONNACK, the receive maximum is the second property, behind five bytes of the first.
-pub fn no_receive_maximum() -> Shared {
+pub fn no_receive_maximum() -> SharedTamper {
     const RECEIVE_MAXIMUM: u8 = 0x21;
     plain(|way, packet| {
         connack(way, packet, |body| {
@@ -100,14 +98,14 @@ fn connack(way: Way, mut packet: Packet, change: fn(&mut [u8])) -> Packet {
     packet
 }
 
-pub fn repeated_without_dup() -> Shared {
+pub fn repeated_without_dup() -> SharedTamper {
     plain(|way, mut packet| match packet.publish() {
         Some(publish) if way == Way::Up => publish.sent_first().packet(),
         _ => packet,
     })
 }
 
-pub fn deaf_to_events() -> Shared {
+pub fn deaf_to_events() -> SharedTamper {
     struct Deaf;
     impl Tamper for Deaf {
         fn packet(&mut self, way: Way, mut packet: Packet) -> Vec<Packet> {
@@ -119,7 +117,7 @@ pub fn deaf_to_events() -> Shared {
     Arc::new(Mutex::new(Deaf))
 }
 
-pub fn forgotten_puback() -> Shared {
+pub fn forgotten_puback() -> SharedTamper {
     #[derive(Default)]
     struct Forgetful(u32);
     impl Tamper for Forgetful {
@@ -136,7 +134,7 @@ pub fn forgotten_puback() -> Shared {
     Arc::new(Mutex::new(Forgetful::default()))
 }
 
-pub fn update_sent_twice() -> Shared {
+pub fn update_sent_twice() -> SharedTamper {
     #[derive(Default)]
     struct Twice(BTreeSet<u16>);
     impl Tamper for Twice {
@@ -169,7 +167,7 @@ pub fn update_sent_twice() -> Shared {
     Arc::new(Mutex::new(Twice::default()))
 }
 
-pub fn reply_without_token() -> Shared {
+pub fn reply_without_token() -> SharedTamper {
     /// The last token of each request's topic.
     #[derive(Default)]
     struct Careless(BTreeMap<String, Value>);

@@ -28,7 +28,7 @@ pub use dials::{Dial, LONGEST_WAIT, longest_wait};
 pub use lock::lock;
 pub use packet::{Packet, Publish};
 pub use pipe::{End, Link};
-pub use wire::{Tamper, Way};
+pub use wire::{SharedTamper, Tamper, Way};
 
 use dials::{Dials, Underway};
 use stream::{SharedPipe, SimStream};
@@ -76,16 +76,11 @@ struct Inner {
     connections: Vec<Connection>,
     dials: Dials,
     traffic: Arc<Mutex<Traffic>>,
-    tamper: Option<Arc<Mutex<dyn Tamper>>>,
+    tamper: Option<SharedTamper>,
 }
 
 impl Network {
-    pub fn new(
-        service: Arc<Service>,
-        link: Link,
-        seed: u64,
-        tamper: Option<Arc<Mutex<dyn Tamper>>>,
-    ) -> Self {
+    pub fn new(service: Arc<Service>, link: Link, seed: u64, tamper: Option<SharedTamper>) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             service,
             random: Rng::with_seed(seed),

@@ -21,9 +21,6 @@ impl Packet {
     pub const CONNACK: u8 = 2;
     pub const PUBLISH: u8 = 3;
     pub const PUBACK: u8 = 4;
-    pub const SUBSCRIBE: u8 = 8;
-    pub const PINGREQ: u8 = 12;
-    pub const DISCONNECT: u8 = 14;
 
     /// How long the packet is that these bytes begin with, if all of it is there.
     pub fn length(bytes: &[u8]) -> Option<usize> {

@@ -50,7 +50,7 @@ pub struct Pipe {
 
 /// What a reader finds.
 pub enum Read {
-    Bytes(usize),
+    Bytes,
     End,
     Reset,
     /// Nothing before this time, and perhaps nothing then.
@@ -123,7 +123,7 @@ impl Pipe {
         let taken = buffer.filled().len() - before;
         if taken > 0 {
             wake(&mut self.writer);
-            return Read::Bytes(taken);
+            return Read::Bytes;
         }
         let next = self.segments.front().map(|(at, _)| *at);
         match (next, self.end) {

@@ -56,7 +56,7 @@ impl AsyncRead for SimStream {
         loop {
             let read = lock(&self.incoming).read(buffer, context);
             match read {
-                Read::Bytes(_) | Read::End => return Poll::Ready(Ok(())),
+                Read::Bytes | Read::End => return Poll::Ready(Ok(())),
                 Read::Reset => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
                 Read::Later(None) => return Poll::Pending,
                 Read::Later(Some(at)) => {

@@ -26,6 +26,9 @@ pub trait Tamper: Send {
     fn packet(&mut self, way: Way, packet: Packet) -> Vec<Packet>;
 }
 
+/// Every connection of a run has the same.
+pub type SharedTamper = Arc<Mutex<dyn Tamper>>;
+
 /// What a run has seen of what the device sends.
 #[derive(Debug, Default)]
 pub struct Traffic {
@@ -55,11 +58,11 @@ pub struct Wire {
     traffic: Arc<Mutex<Traffic>>,
     /// When the device last sent something.
     sent_at: Instant,
-    tamper: Option<Arc<Mutex<dyn Tamper>>>,
+    tamper: Option<SharedTamper>,
 }
 
 impl Wire {
-    pub fn new(traffic: Arc<Mutex<Traffic>>, tamper: Option<Arc<Mutex<dyn Tamper>>>) -> Self {
+    pub fn new(traffic: Arc<Mutex<Traffic>>, tamper: Option<SharedTamper>) -> Self {
         lock(&traffic).recent_publishes.clear(); // the quota is one of a connection
         if let Some(tamper) = &tamper {
             lock(tamper).connected();
