@@ -261,6 +261,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_says_anything_is_thrown_out() {
+        let service = Service::new(Options::default()).unwrap();
+        let (mut near, far) = tokio::io::duplex(4096);
+        tokio::spawn(service.serve(far));
+        let began = Instant::now();
+        assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
+        assert_eq!(began.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn its_clock_runs_with_tokios_time_and_can_be_turned() {
         let service = Service::new(Options {
             time_of_day: Some(UNIX_EPOCH + Duration::from_secs(1_000_000)),

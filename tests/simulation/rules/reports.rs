@@ -56,6 +56,11 @@ struct Seen<'a> {
     /// Whether the last publish is one that MQTT repeats.
     is_repeated: bool,
     is_denied: bool,
+    /// The topic filters of the last SUBSCRIBE on a connection.
+    asked: BTreeMap<u64, Vec<String>>,
+    /// The topic filters that were refused last: whoever may not have one of them from the first
+    /// takes no reply, ends before long, and tries again now and then.
+    refused: BTreeSet<String>,
     /// Whether the update that came last may be refused.
     is_excused: bool,
 }
@@ -70,6 +75,8 @@ impl<'a> Seen<'a> {
             answered: BTreeMap::new(),
             is_repeated: false,
             is_denied: false,
+            asked: BTreeMap::new(),
+            refused: BTreeSet::new(),
             is_excused: false,
         }
     }
@@ -84,21 +91,32 @@ impl<'a> Seen<'a> {
             Event::Note(what) if what.starts_with("service: the policy") => {
                 self.is_denied = what.contains("denies");
             }
-            // Whose first subscription is denied ends before long, and takes no reply until then.
-            Event::Suback { codes } => self.is_denied = codes.iter().any(|code| *code >= 0x80),
+            Event::Subscribe { filters, .. } => {
+                self.asked.insert(connection, filters.clone());
+            }
+            Event::Suback { codes } => {
+                for (filter, code) in self.asked.remove(&connection).iter().flatten().zip(codes) {
+                    if *code >= 0x80 {
+                        self.refused.insert(filter.clone());
+                    } else {
+                        self.refused.remove(filter);
+                    }
+                }
+            }
             Event::Request {
                 operation: Operation::Update,
                 job_id: Some(job_id),
                 client_token,
             } => {
+                let takes_no_reply = self.is_denied || !self.refused.is_empty();
                 self.is_excused = self.is_repeated
-                    || self.is_denied
+                    || takes_no_reply
                     || self.changed_by_the_cloud.contains(job_id)
                     || self.has_unanswered(job_id)
                     || self.was_decided_before_the_answer(job_id, now);
                 let token = client_token.clone().unwrap_or_default();
                 let unanswered = self.unanswered.entry((job_id.clone(), token));
-                *unanswered.or_default() += if self.is_denied { 2 } else { 1 };
+                *unanswered.or_default() += if takes_no_reply { 2 } else { 1 };
             }
             Event::Deliver {
                 topic,

@@ -35,6 +35,10 @@ use crate::{
     tamper::Tamper,
 };
 
+/// A client that sends nothing from the start is thrown out after this time: its connection may have
+/// died before CONNECT, and nobody would ever hear of it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How a connection is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -129,6 +133,8 @@ impl Connection {
     ) -> io::Result<()> {
         let mut input = vec![0; 64 * 1024];
         let wake = Arc::clone(&self.link.wake);
+        let connect_by = Instant::now() + CONNECT_TIMEOUT;
+        let mut has_sent = false;
         loop {
             self.deliver();
             if self.end != Some(End::Drop) && !self.output.is_empty() {
@@ -150,8 +156,12 @@ impl Connection {
                 () = wake.notified() => {}
                 read = stream.read(&mut input) => match read? {
                     0 => return Ok(()),
-                    length => self.receive(&input[..length]),
+                    length => {
+                        has_sent = true;
+                        self.receive(&input[..length]);
+                    }
                 },
+                () = tokio::time::sleep_until(connect_by), if !has_sent => return Ok(()),
                 // Last: whatever has arrived by now is a sign of life.
                 () = sleep_until(silent_too_long) => self.keep_alive_is_over(),
             }
