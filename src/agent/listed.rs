@@ -31,9 +31,12 @@ pub(super) async fn start_first(
         }
         match execution.status {
             JobStatus::InProgress => return Ok(Some(execution)),
-            JobStatus::Queued => match start(context, execution).await {
-                Err(RequestError::Rejected { .. }) => {} // somebody was faster
-                started => return started.map(Some),
+            JobStatus::Queued => match start(context, &execution).await {
+                Err(RequestError::Rejected { .. }) | Ok(None) => {} // somebody was faster
+                Ok(Some(started)) if started.id() != execution.id() && !is_wanted(&started) => {
+                    context.emit(Event::NotMine(Arc::new(started)));
+                }
+                started => return started,
             },
             _ => {}
         }
@@ -41,28 +44,22 @@ pub(super) async fn start_first(
     Ok(None)
 }
 
-/// Starts an execution that is QUEUED.
+/// Starts an execution that is QUEUED, and returns it as it was started: a job that was created anew under
+/// this name meanwhile has the same numbers, and another document. `None` if it is not IN_PROGRESS.
 async fn start(
     context: &Context,
-    mut execution: JobExecution,
-) -> Result<JobExecution, RequestError> {
-    let mut update = Update::execution(&execution, JobStatus::InProgress);
+    execution: &JobExecution,
+) -> Result<Option<JobExecution>, RequestError> {
+    let mut update = Update::execution(execution, JobStatus::InProgress);
     update.step_timeout_in_minutes = context.options.step_timeout_in_minutes;
     let max_tries = Some(context.jobs.options().max_tries);
     let published = || context.emit(Event::StartPublished);
     let jobs = &context.jobs;
     match jobs.send_with(update, max_tries, published).await {
-        Ok(_) => {
-            execution.status = JobStatus::InProgress;
-            execution.version_number += 1;
-            Ok(execution)
-        }
-        // It may be our own doing, if the reply to the first try was lost.
-        Err(RequestError::Rejected { repeated: true, .. }) => {
-            let again = jobs.describe(&execution.job_id).await?;
-            let ours = again.filter(|again| again.status == JobStatus::InProgress);
-            Ok(ours.unwrap_or(execution))
-        }
-        Err(error) => Err(error),
+        // A refusal may be our own doing, if the reply to the first try was lost.
+        Ok(_) | Err(RequestError::Rejected { repeated: true, .. }) => {}
+        Err(error) => return Err(error),
     }
+    let started = jobs.describe(&execution.job_id).await?;
+    Ok(started.filter(|started| started.status == JobStatus::InProgress))
 }

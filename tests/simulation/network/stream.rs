@@ -4,14 +4,18 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::dials::Underway;
 use super::lock::lock;
 use super::pipe::{End, Pipe, Read};
 use super::wire::{Way, Wire};
+
+/// A system gives a connection up when nothing gets through for this long (as Linux does).
+const GIVES_UP: Duration = Duration::from_secs(15 * 60);
 
 pub type SharedPipe = Arc<Mutex<Pipe>>;
 
@@ -23,6 +27,8 @@ pub struct SimStream {
     wire: Arc<Mutex<Wire>>,
     way: Way,
     arrival: Pin<Box<Sleep>>,
+    /// When a sender that waits for room gives up.
+    gives_up: Option<Pin<Box<Sleep>>>,
     /// The device's end: the try that made it.
     _dial: Option<Underway>,
 }
@@ -42,6 +48,7 @@ impl SimStream {
             wire,
             way,
             arrival,
+            gives_up: None,
             _dial: dial,
         }
     }
@@ -70,14 +77,21 @@ impl AsyncRead for SimStream {
 
 impl AsyncWrite for SimStream {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let mut outgoing = lock(&self.outgoing);
-        ready!(outgoing.poll_room(context))?;
+        let room = lock(&self.outgoing).poll_room(context);
+        if room.is_pending() {
+            let gives_up = || Box::pin(sleep(GIVES_UP));
+            let waits = self.gives_up.get_or_insert_with(gives_up);
+            ready!(waits.as_mut().poll(context));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        self.gives_up = None;
+        ready!(room)?;
         let sent = lock(&self.wire).carry(self.way, bytes);
-        outgoing.send(&sent);
+        lock(&self.outgoing).send(&sent);
         Poll::Ready(Ok(bytes.len()))
     }
 
