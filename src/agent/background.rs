@@ -106,6 +106,25 @@ async fn watch(job: &Running) {
     }
 }
 
+/// Returns when the job was deleted, and another created under its name: a report would be taken for
+/// one on that, if it has got as far (AWS knows a job by its name, its number and its version).
+pub(super) async fn is_replaced(job: &Running) {
+    let id = job.execution.id();
+    let mut queue = job.context.jobs.queue();
+    loop {
+        let first = queue.borrow_and_update().first.clone();
+        if let First::Execution(first) = first
+            && first.has_namesake(&id)
+            && let Ok(Err(Unwanted::Deleted)) = job.refresh(false).await
+        {
+            return;
+        }
+        if queue.changed().await.is_err() {
+            return std::future::pending().await; // the connection has ended, and the report knows
+        }
+    }
+}
+
 /// Asks the service whether the job is still to be done. (What it said last may be older than the
 /// start of this job.)
 async fn ask(job: &Running) {

@@ -239,7 +239,14 @@ impl Job {
             let job_id = job_id.clone();
             emit(Event::ReportPublished { job_id });
         };
-        let result = report.send(published).await?;
+        let result = tokio::select! {
+            biased;
+            result = report.send(published) => result?,
+            () = background::is_replaced(&self.running) => {
+                self.running.no_longer_wanted(&Unwanted::Deleted);
+                ReportResult::Unwanted(Unwanted::Deleted)
+            }
+        };
         if result == ReportResult::Accepted {
             context.report_accepted();
         }

@@ -20,7 +20,7 @@
 //! - `inbox`: sorts what comes in
 //! - `queue`: which execution is the first in line
 //! - `worked`: what has worked so far
-//! - `requests`, `model`, `details`, `job_id`, `timestamp`: what can be asked, and what is answered
+//! - `requests`, `model`, `details`, `job_id`, `execution_id`, `timestamp`: what can be asked, and what is answered
 //! - `event`, `error`, `options`: what happens unasked, why a request failed, how patient a client is
 //! - `topics`: every topic string
 
@@ -29,6 +29,7 @@ mod details;
 mod error;
 mod event;
 mod exchange;
+mod execution_id;
 mod inbox;
 mod job_id;
 mod model;
@@ -43,10 +44,11 @@ pub use client::Client;
 pub use details::{DetailError, StatusDetails};
 pub use error::{RequestError, RequestErrorKind, TryError};
 pub use event::Event;
+pub use execution_id::ExecutionId;
 pub use job_id::{JobId, JobIdError};
 pub use model::{
-    ErrorCode, ExecutionId, ExecutionReply, ExecutionState, JobDocument, JobExecution,
-    JobExecutionSummary, JobStatus, PendingJobExecutions, Rejection, UpdatedExecution,
+    ErrorCode, ExecutionReply, ExecutionState, JobDocument, JobExecution, JobExecutionSummary,
+    JobStatus, PendingJobExecutions, Rejection, UpdatedExecution,
 };
 pub use options::Options;
 pub use queue::{First, Queue};

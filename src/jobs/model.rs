@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::details::{self, StatusDetails};
+use super::execution_id::ExecutionId;
 use super::job_id::JobId;
 use super::timestamp::{self, Timestamp};
 use crate::text::{Text, printable};
@@ -150,15 +151,6 @@ pub struct JobExecution {
     /// Seconds until the service gives it up as `TIMED_OUT`, if a timeout is set for it.
     #[serde(default)]
     pub approximate_seconds_before_timed_out: Option<i64>,
-}
-
-/// One execution among all: a job can be tried several times on one thing, and a job that was deleted
-/// can come again under its old name. Never its document, which can differ from copy to copy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExecutionId {
-    job_id: JobId,
-    execution_number: i64,
-    queued_at_second: Option<u64>,
 }
 
 impl JobExecution {

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use super::model::ExecutionId;
+use super::execution_id::ExecutionId;
 
 /// What the service has said last about the queue of a thing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

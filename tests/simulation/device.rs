@@ -140,7 +140,11 @@ impl Device {
 
     /// Writes down what the agent tells and the journal does not know yet.
     async fn note_jobs(&self, events: &mut mqtt::Events<Event>) {
+        let mut hoard = Vec::new();
         while let Some(event) = events.next().await {
+            if self.habits.hoards {
+                hoard.push(format!("{event:?}"));
+            }
             match event {
                 Event::StartFailed(error) => self.note(format!("start failed: {error}")),
                 Event::NoLongerWanted { job_id, why } => self.note(format!("{job_id}: {why}")),

@@ -13,6 +13,20 @@ use crate::work::{Document, Work};
 pub struct Run {
     pub seed: u64,
     pub setting: Setting,
+    pub seen: Seen,
+    pub journal: Vec<Entry>,
+    pub executions: Vec<JobExecution>,
+    /// The jobs with their documents, in the order in which they were created.
+    pub created: Vec<(String, Document)>,
+    pub work: Vec<Work>,
+    pub dials: Vec<Dial>,
+    pub most_publishes: usize,
+    /// The longest time that the device sent nothing on a connection, and its keep alive.
+    pub longest_silence: Duration,
+}
+
+/// What is noted down while a run is under way.
+pub struct Seen {
     /// When it began.
     pub begun: Instant,
     /// When everything was as it is to be.
@@ -25,15 +39,35 @@ pub struct Run {
     pub idle_from: usize,
     /// Where the device was told to stop.
     pub idle_to: usize,
-    pub journal: Vec<Entry>,
-    pub executions: Vec<JobExecution>,
-    /// The jobs with their documents, in the order in which they were created.
-    pub created: Vec<(String, Document)>,
-    pub work: Vec<Work>,
-    pub dials: Vec<Dial>,
-    pub most_publishes: usize,
-    /// The longest time that the device sent nothing on a connection, and its keep alive.
-    pub longest_silence: Duration,
     /// Tasks alive: in the first minute, after the idle time, and when the device was gone.
     pub tasks: [usize; 3],
+    /// In use by a new process, and by the one that has lived through it all. (With what the service
+    /// has of its connection.)
+    pub memory: [Memory; 2],
+    /// When the device stood still until, and for how long.
+    pub freezes: Vec<(Instant, Duration)>,
+}
+
+/// Memory in use.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Memory {
+    pub pieces: i64,
+    pub bytes: i64,
+}
+
+impl Seen {
+    pub fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            begun: now,
+            calm: now,
+            done: None,
+            last_job: None,
+            idle_from: 0,
+            idle_to: 0,
+            tasks: [0; 3],
+            memory: [Memory::default(); 2],
+            freezes: Vec::new(),
+        }
+    }
 }

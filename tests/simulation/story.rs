@@ -11,7 +11,7 @@ use crate::run::Run;
 pub fn story(run: &Run) -> String {
     let mut text = format!("seed {}: {:?}\n", run.seed, run.setting);
     for entry in &run.journal {
-        let at = Instant::from_std(entry.at) - run.begun;
+        let at = Instant::from_std(entry.at) - run.seen.begun;
         let (hours, minutes) = (at.as_secs() / 3600, at.as_secs() / 60 % 60);
         let seconds = at.as_secs_f64() % 60.0;
         let connection = match entry.connection {

@@ -14,7 +14,7 @@ use crate::device::{Device, Process, Told};
 use crate::happening::{self, Happening};
 use crate::network::{Address, Network};
 use crate::plan::{EVENTFUL, Plan, Planner};
-use crate::run::Run;
+use crate::run::{Memory, Run, Seen};
 use crate::setting::Setting;
 use crate::work::{Diary, Document, total};
 
@@ -24,6 +24,10 @@ const SUPERVISOR: Duration = Duration::from_secs(30);
 pub const AT_ONCE: Duration = Duration::from_secs(30);
 /// How long the world then stays idle: timers run out, and nothing may be left over.
 const IDLE: Duration = Duration::from_secs(45 * 60);
+/// A process is new for this long.
+const NEW: Duration = Duration::from_secs(2 * 60);
+/// More than the journal has of the end of two processes: it must not grow while memory is measured.
+const FEW_ENTRIES: usize = 1_000;
 
 /// Lets a world live, on this thread.
 pub fn run(seed: u64, broken: Option<&'static Break>) -> std::io::Result<Run> {
@@ -32,22 +36,35 @@ pub fn run(seed: u64, broken: Option<&'static Break>) -> std::io::Result<Run> {
         .enable_time()
         .start_paused(true)
         .build()?;
-    runtime.block_on(async {
-        let world = World::new(seed, broken)?;
-        Ok(world.live().await)
-    })
+    let mut world = runtime.block_on(async { World::new(seed, broken) })?;
+    runtime.block_on(world.live());
+    world.service.journal().reserve(FEW_ENTRIES);
+    let memory = freed(|| runtime.block_on(world.end()));
+    runtime.block_on(world.one_more_process());
+    let memory_of_a_new_one = freed(|| runtime.block_on(world.end()));
+    world.seen.memory = [memory_of_a_new_one, memory];
+    Ok(world.into_run())
+}
+
+/// How much less memory is in use after this than before.
+fn freed(what: impl FnOnce()) -> Memory {
+    let used = allocation_counter::measure(what);
+    Memory {
+        pieces: -used.count_current,
+        bytes: -used.bytes_current,
+    }
 }
 
 /// A world, while it lives.
 struct World {
     seed: u64,
+    seen: Seen,
     setting: Setting,
     plan: Plan,
     service: Arc<Service>,
     operator: Operator,
     network: Network,
     device: Device,
-    begun: Instant,
     /// The process that is running, or when the next one starts.
     process: Result<Process, Instant>,
     processes: u32,
@@ -73,9 +90,9 @@ impl World {
         };
         Ok(Self {
             seed,
+            seen: Seen::new(),
             plan,
             operator: Operator::new(Arc::clone(&service)),
-            begun: Instant::now(),
             process: Err(Instant::now()),
             processes: 0,
             bursts: 0,
@@ -87,34 +104,36 @@ impl World {
     }
 
     /// Lives from the first minute to the end.
-    pub async fn live(mut self) -> Run {
-        let tasks_at_first = self.first_minute().await;
+    pub async fn live(&mut self) {
+        self.seen.tasks[0] = self.first_minute().await;
         for (at, happening) in std::mem::take(&mut self.plan) {
-            self.keep_running_until(self.begun + at).await;
+            self.keep_running_until(self.seen.begun + at).await;
             self.happen(&happening).await;
         }
-        self.keep_running_until(self.begun + EVENTFUL).await;
+        self.keep_running_until(self.seen.begun + EVENTFUL).await;
         self.calm_down();
-        let calm = Instant::now();
+        self.seen.calm = Instant::now();
         let done_within = self.setting.done_within();
         let bound = done_within + self.time_of_work();
-        let done = self.until_all_is_done(bound).await;
-        self.keep_running_until(calm + done_within).await;
-        let last_job = self.one_more_job().await;
-        let idle_from = self.service.journal().len();
+        self.seen.done = self.until_all_is_done(bound).await;
+        self.keep_running_until(self.seen.calm + done_within).await;
+        self.seen.last_job = self.one_more_job().await;
+        self.seen.idle_from = self.service.journal().len();
         self.keep_running_until(Instant::now() + IDLE).await;
-        let idle_to = self.service.journal().len();
-        let tasks_when_idle = tasks().await;
-        self.end().await;
-        let tasks_at_the_end = tasks().await;
+        self.seen.idle_to = self.service.journal().len();
+        self.seen.tasks[1] = tasks().await;
+    }
+
+    /// A new process, for whoever compares.
+    async fn one_more_process(&mut self) {
+        self.seen.tasks[2] = tasks().await;
+        self.start();
+        self.keep_running_until(Instant::now() + NEW).await;
+    }
+
+    fn into_run(self) -> Run {
         Run {
             seed: self.seed,
-            begun: self.begun,
-            calm,
-            done,
-            last_job,
-            idle_from,
-            idle_to,
             journal: self.service.journal().entries(),
             executions: self.service.jobs().list(),
             created: self.operator.created,
@@ -122,13 +141,13 @@ impl World {
             dials: self.network.dials(),
             most_publishes: self.network.most_publishes(),
             longest_silence: self.network.longest_silence(),
-            tasks: [tasks_at_first, tasks_when_idle, tasks_at_the_end],
             setting: self.setting,
+            seen: self.seen,
         }
     }
 
     async fn first_minute(&mut self) -> usize {
-        self.keep_running_until(self.begun + Duration::from_secs(50))
+        self.keep_running_until(self.seen.begun + Duration::from_secs(50))
             .await;
         tasks().await
     }
@@ -208,7 +227,10 @@ impl World {
                     .told
                     .send_replace(Told::Burst(*readings, self.bursts));
             }
-            D::Freeze(time) => tokio::time::advance(*time).await,
+            D::Freeze(time) => {
+                tokio::time::advance(*time).await;
+                self.seen.freezes.push((Instant::now(), *time));
+            }
         }
     }
 
@@ -259,6 +281,7 @@ impl World {
             };
             self.note(&format!("device: the end: {why}"));
         }
+        self.process = Err(Instant::now()); // with all that it had
         sleep(Duration::from_secs(60)).await;
     }
 

@@ -15,6 +15,8 @@ pub struct Habits {
     pub keep_alive_seconds: Option<u64>,
     pub idle_timeout_seconds: Option<u64>,
     pub leaves_a_task: bool,
+    /// Keeps every event in memory.
+    pub hoards: bool,
     /// Goes on with work that is no longer wanted.
     pub is_deaf: bool,
 }
@@ -28,6 +30,7 @@ impl Habits {
         keep_alive_seconds: None,
         idle_timeout_seconds: None,
         leaves_a_task: false,
+        hoards: false,
         is_deaf: false,
     };
 

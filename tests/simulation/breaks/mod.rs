@@ -177,4 +177,20 @@ pub const ALL: &[Break] = &[
             ..Habits::GOOD
         },
     ),
+    of_the_device(
+        "hoarding",
+        "the device forgets no event of its jobs",
+        Habits {
+            hoards: true,
+            ..Habits::GOOD
+        },
+    ),
+    of_the_device(
+        "deaf-to-cancels",
+        "work goes on that is no longer wanted",
+        Habits {
+            is_deaf: true,
+            ..Habits::GOOD
+        },
+    ),
 ];

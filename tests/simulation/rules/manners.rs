@@ -7,7 +7,7 @@ use local_iot_core::{Entry, Event};
 use tokio::time::Instant;
 
 use crate::network::{Dial, LONGEST_WAIT, longest_wait};
-use crate::run::Run;
+use crate::run::{Memory, Run};
 
 /// AWS IoT Core takes this many publishes a second from a connection.
 const PUBLISHES_PER_SECOND: usize = 100;
@@ -18,6 +18,13 @@ const TRIES: (Duration, usize) = (Duration::from_secs(600), 60);
 const TRAVEL: Duration = Duration::from_secs(30);
 /// An idle device asks every quarter of an hour, for an event may have been lost.
 const REQUESTS_WHEN_IDLE: usize = 4;
+
+/// What a process may have in use that a new one has not: the last job, the last reply, and buffers
+/// that had to hold the longest message.
+const MORE: Memory = Memory {
+    pieces: 24,
+    bytes: 400_000,
+};
 
 /// What the service's strict reading has found. (That the device was silent for too long, it can't
 /// know: the network was silent. Where it sends, [`keep_alive`] looks. And a process that takes up
@@ -71,7 +78,7 @@ pub fn tries(run: &Run) -> Vec<String> {
                 continue;
             };
             let wait = dial.at - ended;
-            if wait > LONGEST_WAIT + Duration::from_secs(1) {
+            if wait > LONGEST_WAIT + Duration::from_secs(1) + frozen(run, ended, dial.at) {
                 wrong.push(format!("a wait of {wait:?} before a try"));
             }
             let is_longest = wait.abs_diff(longest_wait(before)) < Duration::from_millis(20);
@@ -85,20 +92,27 @@ pub fn tries(run: &Run) -> Vec<String> {
     let crowd = run.dials.windows(most + 1);
     let mut crowded = crowd.filter(|crowd| crowd[most].at - crowd[0].at < window);
     wrong.extend(crowded.next().map(|crowd| {
-        let at = crowd[0].at - run.begun;
+        let at = crowd[0].at - run.seen.begun;
         format!("more than {most} tries within {window:?}, from {at:?} on")
     }));
     wrong
 }
 
+/// For how long the device stood still between these two times: then every timer is late.
+fn frozen(run: &Run, from: Instant, to: Instant) -> Duration {
+    let freezes = run.seen.freezes.iter();
+    let between = freezes.filter(|(end, _)| (from..=to).contains(end));
+    between.map(|(_, time)| *time).sum()
+}
+
 /// What the service has delivered since all is well, the device has acknowledged by the end.
 pub fn acknowledgements(run: &Run) -> Vec<String> {
     let mut unacknowledged: BTreeMap<(u64, u16), &str> = BTreeMap::new();
-    let idle = &run.journal[..run.idle_to];
+    let idle = &run.journal[..run.seen.idle_to];
     // An acknowledgement may be on its way.
     let recent = idle
         .last()
-        .map_or(run.calm, |last| Instant::from_std(last.at))
+        .map_or(run.seen.calm, |last| Instant::from_std(last.at))
         - TRAVEL;
     let in_time = |entry: &&Entry| Instant::from_std(entry.at) < recent;
     for entry in idle {
@@ -107,7 +121,7 @@ pub fn acknowledgements(run: &Run) -> Vec<String> {
                 topic,
                 packet_id: Some(id),
                 ..
-            } if Instant::from_std(entry.at) > run.calm && in_time(&entry) => {
+            } if Instant::from_std(entry.at) > run.seen.calm && in_time(&entry) => {
                 unacknowledged.insert((entry.connection, *id), topic);
             }
             Event::DeliveryAcked { packet_id } => {
@@ -128,10 +142,10 @@ pub fn acknowledgements(run: &Run) -> Vec<String> {
 
 /// While there is nothing to do, a device asks now and then, and keeps its connection.
 pub fn idle(run: &Run) -> Vec<String> {
-    if run.last_job.is_none() {
+    if run.seen.last_job.is_none() {
         return Vec::new(); // another rule has found it not to be idle
     }
-    let idle = &run.journal[run.idle_from..run.idle_to];
+    let idle = &run.journal[run.seen.idle_from..run.seen.idle_to];
     let count = |fits: fn(&Event) -> bool| idle.iter().filter(|entry| fits(&entry.event)).count();
     let requests = count(|event| matches!(event, Event::Request { .. }));
     let connects = count(|event| matches!(event, Event::TcpAccepted));
@@ -146,9 +160,18 @@ pub fn idle(run: &Run) -> Vec<String> {
 
 /// Tasks are as many as at first, and none when the device is gone.
 pub fn tasks(run: &Run) -> Vec<String> {
-    let [at_first, when_idle, at_the_end] = run.tasks;
+    let [at_first, when_idle, at_the_end] = run.seen.tasks;
     complain(when_idle > at_first || at_the_end > 0, || {
         format!("{at_first} tasks at first, {when_idle} when idle, {at_the_end} at the end")
+    })
+}
+
+/// The process that has lived through it all uses no more memory than a new one.
+pub fn memory(run: &Run) -> Vec<String> {
+    let [new, old] = run.seen.memory;
+    let is_more = old.pieces > new.pieces + MORE.pieces || old.bytes > new.bytes + MORE.bytes;
+    complain(is_more, || {
+        format!("{old:?} is in use, and {new:?} by a new process")
     })
 }
 

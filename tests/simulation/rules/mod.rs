@@ -30,7 +30,7 @@ impl fmt::Display for Failure {
 /// A rule, and what it finds: one line for each thing that is wrong.
 type Rule = (&'static str, fn(&Run) -> Vec<String>);
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     ("every job ends as its work did", jobs::all_ended),
     ("what is reported was done", jobs::what_is_reported_was_done),
     (
@@ -49,6 +49,7 @@ const RULES: [Rule; 12] = [
     ),
     ("an idle device is quiet", manners::idle),
     ("nothing is left behind", manners::tasks),
+    ("memory is as at the start", manners::memory),
 ];
 
 /// Every rule that did not hold.

@@ -26,7 +26,7 @@ pub fn nothing_unwanted(run: &Run) -> Vec<String> {
             && is_about_the_execution(code)
             && !seen.is_excused
         {
-            let at = Instant::from_std(entry.at) - run.begun;
+            let at = Instant::from_std(entry.at) - run.seen.begun;
             wrong.push(format!(
                 "{topic}: {code} at {at:?}, and nothing had happened"
             ));

@@ -4,7 +4,7 @@ use crate::run::Run;
 
 pub fn all_is_done(run: &Run) -> Vec<String> {
     let mut wrong = Vec::new();
-    if run.done.is_none() {
+    if run.seen.done.is_none() {
         let left = run
             .executions
             .iter()
@@ -13,7 +13,7 @@ pub fn all_is_done(run: &Run) -> Vec<String> {
             .map(|one| format!("{} is {}", one.job_id, one.status))
             .collect();
         wrong.push(format!("long after the last trouble, {}", left.join(", ")));
-    } else if run.last_job.is_none() {
+    } else if run.seen.last_job.is_none() {
         wrong.push("a job that comes when all is well is not done at once".to_owned());
     }
     wrong

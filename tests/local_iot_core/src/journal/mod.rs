@@ -56,6 +56,11 @@ impl Journal {
         self.record(0, Event::Note(what.into()));
     }
 
+    /// Makes room for so many more entries: until then, it does not move.
+    pub fn reserve(&self, additional: usize) {
+        self.lock().reserve(additional);
+    }
+
     /// Everything so far.
     pub fn entries(&self) -> Vec<Entry> {
         self.entries_from(0)
