@@ -1,15 +1,17 @@
 //! Every job ends as its work did, and is worked on once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use local_iot_core::{Event, Status};
 use tokio::time::Instant;
 
+use super::executions::Executions;
+use super::namesakes;
 use crate::run::Run;
 use crate::work::{Document, Ending, Work};
 
 /// How an execution ends whose work ended so.
-fn status(ending: Ending) -> Status {
+pub(super) fn status(ending: Ending) -> Status {
     match ending {
         Ending::Succeeds => Status::Succeeded,
         Ending::Fails => Status::Failed,
@@ -20,17 +22,20 @@ fn status(ending: Ending) -> Status {
 /// At the end, whatever the cloud did not end itself is as its document says.
 pub fn all_ended(run: &Run) -> Vec<String> {
     let mut wrong = Vec::new();
+    let confused = namesakes::confused(run);
     for execution in &run.executions {
         let document: Option<Document> = serde_json::from_str(&execution.document).ok();
-        let wanted = document.map(|document| status(document.ending(execution.execution_number)));
+        let number = execution.execution_number;
+        let wanted = document.as_ref().map(|one| status(one.ending(number)));
+        let is_confused = document.is_some_and(|one| confused.contains(&(one.serial, number)));
         let by_the_cloud = matches!(
             execution.status,
             Status::Canceled | Status::TimedOut | Status::Removed
         );
-        if !by_the_cloud && Some(execution.status) != wanted {
+        if !by_the_cloud && !is_confused && Some(execution.status) != wanted {
             wrong.push(format!(
-                "{} (number {}) is {}",
-                execution.job_id, execution.execution_number, execution.status
+                "{} (number {number}) is {}",
+                execution.job_id, execution.status
             ));
         }
     }
@@ -40,6 +45,7 @@ pub fn all_ended(run: &Run) -> Vec<String> {
 /// An execution that the device has ended was worked on to its end before, with that outcome.
 pub fn what_is_reported_was_done(run: &Run) -> Vec<String> {
     let mut executions = Executions::new(run);
+    let confused = namesakes::confused(run);
     let mut wrong = Vec::new();
     for entry in &run.journal {
         let Event::StateChange {
@@ -49,6 +55,9 @@ pub fn what_is_reported_was_done(run: &Run) -> Vec<String> {
             continue;
         };
         let (serial, number) = executions.follow(job_id, *from, *to);
+        if confused.contains(&(serial, number)) {
+            continue;
+        }
         let by_the_device = entry.connection > 0 && to.is_terminal();
         let at = Instant::from_std(entry.at);
         let fits = |work: &&Work| {
@@ -88,39 +97,4 @@ pub fn nothing_is_worked_on_twice(run: &Run) -> Vec<String> {
         }
     }
     wrong
-}
-
-/// Which execution of which job a change in the journal is about: two jobs can have had one name.
-struct Executions<'a> {
-    /// Serial numbers by job id, in the order of creation.
-    serials: BTreeMap<&'a str, Vec<u32>>,
-    /// Where each job id stands: how many jobs there were, the execution number, the last status.
-    current: BTreeMap<String, (usize, u64, Status)>,
-}
-
-impl<'a> Executions<'a> {
-    fn new(run: &'a Run) -> Self {
-        let mut serials: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-        for (job_id, document) in &run.created {
-            serials.entry(job_id).or_default().push(document.serial);
-        }
-        Self {
-            serials,
-            current: BTreeMap::new(),
-        }
-    }
-
-    /// The next change: serial and execution number of what it changes.
-    fn follow(&mut self, job_id: &str, from: Option<Status>, to: Status) -> (u32, u64) {
-        let before = self.current.get(job_id).copied();
-        let (jobs, number) = match (from, before) {
-            (Some(_), Some((jobs, number, _))) => (jobs, number),
-            (None, Some((jobs, number, last))) if last != Status::Removed => (jobs, number + 1),
-            (_, before) => (before.map_or(0, |(jobs, ..)| jobs) + 1, 1),
-        };
-        self.current.insert(job_id.to_owned(), (jobs, number, to));
-        let serials = self.serials.get(job_id);
-        let serial = serials.and_then(|all| all.get(jobs - 1)).copied();
-        (serial.unwrap_or_default(), number)
-    }
 }

@@ -3,10 +3,13 @@
 //! - `jobs`: every job ends as its work did, and is worked on once
 //! - `reports`: nothing is reported that the service does not want
 //! - `timing`: once the trouble is over, all is done in time
+//! - `executions`, `namesakes`: which execution is which, and when nobody can know
 //! - `manners`: quotas, waits, keep alive, acknowledgements, and nothing left behind
 
+mod executions;
 mod jobs;
 mod manners;
+mod namesakes;
 mod reports;
 mod timing;
 
