@@ -241,7 +241,7 @@ impl Device {
     async fn wait(&self, job: &Job, seconds: u64) -> Result<(), Interrupted> {
         tokio::select! {
             biased;
-            why = job.interrupted(), if !self.habits.is_deaf => Err(why),
+            why = job.interrupted() => Err(why),
             () = sleep(Duration::from_secs(seconds)) => Ok(()),
         }
     }

@@ -91,8 +91,7 @@ fn run_all(seeds: Range<u64>, broken: Option<&'static Break>) -> ExitCode {
     ExitCode::from(u8::from(failed > 0))
 }
 
-/// Each break, with how many of the seeds find it, the first that does, and the rules that it breaks
-/// there.
+/// Each break, with how many of the seeds find it, the first of them, and the rules that it breaks.
 fn try_all_breaks(seeds: &Range<u64>) -> ExitCode {
     let mut missed = false;
     for broken in breaks::ALL {
@@ -104,9 +103,10 @@ fn try_all_breaks(seeds: &Range<u64>) -> ExitCode {
         });
         let found = network::lock(&found);
         missed |= found.is_empty();
-        let first = found.iter().next();
+        let first: Vec<u64> = found.keys().take(3).copied().collect();
+        let rules: BTreeSet<&str> = found.values().flatten().copied().collect();
         println!(
-            "{:<24} {:>4} seeds, first {first:?}",
+            "{:<24} {:>4} seeds, first {first:?}: {rules:?}",
             broken.name,
             found.len()
         );

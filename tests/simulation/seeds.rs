@@ -49,7 +49,7 @@ pub fn judge(seed: u64, broken: Option<&'static Break>) -> Vec<Failure> {
             what: error.to_string(),
         }],
         Err(_) => vec![Failure {
-            rule: "nothing panics",
+            rule: rules::PANIC,
             what: "something did".to_owned(),
         }],
     }

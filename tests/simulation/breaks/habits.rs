@@ -17,8 +17,6 @@ pub struct Habits {
     pub leaves_a_task: bool,
     /// Keeps every event in memory.
     pub hoards: bool,
-    /// Goes on with work that is no longer wanted.
-    pub is_deaf: bool,
 }
 
 impl Habits {
@@ -31,7 +29,6 @@ impl Habits {
         idle_timeout_seconds: None,
         leaves_a_task: false,
         hoards: false,
-        is_deaf: false,
     };
 
     pub fn apply_to_mqtt(&self, options: &mut mqtt::Options) {

@@ -18,6 +18,8 @@ pub struct Break {
     pub about: &'static str,
     /// The device's faults.
     pub habits: Habits,
+    /// Some seeds that find it.
+    pub seeds: &'static [u64],
     /// What becomes of packets on the way.
     tamper: Option<fn() -> SharedTamper>,
 }
@@ -36,21 +38,29 @@ impl Break {
 const fn on_the_way(
     name: &'static str,
     about: &'static str,
+    seeds: &'static [u64],
     tamper: fn() -> SharedTamper,
 ) -> Break {
     Break {
         name,
         about,
+        seeds,
         habits: Habits::GOOD,
         tamper: Some(tamper),
     }
 }
 
 /// A fault of the device's own program.
-const fn of_the_device(name: &'static str, about: &'static str, habits: Habits) -> Break {
+const fn of_the_device(
+    name: &'static str,
+    about: &'static str,
+    seeds: &'static [u64],
+    habits: Habits,
+) -> Break {
     Break {
         name,
         about,
+        seeds,
         habits,
         tamper: None,
     }
@@ -61,61 +71,67 @@ pub const ALL: &[Break] = &[
     on_the_way(
         "forgotten-puback",
         "the device acknowledges only most of what it gets",
+        &[0],
         packets::forgotten_puback,
     ),
     on_the_way(
         "update-sent-twice",
         "each update leaves twice, with two packet ids",
+        &[0],
         packets::update_sent_twice,
     ),
     on_the_way(
         "reply-without-token",
         "a reply is taken whosever clientToken it has",
+        &[8],
         packets::reply_without_token,
     ),
     on_the_way(
         "confused-execution",
         "an update is taken for the next execution of the job",
+        &[97],
         packets::confused_execution,
     ),
     on_the_way(
         "guessed-version",
         "an update names a version that nobody told",
+        &[0],
         packets::guessed_version,
     ),
     on_the_way(
         "always-succeeded",
         "work that failed is reported as SUCCEEDED",
+        &[0],
         packets::always_succeeded,
     ),
     on_the_way(
         "lost-session-resumed",
         "a session that was lost is taken for one that goes on",
+        &[0],
         packets::lost_session_resumed,
-    ),
-    on_the_way(
-        "kept-session-forgotten",
-        "a session that goes on is taken for a new one",
-        packets::kept_session_forgotten,
     ),
     on_the_way(
         "repeated-without-dup",
         "a publish is repeated as if it were new",
+        &[1],
         packets::repeated_without_dup,
     ),
     on_the_way(
         "deaf-to-events",
         "notify-next does not reach the device",
+        &[0],
         packets::deaf_to_events,
     ),
     on_the_way(
         "no-receive-maximum",
         "the device sends more at once than the service takes",
+        &[0],
         packets::no_receive_maximum,
     ),
     of_the_device(
         "worked-twice",
         "the work on each job is done twice",
+        &[0],
         Habits {
             works_twice: true,
             ..Habits::GOOD
@@ -124,6 +140,7 @@ pub const ALL: &[Break] = &[
     of_the_device(
         "never-reported",
         "how the work ended is not reported",
+        &[0],
         Habits {
             never_reports: true,
             ..Habits::GOOD
@@ -132,6 +149,7 @@ pub const ALL: &[Break] = &[
     of_the_device(
         "no-backoff",
         "the device tries again at once",
+        &[0],
         Habits {
             no_backoff: true,
             ..Habits::GOOD
@@ -140,6 +158,7 @@ pub const ALL: &[Break] = &[
     of_the_device(
         "no-jitter",
         "every wait is as long as its bound",
+        &[0],
         Habits {
             no_jitter: true,
             ..Habits::GOOD
@@ -148,6 +167,7 @@ pub const ALL: &[Break] = &[
     of_the_device(
         "rare-pings",
         "a connection that is dead is noticed after twenty minutes",
+        &[0],
         Habits {
             keep_alive_seconds: Some(1200),
             ..Habits::GOOD
@@ -156,6 +176,7 @@ pub const ALL: &[Break] = &[
     of_the_device(
         "asks-all-the-time",
         "an idle device asks every five seconds",
+        &[0],
         Habits {
             idle_timeout_seconds: Some(5),
             ..Habits::GOOD
@@ -164,6 +185,7 @@ pub const ALL: &[Break] = &[
     of_the_device(
         "never-asks",
         "a device that has missed an event does not ask",
+        &[22],
         Habits {
             idle_timeout_seconds: Some(100_000),
             ..Habits::GOOD
@@ -172,6 +194,7 @@ pub const ALL: &[Break] = &[
     of_the_device(
         "left-behind",
         "a task of each connection outlives it",
+        &[0],
         Habits {
             leaves_a_task: true,
             ..Habits::GOOD
@@ -180,16 +203,9 @@ pub const ALL: &[Break] = &[
     of_the_device(
         "hoarding",
         "the device forgets no event of its jobs",
+        &[0],
         Habits {
             hoards: true,
-            ..Habits::GOOD
-        },
-    ),
-    of_the_device(
-        "deaf-to-cancels",
-        "work goes on that is no longer wanted",
-        Habits {
-            is_deaf: true,
             ..Habits::GOOD
         },
     ),

@@ -71,10 +71,6 @@ pub fn lost_session_resumed() -> SharedTamper {
     plain(|way, packet| connack(way, packet, |body| body[0] = 1))
 }
 
-pub fn kept_session_forgotten() -> SharedTamper {
-    plain(|way, packet| connack(way, packet, |body| body[0] = 0))
-}
-
 /// In CONNACK, the receive maximum is the second property, behind five bytes of the first.
 pub fn no_receive_maximum() -> SharedTamper {
     const RECEIVE_MAXIMUM: u8 = 0x21;

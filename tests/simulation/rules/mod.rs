@@ -30,6 +30,9 @@ impl fmt::Display for Failure {
     }
 }
 
+/// The rule that a run breaks in which something panics.
+pub const PANIC: &str = "nothing panics";
+
 /// A rule, and what it finds: one line for each thing that is wrong.
 type Rule = (&'static str, fn(&Run) -> Vec<String>);
 
