@@ -46,7 +46,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let flags = Flags::parse();
     if flags.broken.as_deref() == Some("list") {
         for one in breaks::ALL {
-            println!("{:<24} {}", one.name, one.about);
+            println!("{:<24} {} (seed {:?})", one.name, one.about, one.seeds);
         }
         return Ok(ExitCode::SUCCESS);
     }

@@ -18,7 +18,7 @@ pub struct Break {
     pub about: &'static str,
     /// The device's faults.
     pub habits: Habits,
-    /// Some seeds that find it.
+    /// A few seeds that find it.
     pub seeds: &'static [u64],
     /// What becomes of packets on the way.
     tamper: Option<fn() -> SharedTamper>,
