@@ -2,6 +2,7 @@
 //! and CONNACK. Each step has a timeout of its own.
 
 use std::io;
+use std::mem::replace;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,19 +56,25 @@ impl Limits {
 }
 
 /// Connects, and waits for the CONNACK. Returns whether the server had kept the session, as well.
+/// `is_unanswered` says afterwards whether some CONNECT may have been taken, and nobody heard of it.
 pub(super) async fn connect(
     options: &Options,
     clean_start: bool,
     heard: &LastHeard,
+    is_unanswered: &mut bool,
 ) -> Result<(Wire, Limits, bool), ConnectionError> {
     let server = Server::of(options);
     let stream = open(options, &server, heard).await?;
     let mut wire = Wire::new(secure(stream, options, &server, heard).await?);
     let connect = connect_packet(options, clean_start);
     wire.send(&connect).map_err(|_| server.will_too_large())?;
+    let was_unanswered = replace(is_unanswered, true);
     let answer = heard.wait_for(options.connack_timeout, wire.next()).await;
     let answer = match answer.map_err(|silent| server.no_answer("CONNACK", silent))? {
-        Ok(Incoming::Connack { code, .. }) if code.is_error() => return Err(server.refused(code)),
+        Ok(Incoming::Connack { code, .. }) if code.is_error() => {
+            *is_unanswered = was_unanswered;
+            return Err(server.refused(code));
+        }
         Ok(Incoming::Disconnect { code, text }) => return Err(server.disconnected(code, &text)),
         Err(WireError::Closed) => return Err(server.closed_early()),
         Err(WireError::Io(error)) => return Err(server.broken(error, false)),

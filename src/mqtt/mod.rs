@@ -92,6 +92,7 @@ pub fn connect(options: Options) -> (Client, Events<Event>) {
         events,
         status: status_in,
         has_session: !options.clean_start,
+        is_in_doubt: false,
         futile: 0,
         options,
     };

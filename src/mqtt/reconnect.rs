@@ -1,5 +1,7 @@
 //! The task that owns everything, and goes from one connection to the next.
 
+use std::mem::replace;
+
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
@@ -25,6 +27,9 @@ pub(super) struct Task {
     pub status: watch::Sender<Status>,
     /// Whether there is a session to resume.
     pub has_session: bool,
+    /// Whether a CONNECT left since the last CONNACK came: it may have begun a session in place of ours,
+    /// which the next CONNACK then calls present, and in which nothing is subscribed to.
+    pub is_in_doubt: bool,
     /// Short connections in a row on which the server broke the rules, or acknowledged nothing.
     pub futile: u32,
 }
@@ -77,7 +82,12 @@ impl Task {
         let connected = tokio::select! {
             biased;
             () = self.session.until_disconnect() => return Ok(()),
-            connected = connect(&self.options, !self.has_session, &self.heard) => connected,
+            connected = connect(
+                &self.options,
+                !self.has_session,
+                &self.heard,
+                &mut self.is_in_doubt,
+            ) => connected,
         };
         let (wire, limits, session_present) = connected.map_err(|error| (error, false))?;
         self.on_connack(session_present);
@@ -107,10 +117,13 @@ impl Task {
     fn on_connack(&mut self, session_present: bool) {
         info!(session_present, "connected");
         let mut status = *self.status.borrow();
+        let is_in_doubt = replace(&mut self.is_in_doubt, false);
         if !session_present {
             self.session.begin_anew();
+        } else if is_in_doubt {
+            self.session.subscriptions.forget(); // to subscribe again does no harm
         }
-        if !session_present || status.sessions == 0 {
+        if !session_present || is_in_doubt || status.sessions == 0 {
             status.sessions += 1; // one that an earlier run left is new to us as well
         }
         self.has_session = true;

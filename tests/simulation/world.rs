@@ -229,6 +229,7 @@ impl World {
             }
             D::Freeze(time) => {
                 tokio::time::advance(*time).await;
+                self.network.stood_still(*time);
                 self.seen.freezes.push((Instant::now(), *time));
             }
         }

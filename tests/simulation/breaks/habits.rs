@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use jobs_mqtt5::{agent, mqtt};
 
+/// The waits of a device without a backoff.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
 /// What a device does that it should not. [`Habits::GOOD`] is none of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Habits {
@@ -33,7 +36,7 @@ impl Habits {
 
     pub fn apply_to_mqtt(&self, options: &mut mqtt::Options) {
         if self.no_backoff {
-            options.backoff = mqtt::Backoff::new(Duration::ZERO, Duration::ZERO);
+            options.backoff = mqtt::Backoff::new(AT_ONCE, AT_ONCE);
         }
         if let Some(seconds) = self.keep_alive_seconds {
             options.keep_alive = Duration::from_secs(seconds);

@@ -132,6 +132,11 @@ impl Network {
         }
     }
 
+    /// The device has stood still for this long.
+    pub fn stood_still(&self, time: Duration) {
+        lock(&lock(&self.0).traffic).frozen += time;
+    }
+
     /// Every try to connect so far.
     pub fn dials(&self) -> Vec<Dial> {
         lock(&self.0).dials.list()

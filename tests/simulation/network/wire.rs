@@ -37,6 +37,8 @@ pub struct Traffic {
     pub most_publishes: usize,
     /// The longest time that nothing left on a connection.
     pub longest_silence: Duration,
+    /// For how long the device has stood still so far: then, it can't send.
+    pub frozen: Duration,
 }
 
 impl Traffic {
@@ -56,8 +58,8 @@ pub struct Wire {
     /// The beginning of a packet, per way.
     incomplete: [Vec<u8>; 2],
     traffic: Arc<Mutex<Traffic>>,
-    /// When the device last sent something.
-    sent_at: Instant,
+    /// When the device last sent something, and for how long it had stood still by then.
+    sent_at: (Instant, Duration),
     tamper: Option<SharedTamper>,
 }
 
@@ -67,10 +69,11 @@ impl Wire {
         if let Some(tamper) = &tamper {
             lock(tamper).connected();
         }
+        let frozen = lock(&traffic).frozen;
         Self {
             incomplete: [Vec::new(), Vec::new()],
             traffic,
-            sent_at: Instant::now(),
+            sent_at: (Instant::now(), frozen),
             tamper,
         }
     }
@@ -104,9 +107,10 @@ impl Wire {
 
     fn sent(&mut self, is_publish: bool) {
         let mut traffic = lock(&self.traffic);
-        let silence = self.sent_at.elapsed();
+        let (sent_at, frozen) = self.sent_at;
+        let silence = sent_at.elapsed().saturating_sub(traffic.frozen - frozen);
         traffic.longest_silence = traffic.longest_silence.max(silence);
-        self.sent_at = Instant::now();
+        self.sent_at = (Instant::now(), traffic.frozen);
         if is_publish {
             traffic.count_publish();
         }
