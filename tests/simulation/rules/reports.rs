@@ -49,8 +49,10 @@ struct Seen<'a> {
     changed_by_the_cloud: BTreeSet<String>,
     /// How many updates of a job have a reply that the device does not have, by job and token.
     unanswered: BTreeMap<(String, String), u32>,
-    /// Replies to updates that are on their way: connection and packet id, job and token.
-    on_the_way: BTreeMap<(u64, u16), (String, String)>,
+    /// Replies to updates that are on their way: connection and packet id; job and token, payload.
+    on_the_way: BTreeMap<(u64, u16), ((String, String), Vec<u8>)>,
+    /// The replies that the device has had: one that comes twice answers nothing more.
+    heard: BTreeSet<Vec<u8>>,
     /// When the device had the reply to the last update of a job.
     answered: BTreeMap<String, Instant>,
     /// Whether the last publish is one that MQTT repeats.
@@ -72,6 +74,7 @@ impl<'a> Seen<'a> {
             changed_by_the_cloud: BTreeSet::new(),
             unanswered: BTreeMap::new(),
             on_the_way: BTreeMap::new(),
+            heard: BTreeSet::new(),
             answered: BTreeMap::new(),
             is_repeated: false,
             is_denied: false,
@@ -126,11 +129,13 @@ impl<'a> Seen<'a> {
             } => {
                 if let Some(job_id) = updated_job(topic) {
                     let answers = (job_id.to_owned(), token(payload));
-                    self.on_the_way.insert((connection, *id), answers);
+                    let reply = (answers, payload.to_vec());
+                    self.on_the_way.insert((connection, *id), reply);
                 }
             }
             Event::DeliveryAcked { packet_id } => {
-                if let Some(update) = self.on_the_way.remove(&(connection, *packet_id))
+                if let Some((update, reply)) = self.on_the_way.remove(&(connection, *packet_id))
+                    && self.heard.insert(reply)
                     && let Some(unanswered) = self.unanswered.get_mut(&update)
                 {
                     *unanswered = unanswered.saturating_sub(1);
