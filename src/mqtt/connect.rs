@@ -56,7 +56,8 @@ impl Limits {
 }
 
 /// Connects, and waits for the CONNACK. Returns whether the server had kept the session, as well.
-/// `is_unanswered` says afterwards whether some CONNECT may have been taken, and nobody heard of it.
+/// `is_unanswered` says whether an earlier CONNECT may have been taken, and nobody heard of it; if this
+/// one fails without an answer, that is true of it as well.
 pub(super) async fn connect(
     options: &Options,
     clean_start: bool,
@@ -93,6 +94,7 @@ pub(super) async fn connect(
     };
     match answer {
         Ok((limits, session_present)) => {
+            *is_unanswered = was_unanswered; // this one has its answer
             wire.max_packet_size = limits.max_packet_size;
             Ok((wire, limits, session_present))
         }
