@@ -43,14 +43,17 @@ fn is_about_the_execution(code: &str) -> bool {
     )
 }
 
+/// An update, over all its tries: job and token.
+type Update = (String, String);
+
 /// What has happened so far, as far as it excuses an update that is refused.
 struct Seen<'a> {
     run: &'a Run,
     changed_by_the_cloud: BTreeSet<String>,
     /// How many updates of a job have a reply that the device does not have, by job and token.
-    unanswered: BTreeMap<(String, String), u32>,
-    /// Replies to updates that are on their way: connection and packet id; job and token, payload.
-    on_the_way: BTreeMap<(u64, u16), ((String, String), Vec<u8>)>,
+    unanswered: BTreeMap<Update, u32>,
+    /// Replies to updates that are on their way: connection and packet id; the update, and the payload.
+    on_the_way: BTreeMap<(u64, u16), (Update, Vec<u8>)>,
     /// The replies that the device has had: one that comes twice answers nothing more.
     heard: BTreeSet<Vec<u8>>,
     /// When the device had the reply to the last update of a job.
