@@ -19,9 +19,7 @@
 //! - `refused.pem`, `refused.txt`: was tried and refused, and why; until that is reported
 
 use std::error::Error;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +35,10 @@ use jobs_mqtt5::tls::{self, TlsErrorKind};
 use jobs_mqtt5::{Text, stop};
 use rcgen::{CertificateParams, KeyPair};
 
+mod store;
+
+use store::{Store, cut};
+
 /// So many times in a row may the server close the door on a certificate without a word.
 const MOST_REFUSALS: u32 = 5;
 
@@ -50,7 +52,7 @@ enum Task {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let folder = std::env::var_os("IDENTITY_FOLDER").unwrap_or("identity".into());
-    let ended = run(Flags::of_this_process(), Arc::new(Store(folder.into()))).await;
+    let ended = run(Flags::of_this_process(), folder.into()).await;
     if let Err(error) = &ended {
         eprintln!("{error}");
     }
@@ -58,9 +60,9 @@ async fn main() -> ExitCode {
 }
 
 /// Does jobs, with one connection after another: each time with the certificate that is to be used now.
-async fn run(mut flags: Flags, store: Arc<Store>) -> Result<(), Box<dyn Error>> {
+async fn run(mut flags: Flags, folder: PathBuf) -> Result<(), Box<dyn Error>> {
     let output = Output::on_stdout_and_stderr()?;
-    store.create()?;
+    let store = Arc::new(Store::open(folder)?);
     let first = (flags.cert.clone(), flags.key.clone());
     let mut signal = std::pin::pin!(stop::signal()?);
     loop {
@@ -184,82 +186,4 @@ fn make_key(store: &Store) -> WorkResult {
     let csr = BASE64_STANDARD.encode(request.der());
     let details = StatusDetails::from_pairs([("csr", csr)])?;
     Ok(Outcome::Succeeded(details))
-}
-
-/// The tests cut the power here: `CUT_AT` names the place.
-fn cut(place: &str) {
-    if std::env::var("CUT_AT").is_ok_and(|at| at == place) {
-        println!("cut: {place}");
-        std::thread::park();
-    }
-}
-
-/// The folder with the keys. Its files are for the owner only, and each is replaced as a whole.
-struct Store(PathBuf);
-
-impl Store {
-    fn create(&self) -> io::Result<()> {
-        let mut folder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-        folder.recursive(true).create(&self.0)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.path(name).exists()
-    }
-
-    fn read(&self, name: &str) -> io::Result<String> {
-        fs::read_to_string(self.path(name))
-    }
-
-    /// Whether that file is there, and begins with this certificate.
-    fn holds(&self, name: &str, certificate: &str) -> bool {
-        let text = self.read(name);
-        text.is_ok_and(|text| text.starts_with(certificate))
-    }
-
-    fn write(&self, name: &str, text: &str) -> io::Result<()> {
-        self.remove("new")?;
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(self.path("new"))?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        self.rename("new", name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path(from), self.path(to))?;
-        sync(&self.0)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        match fs::remove_file(self.path(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => sync(&self.0),
-        }
-    }
-
-    /// The certificate on trial has failed.
-    fn refuse(&self, why: &str) -> io::Result<()> {
-        self.write("refused.txt", why)?;
-        cut("reason written");
-        self.rename("trial.pem", "refused.pem")?;
-        cut("refused");
-        Ok(())
-    }
-}
-
-/// Has a folder's names survive a power failure. (Elsewhere than on Unix, a folder can't be synced.)
-fn sync(folder: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    Ok(())
 }
