@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The program's own proxy, for HTTP. (An upload to this machine goes by it.)
+/// The program's own proxy, for the upload as well.
 pub fn proxy(flags: &Flags) -> Result<Option<Proxy>, Box<dyn std::error::Error + Send + Sync>> {
     let Some(host) = &flags.proxy_host else {
         return Ok(None);

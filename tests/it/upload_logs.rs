@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jobs_mqtt5::agent::Job;
+use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::mqtt::Backoff;
 use local_iot_core::Status;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
+use ureq::Proxy;
 
-use crate::support::{THING, World, within};
+use crate::support::{ForwardProxy, Manners, THING, World, within};
 
 #[path = "../examples/upload_logs.rs"]
 #[allow(dead_code)] // its `main`
@@ -85,6 +87,11 @@ impl Scene {
 
     /// Has the example do a job in this process, with short waits. Returns how it ended, and why.
     async fn done(&self, document: Value) -> (Status, String) {
+        self.done_through(None, document).await
+    }
+
+    /// The same, through a proxy.
+    async fn done_through(&self, proxy: Option<Proxy>, document: Value) -> (Status, String) {
         let jobs = self.world.core.jobs();
         jobs.create_job("logs", document).unwrap();
         let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(2));
@@ -92,7 +99,7 @@ impl Scene {
         let running = self
             .world
             .run(self.world.settings(), async move |job: &Job| {
-                example::upload(job, &folder, None, backoff.clone()).await
+                example::upload(job, &folder, proxy.clone(), backoff.clone()).await
             });
         within(jobs.wait_until(|books| {
             let job = books.execution("logs");
@@ -243,4 +250,28 @@ async fn a_redirect_is_not_followed() {
             .iter()
             .all(|(line, _)| line.starts_with("put /bucket/"))
     );
+}
+
+#[tokio::test]
+async fn the_program_s_own_proxy_is_used_with_its_password() {
+    let scene = Scene::with(&[]).await;
+    let manners = Manners {
+        to: Some(scene.port),
+        wants: Some("Basic dXNlcjpzZWNyZXQ="),
+        ..Manners::default()
+    };
+    let forward = ForwardProxy::with(manners).await;
+    let auth = scene.world.folder.path().join("proxy.auth");
+    fs::write(&auth, "user:secret\n").unwrap();
+    let port = forward.port.to_string();
+    let more = ["--proxy_host", "127.0.0.1", "--proxy_port", &port];
+    let mut flags = scene.world.flags(&more);
+    flags.extend(["--proxy_auth".to_owned(), auth.to_str().unwrap().to_owned()]);
+    flags.insert(0, "program".to_owned());
+    let flags = Flags::from_arguments(flags).unwrap();
+    let proxy = example::proxy(&flags).unwrap();
+    let (status, reason) = scene.done_through(proxy, scene.document()).await;
+    assert_eq!(status, Status::Succeeded, "{reason}");
+    assert_eq!(forward.asked_for(), [format!("127.0.0.1:{}", scene.port)]);
+    assert_eq!(scene.uploads().len(), 1);
 }
