@@ -10,6 +10,7 @@ mod documents;
 mod flags;
 mod hostile;
 mod install_firmware;
+mod key_in_hardware;
 mod messages;
 mod outages;
 mod output;
