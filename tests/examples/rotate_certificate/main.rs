@@ -135,7 +135,7 @@ async fn refusal(events: &mut Events<Event>) -> String {
 /// run ended.
 async fn work(job: &Job, store: &Store, is_trial: bool) -> WorkResult {
     let certificate = match job.document() {
-        Ok(Task::MakeKey) => return make_key(store),
+        Ok(Task::MakeKey) => return make_key(job, store),
         Ok(Task::InstallCertificate { certificate }) => certificate.trim().to_owned(),
         Err(error) => return Ok(Outcome::rejected(error.to_string())),
     };
@@ -144,6 +144,7 @@ async fn work(job: &Job, store: &Store, is_trial: bool) -> WorkResult {
         cut("promoted");
     }
     if store.holds("current.pem", &certificate) {
+        println!("job {}: connected with it", job.id());
         store.remove("next.key")?;
         let details = StatusDetails::from_pairs([("step", "in use")])?;
         return Ok(Outcome::Succeeded(details));
@@ -178,11 +179,12 @@ async fn work(job: &Job, store: &Store, is_trial: bool) -> WorkResult {
 }
 
 /// Makes a key, which stays here, and a request for a certificate for it.
-fn make_key(store: &Store) -> WorkResult {
+fn make_key(job: &Job, store: &Store) -> WorkResult {
     let key = KeyPair::generate()?; // P-256
     let request = CertificateParams::default().serialize_request(&key)?;
     store.write("next.key", &key.serialize_pem())?;
     cut("key written");
+    println!("job {}: made a key", job.id());
     let csr = BASE64_STANDARD.encode(request.der());
     let details = StatusDetails::from_pairs([("csr", csr)])?;
     Ok(Outcome::Succeeded(details))
