@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use jobs_mqtt5::agent::{Agent, End, Job, Outcome, WorkResult};
+use jobs_mqtt5::agent::{self, Agent, End, Job, Outcome, WorkResult};
 use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::jobs::{self, StatusDetails};
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind as Kind, Event, Events};
@@ -77,6 +77,7 @@ async fn run(mut flags: Flags, folder: PathBuf) -> Result<(), Box<dyn Error>> {
         let (mqtt, mut events) = mqtt::connect(settings.mqtt);
         let jobs = jobs::Client::with_options(&mqtt, &settings.thing_name, settings.jobs);
         let mut agent = Agent::with_options(&jobs, settings.agent);
+        tokio::spawn(tell(agent.events()));
         let (stopper, shared) = (agent.stopper(), Arc::clone(&store));
         println!(
             "Connecting with {}",
@@ -103,6 +104,15 @@ async fn run(mut flags: Flags, folder: PathBuf) -> Result<(), Box<dyn Error>> {
         }
         mqtt.disconnect();
         while events.next().await.is_some() {}
+    }
+}
+
+/// Says which jobs the service has a report on.
+async fn tell(mut events: Events<agent::Event>) {
+    while let Some(event) = events.next().await {
+        if let agent::Event::Reported { job_id, .. } = event {
+            println!("job {job_id}: reported");
+        }
     }
 }
 
@@ -135,7 +145,7 @@ async fn refusal(events: &mut Events<Event>) -> String {
 /// run ended.
 async fn work(job: &Job, store: &Store, is_trial: bool) -> WorkResult {
     let certificate = match job.document() {
-        Ok(Task::MakeKey) => return make_key(job, store),
+        Ok(Task::MakeKey) => return make_key(store),
         Ok(Task::InstallCertificate { certificate }) => certificate.trim().to_owned(),
         Err(error) => return Ok(Outcome::rejected(error.to_string())),
     };
@@ -144,7 +154,6 @@ async fn work(job: &Job, store: &Store, is_trial: bool) -> WorkResult {
         cut("promoted");
     }
     if store.holds("current.pem", &certificate) {
-        println!("job {}: connected with it", job.id());
         store.remove("next.key")?;
         let details = StatusDetails::from_pairs([("step", "in use")])?;
         return Ok(Outcome::Succeeded(details));
@@ -179,12 +188,11 @@ async fn work(job: &Job, store: &Store, is_trial: bool) -> WorkResult {
 }
 
 /// Makes a key, which stays here, and a request for a certificate for it.
-fn make_key(job: &Job, store: &Store) -> WorkResult {
+fn make_key(store: &Store) -> WorkResult {
     let key = KeyPair::generate()?; // P-256
     let request = CertificateParams::default().serialize_request(&key)?;
     store.write("next.key", &key.serialize_pem())?;
     cut("key written");
-    println!("job {}: made a key", job.id());
     let csr = BASE64_STANDARD.encode(request.der());
     let details = StatusDetails::from_pairs([("csr", csr)])?;
     Ok(Outcome::Succeeded(details))
