@@ -1,5 +1,6 @@
 //! The worked example `upload_logs`: what is uploaded, what is not, and how the job ends.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -43,7 +44,7 @@ impl Scene {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let uploads = Uploads::default();
-        let statuses = Arc::new(Mutex::new(statuses.to_vec().into_iter()));
+        let statuses = Arc::new(Mutex::new(VecDeque::from(statuses.to_vec())));
         let kept = Arc::clone(&uploads);
         let bucket = tokio::spawn(async move {
             let mut connections = JoinSet::new(); // they end with this task
@@ -53,7 +54,7 @@ impl Scene {
                     let mut stream = BufReader::new(stream);
                     while let Some(upload) = read(&mut stream).await {
                         kept.lock().unwrap().push(upload);
-                        let status = statuses.lock().unwrap().next().unwrap_or(200);
+                        let status = statuses.lock().unwrap().pop_front().unwrap_or(200);
                         let head = format!("HTTP/1.1 {status} As Ordered\r\nLocation: /b\r\n");
                         let answer = format!("{head}Content-Length: 0\r\n\r\n");
                         stream.write_all(answer.as_bytes()).await.unwrap();
