@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use local_iot_core::{Event, Identity, JobExecution, Pki, Status};
+use local_iot_core::{Event, Fault, Identity, JobExecution, Pki, Status, Times};
 use rcgen::KeyPair;
 use serde_json::json;
 use tokio::process::Command;
@@ -291,4 +291,36 @@ async fn a_power_cut_on_the_way_back_leaves_a_device_that_goes_back() {
             .is_back(scene.start(), "gone back to the old certificate")
             .await;
     }
+}
+
+/// A rotation with a good certificate, whose first connects with it go wrong.
+async fn with_faults_at_the_trial(fault: Fault, times: u32) -> (Scene, String, Program) {
+    let scene = Scene::new().await;
+    let certificate = scene.certificate(&scene.has_a_key().await);
+    scene.bring(&certificate);
+    scene.cut_at("on trial").await;
+    scene.world.core.faults().add(fault, Times::Count(times));
+    let device = scene.start();
+    (scene, certificate, device)
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_let_the_new_certificate_connect_has_the_device_go_back() {
+    let (scene, _, device) = with_faults_at_the_trial(Fault::Connack(0x87), 1).await;
+    scene.is_back(device, "CONNACK 0x87 (not authorized)").await;
+}
+
+#[tokio::test]
+async fn a_server_that_closes_the_door_again_and_again_has_the_device_go_back() {
+    let (scene, _, device) = with_faults_at_the_trial(Fault::DropAfterTls, 5).await;
+    scene
+        .is_back(device, "gone back to the old certificate")
+        .await;
+}
+
+#[tokio::test]
+async fn one_lost_connection_is_no_refusal() {
+    let (scene, certificate, device) = with_faults_at_the_trial(Fault::DropAfterTls, 1).await;
+    scene.is_rotated(&certificate).await;
+    device.kill().await;
 }

@@ -1,6 +1,6 @@
 //! The folder with the device's keys, and what becomes of it when the power fails.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -78,8 +78,9 @@ impl Store {
 }
 
 /// Has a folder's names survive a power failure. (Elsewhere than on Unix, a folder can't be synced.)
+#[cfg_attr(not(unix), expect(unused_variables))]
 fn sync(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
+    fs::File::open(folder)?.sync_all()?;
     Ok(())
 }
