@@ -98,6 +98,21 @@ pub fn client_config(files: &Files) -> Result<ClientConfig, TlsError> {
 /// The same for a key that is no file: one in a TPM, a PKCS #11 token or the system's key store signs
 /// by rustls' [`SigningKey`]. `chain` begins with the device's own certificate.
 ///
+/// ```
+/// # use std::sync::Arc;
+/// # use jobs_mqtt5::{mqtt, tls};
+/// # use rustls::{RootCertStore, pki_types::CertificateDer, sign::SigningKey};
+/// fn options(
+///     token: Arc<dyn SigningKey>, // what the token's library is wrapped in
+///     certificate: CertificateDer<'static>,
+///     roots: RootCertStore,
+/// ) -> Result<mqtt::Options, tls::TlsError> {
+///     let config = tls::client_config_with(vec![certificate], token, roots)?;
+///     let endpoint = "a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com";
+///     Ok(mqtt::Options::new(endpoint, "my-thing", Arc::new(config)))
+/// }
+/// ```
+///
 /// # Errors
 /// If TLS can't be set up at all.
 pub fn client_config_with(

@@ -20,6 +20,8 @@ mod differences;
 mod http;
 #[path = "conformance/normal.rs"]
 mod normal;
+#[path = "conformance/scenario.rs"]
+mod scenario;
 #[path = "conformance/scenarios.rs"]
 mod scenarios;
 #[path = "conformance/services.rs"]
@@ -32,7 +34,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use differences::{Differences, Step};
-use scenarios::Scenario;
+use scenario::Scenario;
 use services::{Account, Core, Ministack, Service};
 
 /// Compares local_iot_core with ministack, request by request.
@@ -116,7 +118,7 @@ async fn run(
     let ministack = ministack.map_err(explained("ministack"))?;
     let pairs = scenario.steps.iter().zip(core.into_iter().zip(ministack));
     let mut times: HashMap<String, u32> = HashMap::new();
-    let named = |(step, (core, ministack)): (&scenarios::Step, _)| {
+    let named = |(step, (core, ministack)): (&scenario::Step, _)| {
         let mut name = format!("{}: {step}", scenario.name);
         let times = times.entry(name.clone()).or_default();
         *times += 1;

@@ -152,6 +152,10 @@ impl Service<'_> {
                 if let Some(minutes) = timeout_minutes {
                     body["timeoutConfig"] = json!({"inProgressTimeoutInMinutes": minutes});
                 }
+                if document.contains("${aws:iot:s3-presigned-url") {
+                    let role = "arn:aws:iam::000000000000:role/reader";
+                    body["presignedUrlConfig"] = json!({"roleArn": role});
+                }
                 let path = format!("/jobs/{job_id}");
                 one.ask("PUT", &path, &body).await
             }

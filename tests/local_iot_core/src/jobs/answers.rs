@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Books, JobExecution, Jobs, JobsTopic, Operation,
-    document::presigned,
+    document::{Keywords, presigned},
     mischief::Recipient,
     replies::{Body, Rejection, Reply, execution_state},
     requests::{Occasion, Payload, UpdateRequest},
@@ -150,7 +150,12 @@ impl Jobs {
 
     /// The document as it is sent this time. AWS escapes more of it in the reply to an update.
     fn document(&self, execution: &JobExecution, is_update: bool) -> String {
-        let document = presigned(&execution.document, || {
+        let keywords = Keywords {
+            thing_name: &self.thing_name,
+            job_id: &execution.job_id,
+            execution_number: execution.execution_number,
+        };
+        let document = presigned(&execution.document, &keywords, || {
             1 + self.signatures.fetch_add(1, Ordering::Relaxed)
         });
         match self.settings.dialect.rewrites_documents {

@@ -96,8 +96,8 @@ pub struct NewJob {
 
 impl NewJob {
     /// A job with this document, which can be any JSON text. Where the document holds
-    /// `${aws:iot:s3-presigned-url:URL}`, the device is sent the URL with a signature behind it
-    /// (`?X-Amz-Signature=N`), another one in each message.
+    /// `${aws:iot:s3-presigned-url:URL}`, `…-url-v2:…` or `…-url-upload:…`, the device is sent the
+    /// URL with a signature behind it (`?X-Amz-Signature=N`), another one in each message.
     pub fn new(job_id: impl Into<String>, document: impl Into<String>) -> NewJob {
         NewJob {
             job_id: job_id.into(),
