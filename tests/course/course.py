@@ -12,9 +12,19 @@ The README tells the walker what a reader sees by themselves in comments that no
     <!-- on AWS -->                             not for a reader on their own machine
 
 A block of `sh` without such a comment goes into the cloud's terminal. Every command has to end with 0.
+
+The other lessons are the files `tests/course/N-*.md`, in this format: a title (`# Lesson 6: …`), a section
+`## The lesson`, in it headings `### …`, blocks and comments as above; blocks for AWS alone stand under
+`### On AWS`. Each lesson begins where lesson 1 ends, with its Ctrl-C: the set-up's variables are in the
+cloud's terminal, the thing has its certificate and policy, no program is running. It has to end in that
+state: with the same entries at the service and the same files, its own jobs and the folders it made removed.
+What it shows, its blocks check with `prints`, `cmp` and the like. `--lesson 6` walks lesson 1 and then that
+one alone; without it, all are walked where the README's device is switched off.
 """
 
 import argparse
+import collections
+import glob
 import os
 import re
 import shutil
@@ -28,16 +38,26 @@ from terminal import Failed, Terminal
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SECTION = "The course"
+# The heading of the README at whose end lesson 1 is done, and one where the device is off afterwards.
+FIRST_LESSON, DEVICE_IS_OFF = "The outcome", "A timeout"
 # The headings under which nothing is for a reader on their own machine.
 ELSEWHERE = {"On AWS"}
 
 
-def steps():
-    """The steps of the course: (heading, line number, comment or None, block or None)."""
-    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-        lines = file.read().splitlines()
-    first = lines.index(f"## {SECTION}") + 1
-    found, heading, comment, at = [], "", None, first
+# A comment or a block, or both: where it stands, and what is in it.
+Step = collections.namedtuple("Step", "file heading line comment block")
+
+
+def steps(file, section):
+    """The steps in a section of a file."""
+    with open(os.path.join(ROOT, file), encoding="utf-8") as text:
+        lines = text.read().splitlines()
+    at = lines.index(f"## {section}") + 1
+    found, heading, comment = [], "", None
+
+    def add(block=None):
+        found.append(Step(file, heading, at, comment, block))
+
     while at < len(lines) and not lines[at].startswith("## "):
         line = lines[at]
         at += 1
@@ -46,17 +66,29 @@ def steps():
         marked = re.fullmatch(r"<!-- (.*) -->", line)
         if marked:
             if comment is not None:
-                found.append((heading, at, comment, None))
+                add()
             comment = marked[1]
         elif line.startswith("```"):
             end = lines.index("```", at)
             if line == "```sh":
-                found.append((heading, at, comment, "\n".join(lines[at:end]) + "\n"))
+                add("\n".join(lines[at:end]) + "\n")
             comment, at = None, end + 1
         elif comment is not None:
-            found.append((heading, at, comment, None))
+            add()
             comment = None
+    for step in found:
+        kind, _ = read_comment(step.comment, step.block)
+        if (kind == "on AWS") != (step.heading in ELSEWHERE):
+            raise Failed(f"{file}, line {step.line}: no block but those on AWS is left out")
     return found
+
+
+def lessons(number="[0-9]"):
+    """The files of the other lessons, or of one of them."""
+    found = sorted(glob.glob(os.path.join(HERE, f"{number}-*.md")))
+    if not found:
+        raise Failed(f"there is no lesson {number} in tests/course")
+    return [os.path.relpath(path, ROOT) for path in found]
 
 
 # What a comment says, and whether a block follows it.
@@ -91,7 +123,8 @@ class Walk:
         self.service = Service(self.gateway)
         self.cloud = Terminal("cloud's terminal", shell, environment | ports, ROOT)
         self.device = Terminal("device's terminal", shell, environment, ROOT)
-        # What must hold when all the steps under a heading are done.
+        self.is_on = False  # whether a program runs in the device's terminal
+        # What must hold when all the steps under a heading of the README are done.
         self.after = {
             "On your machine": self.is_new,
             "The program": lambda: self.expect_status("hello-1", "SUCCEEDED"),
@@ -107,6 +140,7 @@ class Walk:
     def step(self, comment, block):
         """Does what the step says, and returns what was shown."""
         kind, values = read_comment(comment, block)
+        self.is_on = kind == "until" or (self.is_on and kind not in ("exits", "Ctrl-C"))
         if kind == "until":
             return self.device.paste(block, until=values[0])
         if kind == "exits":
@@ -186,60 +220,86 @@ def files():
     return sorted(name for name in os.listdir(ROOT) if name != "target")
 
 
-def walk(shell):
+def walk_steps(walker, all_steps):
+    """Walks through some steps. Returns how many blocks that were, and which headings were checked."""
+    blocks, checked = 0, set()
+    for number, step in enumerate(all_steps):
+        if number == 0 or all_steps[number - 1].heading != step.heading:
+            print(f"\n### {step.heading}", flush=True)
+        if step.heading in ELSEWHERE:
+            continue
+        terminal = "device" if (step.comment or "").startswith("device") else " cloud"
+        for typed in (step.block or "").splitlines():
+            print(f"{terminal}$ {typed}", flush=True)
+        try:
+            if step.heading == "The clean-up" and step.block and "ministack --stop" in step.block:
+                walker.is_new()  # last look: afterwards nobody answers any more
+            shown = walker.step(step.comment, step.block)
+            print("".join(f"   {one}\n" for one in shown.splitlines()), end="", flush=True)
+            blocks += step.block is not None
+            last = number + 1 == len(all_steps) or all_steps[number + 1].heading != step.heading
+            if last and step.file == "README.md" and step.heading in walker.after:
+                walker.after[step.heading]()
+                checked.add(step.heading)
+        except Failed as failed:
+            raise Failed(f"{step.file}, line {step.line}, {step.heading!r}: {failed}") from None
+    return blocks, checked
+
+
+def walk_lesson(walker, file):
+    """Walks through another lesson, and looks whether it leaves things as they were. Returns its blocks."""
+    print(f"\n# {file}", flush=True)
+    before = (walker.service.everything(), files())
+    blocks, _ = walk_steps(walker, steps(file, "The lesson"))
+    walker.expect(f"whether {file} leaves a program running", walker.is_on, False)
+    after = (walker.service.everything(), files())
+    if after != before:
+        raise Failed(f"{file} leaves {after}, and began with {before}")
+    if blocks < 3:
+        raise Failed(f"{file} has {blocks} blocks: has a heading changed?")
+    return blocks
+
+
+def walk(shell, lesson=None):
     before = files()
     in_the_way = [name for name in before if name.endswith((".pem", ".key", ".crt", ".env")) or name == "installed"]
     if in_the_way:
         raise Failed(f"these files may be yours, and the course would overwrite them: {', '.join(in_the_way)}")
-    all_steps = steps()
-    for heading, line, comment, block in all_steps:
-        kind, _ = read_comment(comment, block)
-        if (kind == "on AWS") != (heading in ELSEWHERE):
-            raise Failed(f"README.md, line {line}: no block but those on AWS is left out")
+    all_steps = steps("README.md", SECTION)
+    switch = FIRST_LESSON if lesson else DEVICE_IS_OFF
+    first = 1 + max(at for at, step in enumerate(all_steps) if step.heading == switch)
     walker = Walk(shell)
-    left_out, checked = [], set()
     try:
-        for number, (heading, line, comment, block) in enumerate(all_steps):
-            if number == 0 or all_steps[number - 1][0] != heading:
-                print(f"\n### {heading}", flush=True)
-            if heading in ELSEWHERE:
-                left_out.append(line)
-                continue
-            for typed in (block or "").splitlines():
-                print(f"{'device' if (comment or '').startswith('device') else ' cloud'}$ {typed}", flush=True)
-            try:
-                if heading == "The clean-up" and block and "ministack --stop" in block:
-                    walker.is_new()  # last look: afterwards nobody answers any more
-                shown = walker.step(comment, block)
-                print("".join(f"   {one}\n" for one in shown.splitlines()), end="", flush=True)
-                last = number + 1 == len(all_steps) or all_steps[number + 1][0] != heading
-                if last and heading in walker.after:
-                    walker.after[heading]()
-                    checked.add(heading)
-            except Failed as failed:
-                raise Failed(f"README.md, line {line}, {heading!r}: {failed}") from None
+        blocks, checked = walk_steps(walker, all_steps[:first])
+        if walker.is_on:
+            walker.step("device, press Ctrl-C", None)
+        for file in lessons(lesson or "[0-9]"):
+            blocks += walk_lesson(walker, file)
+        if lesson:
+            print(f"\nLesson {lesson} is as it is told: {blocks} blocks with those of lesson 1, in {shell}.")
+            return
+        more, rest = walk_steps(walker, all_steps[first:])
+        blocks, checked = blocks + more, checked | rest
     finally:
         walker.close()
         left = sorted(set(files()) - set(before))
         for name in left:
             path = os.path.join(ROOT, name)
             (shutil.rmtree if os.path.isdir(path) else os.remove)(path)
-    blocks = [step for step in all_steps if step[3]]
-    ran = len(blocks) - len(left_out)
-    if len(left_out) != len(ELSEWHERE) or ran < 20:
-        raise Failed(f"of {len(blocks)} blocks, those in line {left_out} were left out")
-    if checked != set(walker.after):
+    if blocks < 20 or checked != set(walker.after):
         raise Failed(f"nothing was checked for {set(walker.after) - checked}: has a heading changed?")
     if left:
         raise Failed(f"the clean-up left these files: {', '.join(left)}")
-    print(f"\nThe course is as the README tells it: {ran} blocks, in {shell}; nothing is left.")
+    print(f"\nThe course is as the README and its lessons tell it: {blocks} blocks, in {shell}; nothing is left.")
 
 
 def main():
     arguments = argparse.ArgumentParser(description="Walks through the course of the README.")
     arguments.add_argument("--shell", choices=["bash", "zsh"], default="bash")
+    arguments.add_argument("--lesson", metavar="N", help="after lesson 1, this one alone")
+    flags = arguments.parse_args()
     try:
-        walk(arguments.parse_args().shell)
+        walk(flags.shell, flags.lesson)
     except Failed as failed:
         print(f"\nThe course fails. {failed}", file=sys.stderr)
         return 1
