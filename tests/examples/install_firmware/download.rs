@@ -1,0 +1,227 @@
+//! A download that goes on where it was cut off: by the network, by a URL that has expired, by the end
+//! of the program. What it needs from a job is a fresh URL, and whether it is still wanted.
+
+use std::error::Error;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jobs_mqtt5::agent::Job;
+use jobs_mqtt5::cli::Flags;
+use jobs_mqtt5::jobs::JobExecution;
+use jobs_mqtt5::mqtt::Backoff;
+use ureq::http::{Response, StatusCode, Uri, header};
+use ureq::{Agent, Body, Proxy};
+
+/// How much is requested at a time, in bytes.
+const PIECE: u64 = 256 * 1024;
+/// How long one request may take. What has come by then is kept, except from a server without ranges.
+const TIMEOUTS: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(30 * 60)];
+/// How many requests in a row may be without result. With the waits between them, a few minutes.
+const MOST_FAILURES: u32 = 10;
+
+type AnyError = Box<dyn Error + Send + Sync>;
+
+/// What is to be downloaded, and where to.
+pub struct Download<'a> {
+    /// Whose URL it is, and who is told of the progress.
+    pub job: &'a Job,
+    pub url: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// What is in this file is taken for the beginning.
+    pub path: PathBuf,
+    pub proxy: Option<Proxy>,
+    /// The waits between requests without result.
+    pub backoff: Backoff,
+}
+
+/// Why a request brought nothing.
+enum Failure {
+    /// Another one may.
+    Transient(String),
+    /// No other will: the disk is full, or the server does not have what was promised.
+    Permanent(String),
+}
+
+impl Download<'_> {
+    /// Downloads what is missing in the file. `url_of` finds the URL in a job execution, `progress` hears
+    /// how many bytes are there.
+    ///
+    /// # Errors
+    /// If the job is no longer wanted or the program told to stop, and if there is no going on. What
+    /// has come stays in the file.
+    pub async fn run(
+        mut self,
+        url_of: impl Fn(&JobExecution) -> Result<String, String>,
+        progress: impl Fn(u64) -> Result<(), AnyError>,
+    ) -> Result<(), AnyError> {
+        let mut has_ranges = true;
+        loop {
+            self.job.check()?;
+            let before = File::open(&self.path).and_then(|file| Ok(file.metadata()?.len()));
+            let before = before.unwrap_or(0);
+            progress(before)?;
+            if before == self.size {
+                return Ok(());
+            }
+            // What is longer than the file can't be its beginning.
+            let from = if before < self.size { before } else { 0 };
+            let failure = match self.fetch(from, &mut has_ranges, &progress) {
+                Ok(()) => {
+                    self.backoff.reset();
+                    continue;
+                }
+                Err(Failure::Permanent(reason)) => return Err(reason.into()),
+                Err(Failure::Transient(reason)) => reason,
+            };
+            if has_ranges && std::fs::metadata(&self.path).is_ok_and(|now| now.len() > from) {
+                self.backoff.reset(); // cut off, but something has come
+                continue;
+            }
+            if self.backoff.failures() == MOST_FAILURES {
+                return Err(failure.into());
+            }
+            // The URL may have expired. Each time the service is asked, it makes another one.
+            let wait = tokio::time::sleep(self.backoff.next_wait());
+            tokio::select! {
+                now = async { wait.await; self.job.describe().await } => {
+                    if let Ok(Some(execution)) = now {
+                        self.url = url_of(&execution)?;
+                    }
+                }
+                _ = self.job.interrupted() => {}
+            }
+        }
+    }
+
+    /// Requests the piece that starts here, and appends what comes of it to the file.
+    fn fetch(
+        &self,
+        from: u64,
+        has_ranges: &mut bool,
+        progress: impl Fn(u64) -> Result<(), AnyError>,
+    ) -> Result<(), Failure> {
+        let to = self.size.min(from + PIECE) - 1;
+        let response = self.request(from, to, TIMEOUTS[usize::from(!*has_ranges)])?;
+        let (status, size) = (response.status(), self.size);
+        let header = |name| response.headers().get(name).and_then(|it| it.to_str().ok());
+        let sent = match status {
+            StatusCode::PARTIAL_CONTENT => header(header::CONTENT_RANGE).unwrap_or_default(),
+            // The whole file, from its start: a server without ranges.
+            StatusCode::OK => header(header::CONTENT_LENGTH).unwrap_or_default(),
+            // 403 is how S3 says that a URL has expired.
+            StatusCode::FORBIDDEN | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                return Err(Failure::Transient(format!("the server sent {status}")));
+            }
+            _ if status.is_server_error() => {
+                return Err(Failure::Transient(format!("the server sent {status}")));
+            }
+            _ => return Err(Failure::Permanent(format!("the server sent {status}"))),
+        };
+        *has_ranges = status == StatusCode::PARTIAL_CONTENT;
+        let (from, to, expected) = match *has_ranges {
+            true => (from, to, format!("bytes {from}-{to}/{size}")),
+            false => (0, size - 1, size.to_string()),
+        };
+        if sent != expected {
+            let reason = format!("the server sent {status} with '{sent}', not '{expected}'");
+            return Err(Failure::Permanent(reason));
+        }
+        let mut options = OpenOptions::new();
+        options.create(true).write(true);
+        // A file of no use is begun anew; the others are continued.
+        let options = options.append(from > 0).truncate(from == 0);
+        let file = options.open(&self.path).map_err(Failure::of_disk)?;
+        self.copy(response, file, from, to, progress)
+    }
+
+    fn request(&self, from: u64, to: u64, limit: Duration) -> Result<Response<Body>, Failure> {
+        let agent: Agent = Agent::config_builder()
+            .max_redirects(0) // a presigned URL is good for its own host only
+            .http_status_as_error(false)
+            .proxy(self.proxy.clone())
+            .timeout_global(Some(limit))
+            .build()
+            .into();
+        let request = agent.get(&self.url);
+        let request = request.header("range", format!("bytes={from}-{to}"));
+        // (These errors do not have the URL in them.)
+        request
+            .call()
+            .map_err(|error| Failure::Transient(error.to_string()))
+    }
+
+    /// Copies what comes, up to what was asked for.
+    fn copy(
+        &self,
+        response: Response<Body>,
+        mut file: File,
+        from: u64,
+        to: u64,
+        progress: impl Fn(u64) -> Result<(), AnyError>,
+    ) -> Result<(), Failure> {
+        let mut body = response.into_body().into_reader().take(to + 1 - from);
+        let mut buffer = vec![0; 64 * 1024];
+        let mut length = from;
+        loop {
+            let count = match body.read(&mut buffer) {
+                Ok(0) if length == to + 1 => return Ok(()),
+                Ok(0) => return Err(Failure::Transient("the server sent too little".to_owned())),
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Failure::Transient(error.to_string())),
+            };
+            file.write_all(&buffer[..count]).map_err(Failure::of_disk)?;
+            length += count as u64;
+            let is_wanted = self.job.check().map_err(AnyError::from);
+            let told = is_wanted.and_then(|()| progress(length));
+            told.map_err(|error| Failure::Transient(error.to_string()))?;
+        }
+    }
+}
+
+impl Failure {
+    /// The disk says no. (A full disk is not mended by asking the server once more.)
+    fn of_disk(error: io::Error) -> Self {
+        Self::Permanent(format!("the download can't be written: {error}"))
+    }
+}
+
+/// Whether that is where a download may come from: by TLS, or from this machine.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_url(url: &str) -> Result<(), String> {
+    if url.starts_with("${aws:iot:") {
+        let reason = "the URL's placeholder was not replaced: was the job created without \
+                      --presigned-url-config, or is the placeholder misspelt?";
+        return Err(reason.to_owned());
+    }
+    let url: Uri = url.parse().unwrap_or_default();
+    match url.scheme_str() {
+        Some("https") => Ok(()),
+        Some("http") if matches!(url.host(), Some("localhost" | "127.0.0.1" | "[::1]")) => Ok(()),
+        _ => Err("url must be https, or http to this machine".to_owned()),
+    }
+}
+
+/// The program's own proxy, for the download as well.
+///
+/// # Errors
+/// If the file with its password can't be used.
+pub fn proxy(flags: &Flags) -> Result<Option<Proxy>, AnyError> {
+    let Some(host) = &flags.proxy_host else {
+        return Ok(None);
+    };
+    let builder = Proxy::builder(ureq::ProxyProtocol::Http);
+    let mut proxy = builder.host(host).port(flags.proxy_port);
+    if let Some(path) = &flags.proxy_auth {
+        let text = std::fs::read_to_string(path)?;
+        let auth = text.trim_end().split_once(':');
+        let (user, password) = auth.ok_or("--proxy_auth has no ':'")?;
+        proxy = proxy.username(user).password(password);
+    }
+    Ok(Some(proxy.build()?))
+}
