@@ -1,44 +1,102 @@
-//! The worked example `install_firmware`: how a job for it ends, and what is on the disk then.
+//! The worked example `install_firmware`: how a job for it ends, and what is on the disk then. The
+//! firmware is a shell script with a megabyte of noise behind it.
+#![cfg(unix)]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use jobs_mqtt5::agent::Job;
-use local_iot_core::Status;
+use jobs_mqtt5::mqtt::Backoff;
+use local_iot_core::{JobExecution, Status};
+use p256::ecdsa::signature::hazmat::PrehashSigner;
+use p256::ecdsa::{Signature, SigningKey};
+use p256::pkcs8::EncodePublicKey;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::task::spawn_blocking;
 
-use crate::support::{Faults, FileServer, Running, World, within};
+use crate::support::{Faults, FileServer, Program, Running, World, example_path, within};
 
+mod checked;
 mod cut_off;
+mod deploy;
+mod trial;
 
-#[path = "../examples/install_firmware.rs"]
+#[path = "../examples/install_firmware/main.rs"]
 #[allow(dead_code)] // its `main`
 mod example;
 
+use example::boot;
+use example::slots::{Boot, Slot, Slots, Update};
+
 /// The job.
 const JOB: &str = "firmware";
+/// How many bytes a firmware has.
+const SIZE: usize = 1_000_003;
 
-/// A device, the service, and a server that has a firmware for it.
+/// A device with firmware 1.4.1 in slot a, the service, and a server that has another firmware for it.
 struct Scene {
     world: World,
     folder: TempDir,
     firmware: Vec<u8>,
     server: FileServer,
+    proxy: Option<ureq::Proxy>,
+}
+
+/// A firmware that tells this version; its self-test is this command.
+fn firmware(version: &str, self_test: &str) -> Vec<u8> {
+    let script = format!(
+        "#!/bin/sh\ncase \"$1\" in\n--version) echo {version} ;;\n--self-test) {self_test} ;;\n\
+         *) exec cat > /dev/null ;;\nesac\nexit\n"
+    );
+    let mut random = fastrand::Rng::with_seed(7);
+    let noise = (script.len()..SIZE).map(|_| random.u8(..));
+    script.bytes().chain(noise).collect()
+}
+
+/// One of the keys that sign firmware.
+fn signing_key(number: u8) -> SigningKey {
+    SigningKey::from_slice(&[number; 32]).unwrap()
+}
+
+/// What `openssl dgst -sha256 -sign` would make of this.
+fn signature(key: &SigningKey, content: &[u8]) -> String {
+    let signature: Signature = key.sign_prehash(&Sha256::digest(content)).unwrap();
+    BASE64_STANDARD.encode(signature.to_der())
 }
 
 impl Scene {
     async fn with(faults: Faults) -> Self {
-        let mut random = fastrand::Rng::with_seed(7);
-        let firmware: Vec<u8> = (0..1_000_003).map(|_| random.u8(..)).collect();
-        Self {
+        Self::with_firmware(firmware("1.4.2", "true"), faults).await
+    }
+
+    async fn with_firmware(firmware: Vec<u8>, faults: Faults) -> Self {
+        let scene = Self {
             world: World::new().await,
             folder: tempfile::tempdir().unwrap(),
             server: FileServer::start(&firmware, faults).await,
             firmware,
+            proxy: None,
+        };
+        let old = self::firmware("1.4.1", "true");
+        fs::write(scene.path("a"), old).unwrap();
+        example::application::make_executable(&scene.path("a")).unwrap();
+        for number in [1, 2] {
+            let key = signing_key(number)
+                .verifying_key()
+                .to_public_key_pem(Default::default());
+            fs::write(
+                scene.path(&format!("signing-key-{number}.pem")),
+                key.unwrap(),
+            )
+            .unwrap();
         }
+        scene
     }
 
     /// A document of a job to install what the server has.
@@ -47,76 +105,122 @@ impl Scene {
         json!({
             "operation": "install-firmware",
             "version": "1.4.2",
-            "url": format!("${{aws:iot:s3-presigned-url:{url}}}"),
+            "url": format!("${{aws:iot:s3-presigned-url-v2:{url}}}"),
             "size": self.firmware.len(),
-            "sha256": sha256(&self.firmware),
+            "signature": signature(&signing_key(1), &self.firmware),
         })
     }
 
-    fn create_job(&self, job_id: &str, document: Value) {
+    fn create_job(&self, document: Value) {
         let jobs = self.world.core.jobs();
-        jobs.create_job(job_id, document).unwrap();
+        jobs.create_job(JOB, document).unwrap();
     }
 
-    /// The work in this process, with short waits.
-    fn run(&self) -> Running {
+    /// Starts the device in this process, with short waits.
+    async fn run(&self) -> Running {
+        let slots = self.slots();
+        let booted = spawn_blocking(move || boot::start(slots, Duration::from_secs(20)));
+        let (mut device, application) = booted.await.unwrap().unwrap();
+        device.backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(2));
+        let shared = (Arc::new(device), application); // which ends with this
         let mut settings = self.world.settings();
         settings.agent.progress_interval = Duration::from_millis(10);
-        let backoff = settings.jobs.backoff.clone();
-        let folder = self.folder.path().to_owned();
+        let proxy = self.proxy.clone();
         self.world.run(settings, async move |job: &Job| {
-            example::install(job, &folder, backoff.clone()).await
+            example::install(job, &shared.0, proxy.clone()).await
         })
     }
 
-    /// Has the work do a job, and returns how it ended, and for what reason.
+    /// Has the device do a job, and restart if it wants to. Returns how the job ended, and why.
     async fn done(&self, document: Value) -> (Status, String) {
-        self.create_job(JOB, document);
-        let running = self.run();
-        self.ended().await;
-        running.stop().await.unwrap();
-        let outcome = (self.status(), self.detail("reason"));
+        self.create_job(document);
+        loop {
+            let running = self.run().await;
+            let before = self.slots().boot().unwrap();
+            self.reaches(|job| {
+                job.status.is_terminal()
+                    || matches!(before.update, Update::None)
+                        && job
+                            .status_details
+                            .get("step")
+                            .is_some_and(|step| step == "restarting")
+            })
+            .await;
+            if self.job().status.is_terminal() {
+                running.stop().await.unwrap();
+                break;
+            }
+            running.end().await.unwrap();
+        }
+        let job = self.job();
         self.world.core.jobs().delete_job(JOB).unwrap(); // so that its name is free again
-        outcome
+        let reason = job.status_details.get("reason").cloned();
+        (job.status, reason.unwrap_or_default())
+    }
+
+    /// Starts the device as a program, whose power is to be cut at that place.
+    fn start(&self, cut_at: &str) -> Program {
+        let mut command = Command::new(example_path("install_firmware"));
+        command.args(self.world.flags(&[]));
+        command.env("FIRMWARE_FOLDER", self.folder.path());
+        command.env("SELF_TEST_SECONDS", "2");
+        command.env("CUT_AT", cut_at);
+        Program::start_command(command)
+    }
+
+    async fn reaches(&self, is_there: impl Fn(&JobExecution) -> bool) {
+        let jobs = self.world.core.jobs();
+        within(jobs.wait_until(|books| books.execution(JOB).is_some_and(&is_there))).await;
     }
 
     /// Waits until the job has ended.
-    async fn ended(&self) {
-        let jobs = self.world.core.jobs();
-        within(jobs.wait_until(|books| {
-            let job = books.execution(JOB);
-            job.is_some_and(|job| job.status.is_terminal())
-        }))
-        .await;
+    async fn ended(&self) -> JobExecution {
+        self.reaches(|job| job.status.is_terminal()).await;
+        self.job()
     }
 
-    fn status(&self) -> Status {
-        self.world.core.jobs().execution(JOB).unwrap().status
+    fn job(&self) -> JobExecution {
+        self.world.core.jobs().execution(JOB).unwrap()
     }
 
-    fn detail(&self, name: &str) -> String {
-        let execution = self.world.core.jobs().execution(JOB).unwrap();
-        let detail = execution.status_details.get(name);
-        detail.cloned().unwrap_or_default()
+    fn slots(&self) -> Slots {
+        Slots::open(self.folder.path().to_owned()).unwrap()
     }
 
-    /// The file is installed, whole, and nothing else is left.
+    fn boot(&self) -> Boot {
+        self.slots().boot().unwrap()
+    }
+
+    /// The firmware is installed, whole, and nothing is left of the way there.
     fn is_installed(&self) {
+        let boot = self.boot();
+        assert_eq!(boot.active, Slot::B);
+        assert!(matches!(boot.update, Update::Done { .. }), "{boot:?}");
         assert!(
-            fs::read(self.path("firmware.bin")).unwrap() == self.firmware,
+            fs::read(self.path("b")).unwrap() == self.firmware,
             "another file"
         );
-        assert_eq!(fs::read_to_string(self.path("version")).unwrap(), "1.4.2");
-        assert_eq!(files(self.folder.path()), ["firmware.bin", "version"]);
+        assert_eq!(self.slots_and_parts(), ["a", "b", "boot"]);
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    /// The firmware that was there before is the one that is started.
+    fn is_as_before(&self) {
+        assert_eq!(self.boot().active, Slot::A);
+        assert!(!matches!(self.boot().update, Update::Trial { .. }));
+        assert!(fs::read(self.path("a")).unwrap() == firmware("1.4.1", "true"));
+        assert!(!self.path("part").exists());
+    }
+
+    /// The files of the device, apart from its keys.
+    fn slots_and_parts(&self) -> Vec<String> {
+        let mut names = files(self.folder.path());
+        names.retain(|name| !name.ends_with(".pem"));
+        names
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
-}
-
-fn sha256(content: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(content))
 }
 
 /// What is in a folder, in order.
@@ -129,6 +233,15 @@ fn files(folder: &Path) -> Vec<String> {
     names
 }
 
+/// Has the job end so before anything is put into a slot.
+async fn ends(scene: &Scene, document: Value, expected: Status, reason: &str) {
+    let (status, said) = scene.done(document).await;
+    assert_eq!(status, expected, "{said}");
+    assert!(said.contains(reason), "{said}");
+    scene.is_as_before();
+    assert_eq!(scene.slots_and_parts(), ["a"]);
+}
+
 #[tokio::test]
 async fn it_is_installed_and_the_job_shows_how_far_it_is() {
     let scene = Scene::with(Faults {
@@ -136,30 +249,40 @@ async fn it_is_installed_and_the_job_shows_how_far_it_is() {
         ..Faults::default()
     })
     .await;
-    scene.create_job(JOB, scene.document());
-    let running = scene.run();
+    scene.create_job(scene.document());
+    let running = scene.run().await;
     scene.server.has_struck(1).await;
-    let half = |percent: Option<&String>| percent.is_some_and(|percent| percent == "52");
-    let jobs = scene.world.core.jobs();
-    within(
-        jobs.wait_until(|books| half(books.execution(JOB).unwrap().status_details.get("percent"))),
-    )
-    .await;
-    assert_eq!(scene.status(), Status::InProgress);
+    let shows = |job: &JobExecution, name: &str, value: &str| {
+        job.status_details.get(name).is_some_and(|it| it == value)
+    };
+    scene.reaches(|job| shows(job, "percent", "69")).await;
+    assert_eq!(scene.job().status, Status::InProgress);
+    assert!(shows(&scene.job(), "step", "downloading"));
+    running.out.wait_for("percent: 69").await; // it is seen on the device as well
     scene.server.let_go();
-    scene.ended().await;
-    running.stop().await.unwrap();
-    assert_eq!(scene.status(), Status::Succeeded);
+    scene.reaches(|job| shows(job, "step", "restarting")).await;
+    running.end().await.unwrap();
     assert_eq!(
-        [scene.detail("version"), scene.detail("percent")],
-        ["1.4.2", "100"]
+        scene.job().status,
+        Status::InProgress,
+        "it has not proved itself"
     );
+    assert_eq!(scene.boot().active, Slot::B);
+
+    let running = scene.run().await;
+    let job = scene.ended().await;
+    running.stop().await.unwrap();
+    assert_eq!(job.status, Status::Succeeded);
+    for (name, value) in [
+        ("step", "running"),
+        ("version", "1.4.2"),
+        ("percent", "100"),
+    ] {
+        assert!(shows(&job, name, value), "{:?}", job.status_details);
+    }
     scene.is_installed();
-    let ranges = scene
-        .server
-        .requests()
-        .into_iter()
-        .map(|one| (one.from, one.to));
+    let requests = scene.server.requests();
+    let ranges = requests.into_iter().map(|one| (one.from, one.to));
     let pieces = [
         (0, 262_143),
         (262_144, 524_287),
@@ -167,123 +290,4 @@ async fn it_is_installed_and_the_job_shows_how_far_it_is() {
         (786_432, 1_000_002),
     ];
     assert!(ranges.eq(pieces), "it downloads in ranges");
-}
-
-#[tokio::test]
-async fn a_document_that_it_does_not_understand_is_rejected() {
-    let scene = Scene::with(Faults::default()).await;
-    for (field, value, reason) in [
-        (
-            "operation",
-            json!("reboot"),
-            "unknown variant `reboot`, expected `install-firmware`",
-        ),
-        ("operation", Value::Null, "invalid type"),
-        ("version", json!("1.4"), "version is not like"),
-        ("version", json!("1.4.2.1"), "version is not like"),
-        ("version", json!("../../1"), "version is not like"),
-        ("size", json!(0), "size is 0"),
-        ("size", json!(64 * 1024 * 1024 + 1), "or too large"),
-        ("size", json!(-1), "invalid value"),
-        ("sha256", json!("abc"), "sha256 must have"),
-        (
-            "url",
-            json!("http://example.com/firmware.bin"),
-            "url must be https",
-        ),
-        (
-            "url",
-            json!("http://127.0.0.1@example.com/"),
-            "url must be https",
-        ),
-        (
-            "url",
-            json!("http://127.0.0.1.example.com/"),
-            "url must be https",
-        ),
-        (
-            "url",
-            json!("ftp://127.0.0.1/firmware.bin"),
-            "url must be https",
-        ),
-        ("url", json!("firmware.bin"), "url must be https"),
-    ] {
-        let mut document = scene.document();
-        document[field] = value.clone();
-        let (status, said) = scene.done(document).await;
-        assert_eq!(status, Status::Rejected, "{field}: {value}");
-        assert!(said.contains(reason), "{field}: {value}: {said}");
-    }
-    assert_eq!(scene.done(json!([])).await.0, Status::Rejected);
-    assert_eq!(files(scene.folder.path()), [""; 0]);
-    assert_eq!(scene.server.requests(), []);
-}
-
-#[tokio::test]
-async fn what_is_not_newer_is_rejected() {
-    let mut scene = Scene::with(Faults::default()).await;
-    assert_eq!(scene.done(scene.document()).await.0, Status::Succeeded);
-    let requests = scene.server.requests().len();
-    for version in ["1.4.1", "1.3.10", "0.9.9"] {
-        let mut document = scene.document();
-        document["version"] = json!(version);
-        let (status, reason) = scene.done(document).await;
-        assert_eq!(status, Status::Rejected);
-        assert_eq!(reason, format!("{version} is not newer than 1.4.2"));
-    }
-    let mut other = scene.document();
-    other["sha256"] = json!(sha256(b"other content, and the same version"));
-    assert_eq!(scene.done(other).await.0, Status::Rejected);
-    assert_eq!(
-        scene.server.requests().len(),
-        requests,
-        "nothing is downloaded"
-    );
-    scene.is_installed();
-
-    scene.firmware.reverse();
-    scene.server = FileServer::start(&scene.firmware, Faults::default()).await;
-    let mut newer = scene.document();
-    newer["version"] = json!("1.10.0");
-    assert_eq!(scene.done(newer).await.0, Status::Succeeded);
-    assert!(fs::read(scene.path("firmware.bin")).unwrap() == scene.firmware);
-    assert_eq!(fs::read_to_string(scene.path("version")).unwrap(), "1.10.0");
-}
-
-#[tokio::test]
-async fn what_an_earlier_run_installed_and_could_not_report_is_not_downloaded_again() {
-    let scene = Scene::with(Faults::default()).await;
-    fs::write(scene.path("version"), "1.4.1").unwrap();
-    fs::write(scene.path("firmware.bin"), &scene.firmware).unwrap(); // and then the power failed
-    for _ in 0..2 {
-        let (status, _) = scene.done(scene.document()).await;
-        assert_eq!(status, Status::Succeeded);
-        scene.is_installed();
-    }
-    assert_eq!(scene.server.requests(), []);
-}
-
-/// Has the job fail, with the firmware that was there before left alone.
-async fn fails(scene: &Scene, document: Value, reason: &str) {
-    fs::write(scene.path("version"), "1.4.1").unwrap();
-    fs::write(scene.path("firmware.bin"), "the old one").unwrap();
-    let (status, said) = scene.done(document).await;
-    assert_eq!(status, Status::Failed, "{said}");
-    assert!(said.contains(reason), "{said}");
-    assert_eq!(
-        fs::read(scene.path("firmware.bin")).unwrap(),
-        b"the old one"
-    );
-    assert_eq!(fs::read_to_string(scene.path("version")).unwrap(), "1.4.1");
-    assert_eq!(files(scene.folder.path()), ["firmware.bin", "version"]);
-}
-
-#[tokio::test]
-async fn a_wrong_hash_is_failed() {
-    let scene = Scene::with(Faults::default()).await;
-    let mut document = scene.document();
-    document["sha256"] = json!(sha256(b"another file"));
-    let reason = format!("the file's SHA-256 is {}", sha256(&scene.firmware));
-    fails(&scene, document, &reason).await;
-    assert_eq!(scene.server.requests().len(), 4, "the whole file, once");
 }

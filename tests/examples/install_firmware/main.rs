@@ -37,12 +37,12 @@ use jobs_mqtt5::agent::{Interrupted, Job, Outcome, WorkResult};
 use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::program;
 
-mod application;
-mod boot;
+pub(crate) mod application;
+pub(crate) mod boot;
 mod document;
-mod download;
+pub(crate) mod download;
 mod signature;
-mod slots;
+pub(crate) mod slots;
 
 use boot::{Device, SELF_TEST_LIMIT, cut};
 use document::Firmware;

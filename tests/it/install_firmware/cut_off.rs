@@ -3,13 +3,13 @@
 use std::fs;
 use std::time::Duration;
 
+use jobs_mqtt5::cli::Flags;
 use local_iot_core::Status;
 use serde_json::json;
-use tokio::process::Command;
 use tokio::time::sleep;
 
-use super::{JOB, Scene, fails, files, sha256};
-use crate::support::{Faults, FileServer, Program, example_path, within};
+use super::{JOB, Scene, ends, example, signature, signing_key};
+use crate::support::{Faults, FileServer, ForwardProxy, Manners, within};
 
 /// Every tenth of the file, its start included.
 fn tenths() -> Vec<u64> {
@@ -50,16 +50,10 @@ async fn a_program_killed_at_every_tenth_goes_on_where_it_was_killed() {
         ..Faults::default()
     })
     .await;
-    scene.create_job(JOB, scene.document());
-    let start = || {
-        let mut command = Command::new(example_path("install_firmware"));
-        command.args(scene.world.flags(&[]));
-        command.env("FIRMWARE_FOLDER", scene.folder.path());
-        Program::start_command(command)
-    };
-    let length = || fs::metadata(scene.path("firmware.part")).map_or(0, |part| part.len());
+    scene.create_job(scene.document());
+    let length = || fs::metadata(scene.path("part")).map_or(0, |part| part.len());
     for (count, tenth) in (1..).zip(tenths()) {
-        let program = start();
+        let program = scene.start("");
         scene.server.has_struck(count).await;
         let is_there = async {
             while length() < tenth {
@@ -68,13 +62,11 @@ async fn a_program_killed_at_every_tenth_goes_on_where_it_was_killed() {
         };
         within(is_there).await;
         program.kill().await;
-        assert_eq!(scene.status(), Status::InProgress);
-        assert_eq!(files(scene.folder.path()), ["firmware.part"]);
+        assert_eq!(scene.job().status, Status::InProgress);
         assert_eq!(length(), tenth);
     }
-    let program = start();
-    scene.ended().await;
-    assert_eq!(scene.status(), Status::Succeeded);
+    let program = scene.start("");
+    assert_eq!(scene.ended().await.status, Status::Succeeded);
     program.kill().await;
     scene.is_installed();
     let starts = starts(&scene);
@@ -86,27 +78,25 @@ async fn a_program_killed_at_every_tenth_goes_on_where_it_was_killed() {
 #[tokio::test]
 async fn told_to_stop_it_leaves_the_job_and_the_next_run_goes_on() {
     let scene = Scene::with(Faults {
-        holds: vec![400_000, 600_000],
+        holds: vec![400_000],
         ..Faults::default()
     })
     .await;
-    scene.create_job(JOB, scene.document());
-    let running = scene.run();
+    scene.create_job(scene.document());
+    let running = scene.run().await;
     scene.server.has_struck(1).await;
     let out = running.out.clone();
     let (stopped, ()) = tokio::join!(running.stop(), async { scene.server.let_go() });
     stopped.unwrap();
     let said = "the next run takes it up again";
     assert_eq!(out.count(said), 1, "{}", out.text());
-    assert_eq!(scene.status(), Status::InProgress);
-    assert_eq!(files(scene.folder.path()), ["firmware.part"]);
+    assert_eq!(scene.job().status, Status::InProgress);
+    assert_eq!(scene.slots_and_parts(), ["a", "part"]);
 
     let before = starts(&scene).len();
-    let running = scene.run();
-    scene.server.let_go();
-    scene.ended().await;
-    running.stop().await.unwrap();
-    assert_eq!(scene.status(), Status::Succeeded);
+    let program = scene.start("");
+    assert_eq!(scene.ended().await.status, Status::Succeeded);
+    program.kill().await;
     assert!(starts(&scene)[before] >= 400_000, "{:?}", starts(&scene));
     scene.is_installed();
 }
@@ -118,8 +108,8 @@ async fn a_job_that_is_canceled_in_the_middle_leaves_nothing() {
         ..Faults::default()
     })
     .await;
-    scene.create_job(JOB, scene.document());
-    let running = scene.run();
+    scene.create_job(scene.document());
+    let running = scene.run().await;
     scene.server.has_struck(1).await;
     let jobs = scene.world.core.jobs();
     jobs.cancel_job_by_force(JOB).unwrap();
@@ -127,8 +117,8 @@ async fn a_job_that_is_canceled_in_the_middle_leaves_nothing() {
     scene.server.let_go();
     running.out.wait_for("Giving job_id:firmware up").await;
     running.stop().await.unwrap();
-    assert_eq!(scene.status(), Status::Canceled);
-    assert_eq!(files(scene.folder.path()), [""; 0]);
+    assert_eq!(scene.job().status, Status::Canceled);
+    scene.is_as_before();
     assert_eq!(starts(&scene), [0, 262_144], "no further piece");
 }
 
@@ -136,7 +126,7 @@ async fn a_job_that_is_canceled_in_the_middle_leaves_nothing() {
 async fn what_is_wrong_on_the_disk_is_downloaded_again() {
     for (left, first) in [(vec![0; 300_000], 300_000), (vec![0; 2_000_000], 0)] {
         let scene = Scene::with(Faults::default()).await;
-        fs::write(scene.path("firmware.part"), left).unwrap();
+        fs::write(scene.path("part"), left).unwrap();
         let starts = succeeds(&scene).await;
         assert_eq!(starts[0], first);
         assert!(starts.contains(&0));
@@ -159,6 +149,46 @@ async fn an_expired_url_is_replaced_by_a_fresh_one() {
 }
 
 #[tokio::test]
+async fn an_object_is_asked_for_by_its_version() {
+    let scene = Scene::with(Faults::default()).await;
+    let mut document = scene.document();
+    let url = format!("{}?versionId=abc", scene.server.url());
+    document["url"] = json!(format!("${{aws:iot:s3-presigned-url-v2:{url}}}"));
+    assert_eq!(scene.done(document).await.0, Status::Succeeded);
+    scene.is_installed();
+    for request in scene.server.requests() {
+        let query = request.query;
+        assert!(
+            query.starts_with("versionId=abc&X-Amz-Signature="),
+            "{query}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_ranges_sends_the_whole_file() {
+    let scene = Scene::with(Faults {
+        has_no_ranges: true,
+        cuts: vec![600_000], // once; then it is begun anew
+        ..Faults::default()
+    })
+    .await;
+    let starts = succeeds(&scene).await;
+    assert_eq!(scene.server.struck(), 3, "{starts:?}");
+    assert_eq!(starts.len(), 2, "each time the whole");
+
+    let scene = Scene::with(Faults {
+        has_no_ranges: true,
+        size: Some(1_000_004),
+        ..Faults::default()
+    })
+    .await;
+    let reason = "200 OK with '1000004', not '1000003'";
+    ends(&scene, scene.document(), Status::Failed, reason).await;
+    assert_eq!(scene.server.struck(), 1);
+}
+
+#[tokio::test]
 async fn an_error_of_the_server_is_waited_out_but_not_for_ever() {
     let with = |count| Faults {
         status: Some((503, count)),
@@ -169,37 +199,39 @@ async fn an_error_of_the_server_is_waited_out_but_not_for_ever() {
     assert_eq!(scene.server.struck(), 10);
 
     let scene = Scene::with(with(11)).await;
-    fails(&scene, scene.document(), "503").await;
+    ends(&scene, scene.document(), Status::Failed, "503").await;
     assert_eq!(scene.server.struck(), 11);
 }
 
 #[tokio::test]
+async fn what_no_retry_mends_ends_at_once() {
+    let scene = Scene::with(Faults {
+        status: Some((404, 2)),
+        ..Faults::default()
+    })
+    .await;
+    ends(&scene, scene.document(), Status::Failed, "404").await;
+    assert_eq!(scene.server.struck(), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_lies_about_the_length_is_not_believed() {
+    let reason = "the server sent 206 Partial Content with 'bytes 0-262143/";
     for size in [1_000_002, 1_000_004] {
         let scene = Scene::with(Faults {
             size: Some(size),
             ..Faults::default()
         })
         .await;
-        fails(
-            &scene,
-            scene.document(),
-            "the server sent 206 Partial Content, not bytes 0-",
-        )
-        .await;
-        assert!(scene.server.struck() > 0);
+        ends(&scene, scene.document(), Status::Failed, reason).await;
+        assert_eq!(scene.server.struck(), 1);
     }
     // And a job document that does.
     let scene = Scene::with(Faults::default()).await;
     let mut document = scene.document();
     document["size"] = json!(1_000_002);
-    document["sha256"] = json!(sha256(&scene.firmware[..1_000_002]));
-    fails(
-        &scene,
-        document,
-        "the server sent 206 Partial Content, not bytes 0-",
-    )
-    .await;
+    document["signature"] = json!(signature(&signing_key(1), &scene.firmware[..1_000_002]));
+    ends(&scene, document, Status::Failed, reason).await;
     // What was not asked for is not taken.
     let scene = Scene::with(Faults {
         surplus: 1000,
@@ -219,13 +251,14 @@ async fn no_redirect_is_followed() {
             ..Faults::default()
         })
         .await;
-        fails(
+        ends(
             &scene,
             scene.document(),
-            "the server sent 307 Temporary Redirect",
+            Status::Failed,
+            "307 Temporary Redirect",
         )
         .await;
-        assert!(scene.server.struck() > 0);
+        assert_eq!(scene.server.struck(), 1);
     }
     assert_eq!(elsewhere.requests(), []);
 }
@@ -236,13 +269,51 @@ async fn https_from_a_server_that_nobody_vouches_for_is_failed() {
     let mut document = scene.document();
     let port = scene.world.core.port(); // TLS, with a certificate of the tests' own
     document["url"] = json!(format!("https://localhost:{port}/firmware.bin"));
-    fails(&scene, document, "invalid peer certificate: UnknownIssuer").await;
+    ends(
+        &scene,
+        document,
+        Status::Failed,
+        "invalid peer certificate: UnknownIssuer",
+    )
+    .await;
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_full_disk_is_failed() {
+async fn a_full_disk_is_failed_at_once() {
     let scene = Scene::with(Faults::default()).await;
-    std::os::unix::fs::symlink("/dev/full", scene.path("firmware.part")).unwrap();
-    fails(&scene, scene.document(), "No space left on device").await;
+    std::os::unix::fs::symlink("/dev/full", scene.path("part")).unwrap();
+    ends(
+        &scene,
+        scene.document(),
+        Status::Failed,
+        "No space left on device",
+    )
+    .await;
+    assert_eq!(starts(&scene), [0], "nothing is asked for again");
+}
+
+#[tokio::test]
+async fn it_goes_through_the_program_s_proxy() {
+    let mut scene = Scene::with(Faults::default()).await;
+    let manners = Manners {
+        to: Some(scene.server.port()),
+        wants: Some("Basic dXNlcjpzZWNyZXQ="),
+        ..Manners::default()
+    };
+    let forward = ForwardProxy::with(manners).await;
+    let auth = scene.world.folder.path().join("proxy.auth");
+    fs::write(&auth, "user:secret\n").unwrap();
+    let port = forward.port.to_string();
+    let more = ["--proxy_host", "127.0.0.1", "--proxy_port", &port];
+    let mut flags = scene.world.flags(&more);
+    flags.extend(["--proxy_auth".to_owned(), auth.to_str().unwrap().to_owned()]);
+    flags.insert(0, "program".to_owned());
+    let flags = Flags::from_arguments(flags).unwrap();
+    scene.proxy = example::download::proxy(&flags).unwrap();
+    assert_eq!(succeeds(&scene).await.len(), 4);
+    let tunnel = format!("127.0.0.1:{}", scene.server.port());
+    let asked_for = forward.asked_for();
+    assert!(!asked_for.is_empty());
+    assert!(asked_for.iter().all(|to| *to == tunnel), "{asked_for:?}");
 }

@@ -24,6 +24,8 @@ pub struct Faults {
     pub size: Option<u64>,
     /// How many bytes come that were not asked for.
     pub surplus: usize,
+    /// Whether it does not know ranges: it sends the whole file, always.
+    pub has_no_ranges: bool,
     /// Where else it says the file is.
     pub redirect: Option<String>,
 }
@@ -77,6 +79,10 @@ impl FileServer {
     /// Where the file is.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/firmware.bin", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn requests(&self) -> Vec<Requested> {
@@ -158,19 +164,26 @@ impl Shared {
 
     /// Sends a range of the file. `None`: the connection has ended.
     async fn send(&self, stream: &mut BufReader<TcpStream>, requested: &Requested) -> Option<()> {
-        let Requested { mut from, to, .. } = *requested;
-        let (size, surplus) = {
+        let Requested {
+            mut from, mut to, ..
+        } = *requested;
+        let (size, surplus, has_no_ranges) = {
             let faults = self.faults();
-            (faults.size, faults.surplus)
+            (faults.size, faults.surplus, faults.has_no_ranges)
         };
-        if size.is_some() || surplus > 0 {
+        if size.is_some() || surplus > 0 || has_no_ranges {
             self.strike();
         }
-        let head = format!(
-            "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{to}/{}\r\nContent-Length: {}\r\n\r\n",
-            size.unwrap_or(self.content.len() as u64),
-            to + 1 - from + surplus as u64
-        );
+        let all = size.unwrap_or(self.content.len() as u64);
+        let head = if has_no_ranges {
+            (from, to) = (0, self.content.len() as u64 - 1);
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {all}\r\n\r\n")
+        } else {
+            let length = to + 1 - from + surplus as u64;
+            format!(
+                "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{to}/{all}\r\nContent-Length: {length}\r\n\r\n"
+            )
+        };
         stream.write_all(head.as_bytes()).await.ok()?;
         while from <= to {
             let (cut, hold) = {

@@ -1,0 +1,1 @@
+//! How the device program itself is updated: tests/deploy/boot.
