@@ -258,7 +258,7 @@ async fn it_is_installed_and_the_job_shows_how_far_it_is() {
     scene.reaches(|job| shows(job, "percent", "69")).await;
     assert_eq!(scene.job().status, Status::InProgress);
     assert!(shows(&scene.job(), "step", "downloading"));
-    running.out.wait_for("percent: 69").await; // it is seen on the device as well
+    running.out.wait_for("percent:69").await; // it is seen on the device as well
     scene.server.let_go();
     scene.reaches(|job| shows(job, "step", "restarting")).await;
     running.end().await.unwrap();
