@@ -92,7 +92,7 @@ async fn four_hundred_jobs_are_done_while_nobody_reads_stdout() {
 #[tokio::test]
 async fn when_somebody_reads_again_the_lines_left_out_are_counted_and_the_story_goes_on() {
     let world = World::new().await;
-    let job_ids = queue(&world, 40, 8_000);
+    let job_ids = queue(&world, 80, 8_000); // more than the pipe and the buffer hold
     let mut program = start(&world, &[]);
     all_succeed(&world, &job_ids).await;
 

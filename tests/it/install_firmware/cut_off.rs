@@ -125,7 +125,7 @@ async fn a_job_that_is_canceled_in_the_middle_leaves_nothing() {
     jobs.cancel_job_by_force(JOB).unwrap();
     running.out.wait_for("is no longer wanted").await;
     scene.server.let_go();
-    running.out.wait_for("Giving job_id:firmware up").await;
+    running.out.wait_for("Abandoning job_id:firmware.").await;
     running.stop().await.unwrap();
     assert_eq!(scene.status(), Status::Canceled);
     assert_eq!(files(scene.folder.path()), [""; 0]);
