@@ -191,7 +191,7 @@ pub(super) fn without_reason(message: &str) -> Option<String> {
     let (before, rest) = message.split_once("0x")?;
     let (code, rest) = rest.split_once(" (")?;
     let (name, after) = rest.split_once(')')?;
-    let known = format!("(0x{code}, \"{name}\")");
+    let known = format!("0x{code} => \"{name}\"");
     assert!(
         read("src/mqtt/reason.rs").contains(&known),
         "{known} is not known"
