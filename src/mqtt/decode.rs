@@ -153,9 +153,21 @@ fn read(mut frame: BytesMut, header: usize) -> Result<Incoming, Violation> {
         }
         _ => {}
     }
+    let length = frame.len();
     // (A length in it that lies looks to the codec like a packet of which more is to come.)
     let packet = Packet::read(&mut frame, None)
         .map_err(|error| Violation::malformed(format!("a {name} that can't be read: {error}")))?;
+    // Of a property that comes twice the codec keeps one, so the packet has become shorter (2.2.2.2).
+    let kept = match &packet {
+        Packet::ConnAck(connack) => connack.size(),
+        Packet::Publish(publish) => publish.size(),
+        _ => length, // a reason string at most: we look no further
+    };
+    if kept != length {
+        return Err(Violation::protocol_error(format!(
+            "a {name} with a property twice"
+        )));
+    }
     // The codec keeps the numbers of reason codes to itself; they are the byte after the packet id, or
     // (of SUBACK) the last bytes.
     let code = |at: usize| ReasonCode(body.get(at).copied().unwrap_or_default());
@@ -281,6 +293,44 @@ mod tests {
         for end in 0..disconnect.len() {
             assert_eq!(read_all(&disconnect[..end]), Ok(None));
         }
+    }
+
+    /// Every property that a CONNACK or a PUBLISH may have, those with a number of bytes in front as
+    /// they are: none is taken for one that came twice, and once more is (but the user's, which may).
+    #[test]
+    fn a_property_may_come_once() {
+        let texts = [0x12, 0x15, 0x16, 0x1A, 0x1C, 0x1F];
+        let text = texts.map(|id| (0x20, vec![id, 0, 1, b'x']));
+        let bytes = [0x24, 0x25, 0x28, 0x29, 0x2A].map(|id| (0x20, vec![id, 1]));
+        let twos = [0x13, 0x21, 0x22].map(|id| (0x20, vec![id, 0, 1]));
+        let fours = [0x11, 0x27].map(|id| (0x20, vec![id, 0, 0, 0, 1]));
+        let of_connack = text.into_iter().chain(bytes).chain(twos).chain(fours);
+        let of_publish = [
+            vec![0x01, 1],
+            vec![0x02, 0, 0, 0, 1],
+            vec![0x03, 0, 1, b'x'],
+            vec![0x08, 0, 1, b'x'],
+            vec![0x09, 0, 1, b'x'],
+        ];
+        let of_publish = of_publish.map(|property| (0x30, property));
+        for (first, property) in of_connack.chain(of_publish) {
+            let front = if first == 0x20 {
+                vec![0, 0]
+            } else {
+                vec![0, 1, b'a']
+            };
+            let packet = |properties: &[u8]| {
+                let body = [&front, &[properties.len() as u8][..], properties].concat();
+                [&[first, body.len() as u8][..], &body].concat()
+            };
+            let users = [0x26, 0, 1, b'k', 0, 1, b'v'];
+            let once = [&property[..], &users, &users].concat();
+            assert!(read_all(&packet(&once)).is_ok(), "{property:x?}");
+            let twice = [&property[..], &users, &property].concat();
+            assert_eq!(code_of(&packet(&twice)), 0x82, "{property:x?}");
+        }
+        let subscription_ids = [0x30, 9, 0, 1, b'a', 5, 0x0B, 1, 0x0B, 0x80, 1];
+        assert!(read_all(&subscription_ids).is_ok(), "one per subscription");
     }
 
     #[test]

@@ -126,10 +126,10 @@ impl Proxy {
 pub struct ProxyAuth(pub(super) String);
 
 impl ProxyAuth {
-    /// The user name ends at the first `:`. `None` if there is no `:`.
+    /// The user name ends at the first `:`. `None` if there is no `:`, or more than a line.
     pub fn new(user_and_password: &str) -> Option<Self> {
-        let is_pair = user_and_password.contains(':');
-        is_pair.then(|| Self(user_and_password.to_owned()))
+        let is_line = !user_and_password.contains(char::is_control);
+        (is_line && user_and_password.contains(':')).then(|| Self(user_and_password.to_owned()))
     }
 }
 

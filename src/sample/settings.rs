@@ -73,7 +73,7 @@ fn proxy(flags: &Flags) -> Result<Option<Proxy>, SampleError> {
         // What is in the file is never shown.
         proxy.auth = ProxyAuth::new(text.trim_end_matches(['\r', '\n']));
         if proxy.auth.is_none() {
-            let words = format!("{shown} has no ':' in it. It must hold one line, user:password");
+            let words = format!("{shown} does not hold one line, user:password");
             return Err(SampleError::ProxyAuth(words));
         }
     }

@@ -27,10 +27,7 @@ pub fn reply(payload: &[u8]) {
     let updated = read::<UpdatedExecution>(payload).and_then(|updated| updated.execution_state);
     let rejection = read::<Rejection>(payload);
     if let Some(rejection) = &rejection {
-        let code = rejection.code.to_string();
-        let again = serde_json::to_string(&rejection.code).unwrap();
-        assert_eq!(again, serde_json::to_string(&code).unwrap());
-        shown(&code);
+        word(&rejection.code, &rejection.code.to_string());
         shown(rejection.message.raw());
     }
     let refused_in = rejection.and_then(|rejection| rejection.execution_state);
@@ -142,10 +139,14 @@ fn summary(summary: &JobExecutionSummary) {
 }
 
 fn state(state: &ExecutionState) {
-    let status = state.status.to_string();
-    let again = serde_json::to_string(&state.status).unwrap();
-    assert_eq!(again, serde_json::to_string(&status).unwrap());
-    shown(&status);
+    word(&state.status, &state.status.to_string());
+}
+
+/// A word of the service's is kept as it came, and shown made printable.
+fn word(kept: &impl serde::Serialize, words: &str) {
+    let kept = serde_json::to_value(kept).unwrap();
+    assert_eq!(printable(kept.as_str().unwrap()), words);
+    shown_as_is(words);
 }
 
 /// A time is a date of four digits, and not older than its own seconds.

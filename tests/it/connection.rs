@@ -146,7 +146,7 @@ async fn in_ci_mode_it_is_given_up_after_five_tries() {
         .end()
         .await
         .unwrap_err()
-        .to_string();
+        .explained();
     assert!(
         error.ends_with(", after 5 tries. The service can't take it just now."),
         "{error}"

@@ -202,11 +202,11 @@ async fn a_proxy_that_refuses_is_told_with_what_to_check() {
     program
         .err
         .wait_for(&format!(
-            "The HTTP proxy localhost:{port} did not open a way to localhost:"
+            "The HTTP proxy localhost:{port} refused to tunnel to localhost:"
         ))
         .await;
     let words = program.err.text();
-    assert!(words.contains("407"), "{words}");
+    assert!(words.contains("403"), "{words}");
     assert!(
         words.contains("Check --proxy_host and --proxy_port"),
         "{words}"

@@ -84,7 +84,7 @@ async fn a_publish_that_was_never_allowed_ends_the_program_with_the_statement_th
     let fault = Fault::Puback(0x87, "/update".to_owned());
     world.core.faults().add(fault.clone(), Times::Always);
     let running = world.run(world.settings(), quick_work());
-    let error = running.end().await.unwrap_err().to_string();
+    let error = running.end().await.unwrap_err().explained();
     assert!(error.contains("allow iot:Publish on"), "{error}");
     assert_eq!(struck(&world, &fault), 1);
 }

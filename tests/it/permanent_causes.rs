@@ -387,8 +387,8 @@ async fn a_policy_that_denies_a_subscription_names_what_is_missing() {
     let world = World::new().await;
     let policy = policy_without("topicfilter/$aws/things/my-thing/jobs/*/update/*");
     world.core.set_policy(policy).unwrap();
-    let words = "The server refused the subscription to $aws/things/my-thing/jobs/+/update/+: SUBACK \
-                 0x87 (not authorized). Add to the policy of your certificate: allow iot:Subscribe on \
+    let words = "StartNextPendingJobExecution can't be answered: the server refused the subscription \
+                 to $aws/things/my-thing/jobs/+/update/+: SUBACK 0x87 (not authorized). Add to the policy of your certificate: allow iot:Subscribe on \
                  arn:aws:iot:REGION:ACCOUNT:topicfilter/$aws/things/my-thing/jobs/*/update/* \
                  (policy.json has it for every filter). First of all, check that --thing_name is the \
                  name of this certificate's thing.";
@@ -402,8 +402,8 @@ async fn a_policy_that_denies_a_publish_names_what_is_missing() {
         .core
         .set_policy(policy_without("topic/$aws/things/my-thing/jobs/start-next"))
         .unwrap();
-    let words = "The server refused a publish to $aws/things/my-thing/jobs/start-next: PUBACK 0x87 \
-                 (not authorized). Add to the policy of your certificate: allow iot:Publish on \
+    let words = "StartNextPendingJobExecution could not be published: the server refused a publish \
+                 to $aws/things/my-thing/jobs/start-next: PUBACK 0x87 (not authorized). Add to the policy of your certificate: allow iot:Publish on \
                  arn:aws:iot:REGION:ACCOUNT:topic/$aws/things/my-thing/jobs/start-next (policy.json \
                  has it for every request). First of all, check that --thing_name is the name of this \
                  certificate's thing.";

@@ -92,15 +92,15 @@ async fn four_hundred_jobs_are_done_while_nobody_reads_stdout() {
 #[tokio::test]
 async fn when_somebody_reads_again_the_lines_left_out_are_counted_and_the_story_goes_on() {
     let world = World::new().await;
-    let job_ids = queue(&world, 40, 8_000);
+    let job_ids = queue(&world, 80, 8_000); // more than the pipe and the buffer hold
     let mut program = start(&world, &[]);
     all_succeed(&world, &job_ids).await;
 
     let stdout = program.stdout.as_mut().unwrap();
-    let gap = line_with("left out", stdout).await;
+    let gap = line_with("lines dropped", stdout).await;
     let count = gap
         .strip_prefix("… ")
-        .and_then(|rest| rest.strip_suffix(" lines left out: nobody read what came before"));
+        .and_then(|rest| rest.strip_suffix(" lines dropped: output was blocked"));
     assert!(count.unwrap().parse::<u32>().unwrap() > 20, "{gap}");
     world.queue(&["after-it"]);
     world.succeeds("after-it").await;

@@ -160,19 +160,28 @@ pub(super) fn sources() -> Vec<String> {
     lines
 }
 
-/// Whether the line has the parts of the message between its `…`, in their order.
+/// The sentences of a message, each without its full stop (which is added when it is told).
+pub(super) fn sentences(message: &str) -> Vec<String> {
+    let sentences = message.trim_end_matches('.').split(". ");
+    sentences.map(str::to_owned).collect()
+}
+
+/// Whether the line has the parts of the message between its `…`, in their order. (A sentence may begin
+/// with what is a small letter in the source.)
 pub(super) fn has_in_order(line: &str, message: &str) -> bool {
     let mut rest = line;
     let mut parts = message
         .split('…')
         .map(str::trim)
         .filter(|part| !part.is_empty());
-    parts.all(|part| match rest.split_once(part) {
-        Some((_, after)) => {
-            rest = after;
-            true
+    parts.all(|part| {
+        let mut small = part.to_owned();
+        if let Some(first) = small.get_mut(..1) {
+            first.make_ascii_lowercase();
         }
-        None => false,
+        let found = rest.split_once(part).or_else(|| rest.split_once(&small));
+        rest = found.map_or("", |(_, after)| after);
+        found.is_some()
     })
 }
 
@@ -182,7 +191,7 @@ pub(super) fn without_reason(message: &str) -> Option<String> {
     let (before, rest) = message.split_once("0x")?;
     let (code, rest) = rest.split_once(" (")?;
     let (name, after) = rest.split_once(')')?;
-    let known = format!("(0x{code}, \"{name}\")");
+    let known = format!("0x{code} => \"{name}\"");
     assert!(
         read("src/mqtt/reason.rs").contains(&known),
         "{known} is not known"

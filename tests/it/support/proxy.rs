@@ -31,7 +31,7 @@ impl Default for Manners {
         Self {
             to: None,
             wants: None,
-            refusal: b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n".to_vec(),
+            refusal: b"HTTP/1.1 403 Forbidden\r\n\r\n".to_vec(),
             headers: String::new(),
         }
     }
@@ -47,7 +47,7 @@ impl ForwardProxy {
         .await
     }
 
-    /// Answers 407 (Proxy Authentication Required).
+    /// Answers 403 (Forbidden).
     pub async fn that_refuses() -> Self {
         Self::with(Manners::default()).await
     }
@@ -115,6 +115,10 @@ async fn serve(
             stream.write_all(answer.as_bytes()).await?;
             copy_bidirectional(&mut stream, &mut server).await.map(drop)
         }
-        _ => stream.write_all(&manners.refusal).await,
+        _ if is_known => stream.write_all(&manners.refusal).await,
+        _ => {
+            let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n";
+            stream.write_all(answer).await
+        }
     }
 }
