@@ -131,7 +131,6 @@ class Walk:
             "The outcome": lambda: self.expect_status("hello-2", "SUCCEEDED"),
             "Cancel a job while it runs": lambda: self.expect_status("cancel-me", "CANCELED"),
             "A timeout": lambda: self.expect_status("too-slow", "TIMED_OUT"),
-            "A firmware update": self.is_installed,
             "A group of things": self.is_aborted,
             "The production policy": self.is_everything_there,
             "The clean-up": self.is_gone,
@@ -172,14 +171,6 @@ class Walk:
         empty = {kind: [] for kind in self.service.everything()}
         self.expect("what is there", self.service.everything(), empty)
 
-    def is_installed(self):
-        self.expect_status("firmware-1-4-2", "SUCCEEDED")
-        with open(os.path.join(ROOT, "installed", "firmware.bin"), "rb") as file:
-            installed = file.read()
-        bucket = self.service.everything()["buckets"][0]
-        stored = self.service.s3.get_object(Bucket=bucket, Key="firmware-1.4.2.bin")["Body"].read()
-        self.expect("whether the bucket's firmware is installed", installed == stored, True)
-
     def is_aborted(self):
         job = self.service.iot.describe_job(jobId="reboot-all")["job"]
         self.expect("the group's job", job["status"], "CANCELED")
@@ -190,7 +181,7 @@ class Walk:
     def is_everything_there(self):
         """What the clean-up has to remove is really there: the look for what is left can fail."""
         for kind, names in self.service.everything().items():
-            if not names:
+            if not names and kind not in ("buckets", "roles"):  # of lessons, which take them away
                 raise Failed(f"the service's API lists no {kind} before the clean-up")
         policy = self.service.iot.get_policy(policyName="jobs-mqtt5-policy")
         self.expect("the policy in force", policy["defaultVersionId"], "2")

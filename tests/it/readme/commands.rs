@@ -67,7 +67,12 @@ fn each_sed_command_makes_a_policy_of_the_template() {
 fn the_course_on_aws_hangs_together_and_leaves_nothing_behind() {
     let course = section("The course");
     let local: Vec<String> = shell_blocks(section("On your machine"));
-    let on_aws: String = shell_blocks(course)
+    let mut blocks = shell_blocks(course);
+    let group = blocks
+        .iter()
+        .position(|block| block == &shell_blocks(section("A group of things"))[0]);
+    blocks.splice(group.unwrap()..group.unwrap(), shell_blocks(LESSON_3));
+    let on_aws: String = blocks
         .into_iter()
         .filter(|block| !local.contains(block) && !block.contains("ministack"))
         .collect();
@@ -160,7 +165,7 @@ fn the_course_on_aws_hangs_together_and_leaves_nothing_behind() {
 fn the_settings_of_the_jobs_are_what_the_service_takes() {
     let of_the_group = shell_blocks(section("A group of things")).concat();
     let ran = run(&format!(
-        "THING=my-first-thing GROUP=my-things\n{of_the_group}"
+        "THING=my-first-thing GROUP=my-things ENDPOINT={ENDPOINT}\n{of_the_group}"
     ));
     let create_job = |call: &&Vec<String>| call[2] == "create-job";
     let job = ran.calls.iter().find(create_job).unwrap();
@@ -173,22 +178,26 @@ fn the_settings_of_the_jobs_are_what_the_service_takes() {
         assert!(!json[field].is_null(), "{setting} has no {field}");
     }
 
-    let firmware = shell_blocks(section("A firmware update"));
-    let firmware = firmware
-        .iter()
-        .find(|block| block.contains("firmware-job.json <<"));
-    let firmware = firmware.unwrap().split("\naws ").next().unwrap();
-    let names = "REGION=eu-central-1 BUCKET=my-bucket; echo firmware > firmware-1.4.2.bin";
-    let ran = run(&format!("{names}\n{firmware}\ncat firmware-job.json"));
+    let firmware = shell_blocks(LESSON_3);
+    let firmware = firmware.iter().find(|block| block.contains("release() {"));
+    let firmware = firmware.unwrap().split("\nfirmware 1.4.2").next().unwrap();
+    let names = "REGION=eu-central-1 BUCKET=my-bucket THING_ARN=a ROLE_ARN=r";
+    let release = "echo firmware > firmware-1.4.2.bin; release 1.4.2 c2ln '' > /dev/null";
+    let ran = run(&format!(
+        "{names}\n{firmware}\n{release}\ncat firmware-job.json"
+    ));
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     let url = "https://s3.eu-central-1.amazonaws.com/my-bucket/firmware-1.4.2.bin";
     assert_eq!(
         document["url"],
-        format!("${{aws:iot:s3-presigned-url:{url}}}")
+        format!("${{aws:iot:s3-presigned-url-v2:{url}}}")
     );
     assert_eq!(document["size"], "firmware\n".len());
-    assert_eq!(document["sha256"], SHA256);
+    assert_eq!(document["signature"], "c2ln");
 }
+
+/// What a reader does between two sections of the course.
+const LESSON_3: &str = include_str!("../../course/3-firmware.md");
 
 /// What follows the flag.
 fn value_of<'a>(call: &'a [String], flag: &str) -> &'a String {
@@ -220,7 +229,7 @@ fn run(script: &str) -> Ran {
         told() {{ printf '%s\037' "$@" >> "$CALLS"; printf '\036' >> "$CALLS"; }}
         cargo() {{
             told cargo "$@"
-            case "$*" in *install_firmware*) mkdir installed ;; esac
+            case "$*" in *install_firmware*) mkdir -p installed ;; esac
         }}
         curl() {{
             while [ $# -gt 1 ]; do
