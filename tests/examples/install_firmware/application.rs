@@ -30,7 +30,9 @@ pub fn start(path: &Path) -> io::Result<Child> {
 /// If it does not, in words for the cloud.
 pub fn version(path: &Path) -> Result<String, String> {
     let output = run(path, "--version", VERSION_LIMIT)?;
-    Ok(output.lines().next().unwrap_or_default().trim().to_owned())
+    let first = output.lines().next().unwrap_or_default();
+    let last = first.split_whitespace().next_back(); // `jobs-mqtt5 0.1.0` is a way to say it
+    Ok(last.unwrap_or_default().to_owned())
 }
 
 /// Has it test itself.

@@ -1,5 +1,6 @@
 //! What happens at the start of the device, and how it is restarted.
 
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -21,7 +22,9 @@ pub struct Device {
     pub slots: Slots,
     /// The slot that runs.
     pub active: Slot,
-    /// Its version; none, if it does not tell one.
+    /// Whether this program is the firmware, started by tests/deploy/boot.
+    pub is_firmware: bool,
+    /// The version of the firmware; none, if it does not tell one.
     pub version: Option<String>,
     /// The waits between requests of a download.
     pub backoff: Backoff,
@@ -32,6 +35,11 @@ pub struct Device {
 /// Starts the firmware in the active slot. One that is on trial tests itself before; if it does not pass,
 /// the other slot is made the active one again.
 pub fn start(slots: Slots, limit: Duration) -> io::Result<(Device, Option<Child>)> {
+    if let Ok(slot) = env::var("BOOT_SLOT") {
+        let active = if slot == "b" { Slot::B } else { Slot::A };
+        let version = Some(env!("CARGO_PKG_VERSION").to_owned());
+        return Ok((device(slots, active, true, version), None));
+    }
     let mut boot = slots.boot()?;
     if let Update::Trial { key, starts } = boot.update {
         let path = slots.path(boot.active);
@@ -60,21 +68,29 @@ pub fn start(slots: Slots, limit: Duration) -> io::Result<(Device, Option<Child>
         version = application::version(&path).ok();
         application = Some(application::start(&path)?);
     }
-    let shown = Text::from(version.as_deref().unwrap_or("(none)"));
-    println!("Firmware {shown} runs, from slot {}", boot.active.name());
-    let device = Device {
+    Ok((device(slots, boot.active, false, version), application))
+}
+
+fn device(slots: Slots, active: Slot, is_firmware: bool, version: Option<String>) -> Device {
+    println!(
+        "Firmware {} runs, from slot {}",
+        Text::from(version.as_deref().unwrap_or("(none)")),
+        active.name()
+    );
+    Device {
         slots,
-        active: boot.active,
+        active,
+        is_firmware,
         version,
         backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
         restart: AtomicBool::new(false),
-    };
-    Ok((device, application))
+    }
 }
 
-/// Restarts the device: here, this program in the place of itself. On a device: `reboot`.
+/// Restarts the device: here, what has started it in the place of this program. On a device: `reboot`.
 pub fn restart() -> ExitCode {
-    let again = env::current_exe().map(|program| {
+    let program = env::var_os("BOOT").map(PathBuf::from);
+    let again = program.map_or_else(env::current_exe, Ok).map(|program| {
         let mut again = Command::new(program);
         again.args(env::args_os().skip(1));
         again
