@@ -107,3 +107,27 @@ async fn a_device_program_that_hangs_is_gone_back_on() {
         Status::Failed
     );
 }
+
+#[tokio::test]
+async fn systemd_takes_the_drop_in() {
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deploy");
+    let folder = tempfile::tempdir().unwrap();
+    let drop_in = folder.path().join("jobs-mqtt5.service.d");
+    fs::create_dir(&drop_in).unwrap();
+    let conf = fs::read_to_string(deploy.join("updated.conf")).unwrap();
+    let installed = "/usr/local/lib/jobs-mqtt5/boot";
+    assert!(conf.contains(installed));
+    // systemd looks whether what the unit starts is there.
+    let conf = conf.replace(installed, deploy.join("boot").to_str().unwrap());
+    fs::write(drop_in.join("updated.conf"), conf).unwrap();
+    let unit = folder.path().join("jobs-mqtt5.service");
+    fs::copy(deploy.join("jobs-mqtt5.service"), &unit).unwrap();
+    let mut command = Command::new("systemd-analyze");
+    let Ok(verified) = within(command.arg("verify").arg(&unit).output()).await else {
+        println!("There is no systemd-analyze here, so the drop-in is not verified.");
+        return;
+    };
+    let said = String::from_utf8_lossy(&verified.stderr);
+    let is_fine = !said.contains("jobs-mqtt5.service") && !said.contains("updated.conf");
+    assert!(verified.status.success() && is_fine, "{said}");
+}
