@@ -11,6 +11,7 @@ mod flags;
 mod hostile;
 mod install_firmware;
 mod key_in_hardware;
+mod layers;
 mod messages;
 mod outages;
 mod output;
