@@ -4,6 +4,7 @@ mod addresses;
 mod bad_input;
 mod broken_rules;
 mod connection;
+mod copied;
 mod crypto;
 mod denied_publish;
 mod documents;

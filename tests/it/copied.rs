@@ -1,0 +1,56 @@
+//! The connection, the jobs client, the agent and TLS are for whoever builds a device of their own: they
+//! compile in another crate, copied as they are.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// What is copied: four layers, and the file that makes text safe to show.
+const COPIED: [&str; 5] = ["mqtt", "jobs", "agent", "tls", "text.rs"];
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_file() {
+        fs::copy(from, to).unwrap();
+        return;
+    }
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        copy(&entry.path(), &to.join(entry.file_name()));
+    }
+}
+
+#[test]
+#[ignore = "builds some eighty crates once more: cargo test -- --ignored copied"]
+fn four_layers_and_a_file_compile_in_another_crate_as_they_are() {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let crate_ = tempfile::tempdir().unwrap();
+    let source = crate_.path().join("src");
+    fs::create_dir(&source).unwrap();
+    let mut library = String::new();
+    for name in COPIED {
+        copy(&ours.join("src").join(name), &source.join(name));
+        library += &format!("pub mod {};\n", name.trim_end_matches(".rs"));
+    }
+    fs::write(source.join("lib.rs"), library).unwrap();
+    let manifest = fs::read_to_string(ours.join("Cargo.toml")).unwrap();
+    let part = |from: &str, to: &str| {
+        let (_, rest) = manifest.split_once(from).unwrap();
+        format!("{from}{}", rest.split_once(to).unwrap().0)
+    };
+    let package = "[package]\nname = \"a_device\"\nedition = \"2024\"\n[workspace]\n";
+    let features = part("[features]", "[dependencies]");
+    let dependencies = part("[dependencies]", "[dev-dependencies]");
+    let manifest = [package, &features, &dependencies].concat();
+    fs::write(crate_.path().join("Cargo.toml"), manifest).unwrap();
+    fs::copy(ours.join("Cargo.lock"), crate_.path().join("Cargo.lock")).unwrap();
+    let checked = Command::new(env!("CARGO"))
+        .args(["check", "--quiet", "--offline"])
+        .current_dir(crate_.path())
+        .env("CARGO_TARGET_DIR", env!("CARGO_TARGET_TMPDIR"))
+        .env("RUSTFLAGS", "-D warnings")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{said}");
+}
