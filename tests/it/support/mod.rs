@@ -1,6 +1,7 @@
 //! A world for a test: the service, the certificates, and the sample running against it.
 
 mod captured;
+#[cfg(unix)] // its file is a shell script
 mod files;
 mod hostile;
 mod open_world;
@@ -26,6 +27,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use captured::Captured;
+#[cfg(unix)]
 pub use files::{Faults, FileServer};
 pub use hostile::{Hostile, Trick};
 pub use open_world::{OTHER, next_message};
