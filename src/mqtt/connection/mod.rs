@@ -2,18 +2,19 @@
 //! clients, packets from the server, and time.
 
 use rumqttc::v5::mqttbytes::QoS as CodecQoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PingReq, PubAck, Subscribe, Unsubscribe};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PingReq, Subscribe, Unsubscribe};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, warn};
+
+mod received;
 
 use super::connect::Limits;
-use super::decode::{Incoming, Violation};
+use super::decode::Violation;
 use super::error::{ConnectionError, PublishError};
 use super::failure::Server;
-use super::in_flight::{Sent, topic};
+use super::in_flight::Sent;
 use super::options::Options;
-use super::publish::{Message, QoS};
+use super::publish::QoS;
 use super::reason::ReasonCode;
 use super::session::{Session, ToPublish};
 use super::silence::LastHeard;
@@ -252,122 +253,6 @@ impl Connection<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Takes a packet from the server.
-    fn on_packet(&mut self, packet: Incoming) -> Result<(), End> {
-        match packet {
-            Incoming::Publish { id, message } => self.on_publish(id, &message),
-            Incoming::Puback { id, code } => {
-                let is_publish = |sent: &Sent| matches!(sent, Sent::Publish { .. });
-                let sent = self.acknowledged(id, "PUBACK", is_publish)?;
-                self.on_puback(sent, code);
-            }
-            Incoming::Suback { id, codes } => {
-                let is_subscribe = |sent: &Sent| matches!(sent, Sent::Subscribe { .. });
-                match self.acknowledged(id, "SUBACK", is_subscribe)? {
-                    Some(Sent::Subscribe { filters }) if filters.len() == codes.len() => {
-                        self.on_suback(&filters, &codes);
-                    }
-                    Some(_) => {
-                        let what = format!("a SUBACK with {} reason codes", codes.len());
-                        return Err(Violation::protocol_error(what).into());
-                    }
-                    None => {}
-                }
-            }
-            Incoming::Unsuback { id } => {
-                let is_unsubscribe = |sent: &Sent| matches!(sent, Sent::Unsubscribe { .. });
-                let sent = self.acknowledged(id, "UNSUBACK", is_unsubscribe)?;
-                if let Some(Sent::Unsubscribe { filters }) = sent {
-                    self.session.subscriptions.unsubscribed(&filters);
-                }
-            }
-            Incoming::Pingresp => self.pinging = None,
-            Incoming::Disconnect { code, text } => {
-                return Err(End::Error(self.on_disconnect(code, &text)));
-            }
-            Incoming::Connack { .. } => {
-                return Err(Violation::protocol_error("a second CONNACK").into());
-            }
-        }
-        Ok(())
-    }
-
-    /// A message for somebody.
-    fn on_publish(&mut self, id: u16, message: &Message) {
-        self.session.subscriptions.deliver(message);
-        if id != 0 {
-            let _ = self.wire.send(&Packet::PubAck(PubAck::new(id, None))); // four bytes
-        }
-    }
-
-    /// What an acknowledgement is for.
-    fn acknowledged(
-        &mut self,
-        id: u16,
-        name: &str,
-        fits: impl Fn(&Sent) -> bool,
-    ) -> Result<Option<Sent>, Violation> {
-        let sent = self.session.in_flight.acknowledged(id, fits);
-        let sent =
-            sent.map_err(|other| Violation::protocol_error(format!("a {name} for a {other}")))?;
-        if sent.is_none() {
-            debug!("ignored a {name} for {id}, which is not in flight");
-        }
-        self.is_answered |= sent.is_some();
-        Ok(sent)
-    }
-
-    fn on_puback(&mut self, sent: Option<Sent>, code: ReasonCode) {
-        let Some(Sent::Publish { packet, done }) = sent else {
-            return;
-        };
-        let topic = topic(&packet);
-        let outcome = match code {
-            ReasonCode::NOT_AUTHORIZED => Err(PublishError::NotAuthorized {
-                topic,
-                disconnected: false,
-            }),
-            reason if reason.is_error() => Err(PublishError::Refused { topic, reason }),
-            _ => Ok(()),
-        };
-        self.session.has_worked |= outcome.is_ok();
-        // Whoever asked may have got its reply already, and wait no longer.
-        let _ = done.send(outcome);
-    }
-
-    fn on_suback(&mut self, filters: &[String], codes: &[ReasonCode]) {
-        let session = &mut *self.session;
-        let Some(refused) = session.subscriptions.subscribed(filters, codes) else {
-            session.has_worked = true;
-            session.refusals.reset();
-            return;
-        };
-        if session.retry_at.is_none() {
-            // In a while, if somebody has to change the policy.
-            let wait = session.refusals.wait(refused.is_denied());
-            warn!(?wait, "{refused}");
-            session.retry_at = Some(Instant::now() + wait);
-        }
-    }
-
-    /// The server goes. If the policy is the reason, what it did not acknowledge tells what it refuses:
-    /// most likely the oldest, for it takes one after another.
-    fn on_disconnect(&mut self, code: ReasonCode, text: &str) -> ConnectionError {
-        let error = Server::of(self.options).disconnected(code, text);
-        let in_flight = &mut self.session.in_flight;
-        let error = error.with_in_flight(in_flight.names());
-        if code == ReasonCode::NOT_AUTHORIZED
-            && let Some((packet, done)) = in_flight.take_oldest_publish()
-        {
-            let (topic, disconnected) = (topic(&packet), true);
-            let _ = done.send(Err(PublishError::NotAuthorized {
-                topic,
-                disconnected,
-            }));
-        }
-        error
     }
 
     fn lost(&self, error: WireError) -> End {
