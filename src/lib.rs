@@ -81,3 +81,8 @@ pub use text::Text;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So does the Rust of the page about shipping.
+#[cfg(doctest)]
+#[doc = include_str!("../tests/deploy/README.md")]
+struct BeforeYouShip;
