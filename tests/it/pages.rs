@@ -24,7 +24,7 @@ use simulation::{Fleet, Wait};
 
 const FLEET: &str = "tests/benches/fleet/README.md";
 const COST: &str = "tests/benches/cost/README.md";
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     FLEET,
     COST,
     "tests/deploy/README.md",
@@ -33,6 +33,7 @@ const PAGES: [&str; 8] = [
     "tests/course/3-firmware.md",
     "tests/course/6-rotation.md",
     "tests/course/7-logs.md",
+    "tests/course/QUESTIONS.md",
 ];
 
 #[test]
