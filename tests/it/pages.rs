@@ -148,9 +148,13 @@ async fn the_bytes_on_the_page_are_those_on_the_line() {
     program.kill().await;
     for (way, bytes) in [("sent", volume.sent), ("received", volume.received)] {
         let told = told(&format!("per job that comes while idle: {way}"));
-        // A packet id or a version number may have a digit more.
+        // A packet id or a version number may have a digit more; and on a busy machine more leaves
+        // together, in a TLS record (22 bytes around it) less or two.
         let off = (bytes as f64 - told).abs();
-        assert!(off <= told / 50.0, "{way}: {bytes}, and {told} on the page");
+        assert!(
+            off <= told / 50.0 + 2.0 * 22.0,
+            "{way}: {bytes}, and {told} on the page"
+        );
     }
 }
 
