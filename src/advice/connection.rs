@@ -45,7 +45,7 @@ pub fn on_connection(error: &ConnectionError, target: &Target) -> Option<String>
                 .to_owned()
         }
         Kind::ProxyAuth => {
-            "Check the file that --proxy_auth names: one line, user:password.".to_owned()
+            "They come from the file that --proxy_auth names: one line, user:password.".to_owned()
         }
         Kind::Tls => error
             .tls()

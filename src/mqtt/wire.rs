@@ -105,8 +105,13 @@ impl Wire {
             if let Some(packet) = self.next_read()? {
                 return Ok(packet);
             }
-            poll_fn(|context| self.poll_exchange(context)).await?;
+            self.exchange().await?;
         }
+    }
+
+    /// Sends what it can until something has been read. Safe to cancel.
+    pub async fn exchange(&mut self) -> Result<(), WireError> {
+        poll_fn(|context| self.poll_exchange(context)).await
     }
 
     /// Sends all that is to be sent and a DISCONNECT, and closes the stream. A server that takes
@@ -128,6 +133,11 @@ impl Wire {
     /// Whether the stream has taken all that was to be sent.
     pub fn is_sent(&self) -> bool {
         self.unsent.is_empty() && self.is_flushed
+    }
+
+    /// Whether a packet has begun to come, and its end has not. (Once [`Self::next_read`] has no more.)
+    pub fn is_amid_packet(&self) -> bool {
+        !self.received.is_empty()
     }
 
     /// Sends what it can, and reads something.

@@ -58,10 +58,7 @@ async fn whatever_it_sent_the_next_good_server_gets_its_job_done() {
 /// Returns the tricks that were played on the device.
 async fn gets_its_job_done(seed: u64) -> BTreeSet<Trick> {
     let world = World::with_jobs(&["before"]).await;
-    let mut settings = world.settings();
-    // The event may be lost in a packet whose rest never comes: the next ping finds that out.
-    settings.mqtt.keep_alive = Duration::from_secs(5);
-    let running = world.run(settings, quick_work());
+    let running = world.run(world.settings(), quick_work());
     world.succeeds("before").await; // it has worked: a refusal is no mistake of the user's
     let hostile = harass(&world, seed, Duration::from_secs(2)).await;
     world.queue(&["after"]);

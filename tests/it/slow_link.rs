@@ -6,12 +6,12 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind, Publish};
 use jobs_mqtt5::sample::Settings;
-use local_iot_core::{Event, Fault, Operation, Status, Times, TlsVersions};
+use local_iot_core::{Event, Fault, Operation, Status, Tamper, Times, TlsVersions};
 use tokio::time::{Instant, timeout};
 
 use crate::support::{Tunnel, World, counted_work, default_settings, within};
@@ -191,5 +191,79 @@ async fn a_server_that_says_other_things_for_ever_is_given_up_all_the_same() {
         }
     };
     assert_eq!(error.kind(), ConnectionErrorKind::Overdue, "{error}");
+    assert_eq!(connects(&world), 2);
+}
+
+/// Sends half of a message, and the rest after a gap, if at all; behind it, on that connection,
+/// nothing.
+struct Halves {
+    gap: Option<Duration>,
+    struck: AtomicU64,
+}
+
+impl Tamper for Halves {
+    fn tamper(&self, connection: u64, mut packets: Vec<u8>) -> Vec<(Duration, Vec<u8>)> {
+        const MESSAGE: u8 = 0x32; // PUBLISH at QoS 1
+        let now = Duration::ZERO;
+        if self.gap.is_none() && self.struck.load(Ordering::SeqCst) == connection {
+            return vec![];
+        }
+        if packets[0] != MESSAGE || self.struck.load(Ordering::SeqCst) != 0 {
+            return vec![(now, packets)];
+        }
+        self.struck.store(connection, Ordering::SeqCst);
+        let rest = packets.split_off(packets.len() / 2);
+        let rest = self.gap.map(|gap| (gap, rest));
+        [(now, packets)].into_iter().chain(rest).collect()
+    }
+}
+
+/// Half of a message reaches a client with the program's own limits; returns it with what it hears.
+async fn half_a_message(
+    gap: Option<Duration>,
+) -> (World, mqtt::Subscription, mqtt::Events<mqtt::Event>) {
+    let world = World::open().await;
+    let (mqtt, events) = mqtt::connect(settings(&world, Duration::ZERO).mqtt);
+    let inbox = mqtt.subscribe(["in"]);
+    within(inbox.granted().wait()).await.unwrap();
+    let struck = AtomicU64::new(0);
+    let halves = Arc::new(Halves { gap, struck });
+    world.core.set_tamper(Some(halves.clone()));
+    world.core.publish("in", "a message in two parts").unwrap();
+    while halves.struck.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    (world, inbox, events)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_packet_is_waited_for_while_the_server_is_there() {
+    let (world, mut inbox, _events) = half_a_message(Some(Duration::from_secs(20))).await;
+    let message = timeout(Duration::from_secs(30), inbox.next())
+        .await
+        .unwrap();
+    assert_eq!(message.unwrap().payload, "a message in two parts");
+    assert_eq!(connects(&world), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_packet_whose_rest_never_comes_is_noticed_sooner_than_silence_between_packets() {
+    let began = Instant::now();
+    let (world, mut inbox, mut events) = half_a_message(None).await;
+    let error = timeout(Duration::from_secs(3600), async {
+        loop {
+            if let Some(mqtt::Event::Interrupted { error, .. }) = events.next().await {
+                break error;
+            }
+        }
+    });
+    assert_eq!(error.await.unwrap().kind(), ConnectionErrorKind::Overdue);
+    let took = began.elapsed().as_secs();
+    assert!((10..=30).contains(&took), "{took} s");
+    // QoS 1: in the resumed session it comes again.
+    let message = timeout(Duration::from_secs(30), inbox.next())
+        .await
+        .unwrap();
+    assert_eq!(message.unwrap().payload, "a message in two parts");
     assert_eq!(connects(&world), 2);
 }

@@ -92,6 +92,7 @@ impl Connection<'_> {
 
     async fn exchange(&mut self) -> Result<(), End> {
         loop {
+            self.take_packets().await?;
             self.send_what_waits();
             let (at, _) = self.next_timer();
             tokio::select! {
@@ -100,22 +101,26 @@ impl Connection<'_> {
                 is_wanted = self.session.next_wish() => if !is_wanted {
                     return Ok(());
                 },
-                packet = self.wire.next() => {
-                    let mut next = Some(packet.map_err(|error| self.lost(error))?);
-                    for nth in 1.. {
-                        let Some(packet) = next else { break };
-                        self.on_packet(packet)?;
-                        if nth % MESSAGES_AT_ONCE == 0 {
-                            yield_now().await;
-                        }
-                        next = self.wire.next_read().map_err(|error| self.lost(error))?;
-                    }
-                    for _ in 0..TURNS_TO_ANSWER {
-                        yield_now().await;
-                    }
-                }
+                read = self.wire.exchange() => read.map_err(|error| self.lost(error))?,
             }
         }
+    }
+
+    /// Takes the packets that have been read whole.
+    async fn take_packets(&mut self) -> Result<(), End> {
+        let mut taken = 0;
+        while let Some(packet) = self.wire.next_read().map_err(|error| self.lost(error))? {
+            self.on_packet(packet)?;
+            taken += 1;
+            if taken % MESSAGES_AT_ONCE == 0 {
+                yield_now().await;
+            }
+        }
+        let turns = if taken > 0 { TURNS_TO_ANSWER } else { 0 };
+        for _ in 0..turns {
+            yield_now().await;
+        }
+        Ok(())
     }
 
     /// Hands over to the wire what may leave now.
@@ -224,6 +229,12 @@ impl Connection<'_> {
                 heard.deadline(since, keep_alive / 2),
                 Timer::Overdue("PINGREQ"),
             ),
+            // Silence amid a packet is asked about sooner: an event may be in it, and everything behind.
+            None if wire.is_amid_packet() => {
+                let patience = keep_alive.min(self.options.ack_timeout);
+                let idle = wire.sent_at + keep_alive;
+                (idle.min(heard.at() + patience), Timer::Ping)
+            }
             None => (wire.sent_at.min(heard.at()) + keep_alive, Timer::Ping),
         };
         let timers = timers.into_iter().flatten();
