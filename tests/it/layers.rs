@@ -291,7 +291,6 @@ fn the_two_tests_find_what_they_look_for() {
         });
         circles(&imports(&sources.collect())).into_iter().collect()
     };
-    // Two files.
     let a_b = [
         ("m", "mod a;\nmod b;\npub use b::B;"),
         (
@@ -301,7 +300,6 @@ fn the_two_tests_find_what_they_look_for() {
         ("m::b", "fn f() { crate::m::a::g(); }"),
     ];
     assert_eq!(circles_of(&a_b), ["m::a > m::b"]);
-    // Three.
     let a_b_c = [
         ("m", "mod a; mod b; mod c;"),
         ("m::a", "use super::b::B;"),
