@@ -26,7 +26,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Sends it until the service has taken it, or says that the job is not ours any more. Calls
+    /// Sends it until the service has taken it, or says that the job is no longer ours. Calls
     /// `published` when the server has it.
     pub async fn send(
         mut self,

@@ -53,7 +53,7 @@ pub struct Flags {
     #[arg(long, alias = "thing-name", value_name = "NAME", value_parser = thing_name)]
     pub thing_name: String,
 
-    /// MQTT client id; the sample policy allows test-* [default: test- and a fresh UUID]
+    /// MQTT client ID; the sample policy allows test-* [default: test- and a fresh UUID]
     // A fresh one, so that two runs on one desk do not take each other's connection over.
     #[arg(long, alias = "client-id", value_name = "ID", value_parser = client_id)]
     #[arg(default_value_t = format!("test-{}", Uuid::new_v4()), hide_default_value = true)]

@@ -45,19 +45,20 @@ pub(super) fn host(text: &str) -> Result<String, &'static str> {
 /// What AWS IoT accepts as the name of a thing.
 pub(super) fn thing_name(text: &str) -> Result<String, &'static str> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
-    match (1..=128).contains(&text.len()) && text.chars().all(allowed) {
-        true => Ok(text.to_owned()),
-        false => Err("a thing name has 1 to 128 letters, digits, ':', '_' and '-'"),
+    if (1..=128).contains(&text.len()) && text.chars().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("a thing name has 1 to 128 letters, digits, ':', '_' and '-'")
     }
 }
 
-/// What AWS IoT Core accepts as a client id.
+/// What AWS IoT Core accepts as a client ID.
 pub(super) fn client_id(text: &str) -> Result<String, &'static str> {
     if !(1..=128).contains(&text.len()) || text.chars().any(char::is_control) {
-        return Err("a client id has 1 to 128 bytes of UTF-8, without control characters");
+        return Err("a client ID has 1 to 128 bytes of UTF-8, without control characters");
     }
     if text.starts_with('$') || text.contains(['#', '+']) {
-        return Err("a client id does not begin with '$', and has no '#' or '+'");
+        return Err("a client ID does not begin with '$', and has no '#' or '+'");
     }
     Ok(text.to_owned())
 }

@@ -246,7 +246,7 @@ impl<F: FnOnce() + Send> Exchange<'_, F> {
         let operation = self.operation;
         let may_pass = match error {
             PublishError::Refused { .. } | PublishError::SessionLost => true,
-            // This is no first connect any more: somebody is changing the policy.
+            // It is no longer the first connect: someone is changing the policy.
             PublishError::NotAuthorized { .. } => {
                 !self.to.inbox.worked.was_never_allowed(operation)
             }

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_taken_for_milliseconds_from_where_no_clock_counts_seconds_any_more() {
+    fn a_number_is_taken_for_milliseconds_from_where_no_clock_counts_seconds() {
         let shown = |number| Timestamp::from_number(number).map(|time| time.to_string());
         let last_seconds = shown(FIRST_MILLISECONDS - 1.0);
         assert_eq!(last_seconds.as_deref(), Some("5138-11-16 09:46:39 UTC"));

@@ -200,7 +200,7 @@ mod tests {
         for line in &said {
             writers.push(Stream::Out, line.clone());
         }
-        writers.flush(Duration::from_millis(1)); // does not wait for ever
+        writers.flush(Duration::from_millis(1)); // does not wait forever
         drop(reader);
         writers.flush(LIMIT);
         writers.push(Stream::Out, "and on\n".to_owned());

@@ -70,10 +70,10 @@ impl Pending<'_> {
         while let Some((described, job_id)) = descriptions.next().await {
             match described {
                 Ok(Some(execution)) => self.say_description(&execution),
-                Ok(None) => say!(out, "Job {job_id}: not pending any more"),
+                Ok(None) => say!(out, "Job {job_id}: no longer pending"),
                 Err(error) if error.is_fatal() => return Err(error.into()),
                 Err(error) if says_it_is_gone(&error) => {
-                    say!(out, "Job {job_id}: not pending any more");
+                    say!(out, "Job {job_id}: no longer pending");
                 }
                 Err(error) => say!(out, "Job {job_id}: {error}"),
             }

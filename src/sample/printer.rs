@@ -72,7 +72,7 @@ impl Printer {
                 biased;
                 Some(event) = self.connection.next() => self.connection(event),
                 Some(event) = async {
-                    let _ = turn.wait_for(|is_turn| *is_turn).await; // an error: nobody waits any more
+                    let _ = turn.wait_for(|is_turn| *is_turn).await; // an error: no one waits any longer
                     agent.next().await
                 } => self.agent(event),
                 done = &mut doing => {

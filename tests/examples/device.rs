@@ -1,7 +1,6 @@
 //! A whole device on one connection: it sends a reading every second, answers commands, and brews: each
 //! job is a number of cups, with progress, a checkpoint after each cup, and an end when the job is
-//! canceled or the program is told to stop. Its flags are those of the sample; on a real device,
-//! `--client_id` is the name of the thing.
+//! canceled or the program is told to stop. Its flags are those of the sample.
 //!
 //! Beside what `policy.json` has, the policy must allow iot:Publish on `topic/dt/<thingname>/*` and on
 //! wherever answers are expected, iot:Subscribe on `topicfilter/cmd/<thingname>/*`, and iot:Receive on
@@ -12,13 +11,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jobs_mqtt5::agent::{Agent, Job, Outcome, WorkResult};
-use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::jobs::{self, StatusDetails};
 use jobs_mqtt5::mqtt::{self, ConnectionError, Event, Events, Publish, PublishError};
-use jobs_mqtt5::output::Output;
-use jobs_mqtt5::sample::Settings;
-use jobs_mqtt5::stop;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use jobs_mqtt5::{cli::Flags, output::Output, sample::Settings, stop};
+use tokio::time::sleep;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -43,9 +39,8 @@ async fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
         ended = send_readings(&mqtt, format!("dt/{thing}/celsius")) => ended?,
         ended = answer_commands(&mqtt, format!("cmd/{thing}/+")) => ended?,
         // The work hears of it, and what it has done so far is kept for the next run.
-        why = async { let why = signal.await; stopper.stop(); sleep(Duration::from_secs(1)).await; why } => {
-            println!("Stopping: {why}");
-        }
+        why = async { let why = signal.await; stopper.stop(); sleep(Duration::from_secs(1)).await; why }
+            => println!("Stopping: {why}"),
     }
     mqtt.disconnect();
     let _ = until_the_end(&mut events).await;
@@ -61,25 +56,23 @@ async fn brew(job: &Job) -> WorkResult {
     let order: Order = job.document()?;
     let done = job.status_details().get("cups");
     let done: u32 = done.and_then(|cups| cups.parse().ok()).unwrap_or(0);
+    let cups = |cups: u32| StatusDetails::default().with_text("cups", &cups.to_string());
     for cup in done + 1..=order.cups {
+        job.progress(cups(cup - 1).with_text("step", "brewing")); // does not wait
         tokio::select! {
             () = sleep(Duration::from_secs(1)) => {}
             why = job.interrupted() => return Err(why.into()),
         }
         println!("{}: cup {cup} of {}", job.id(), order.cups);
-        job.checkpoint(StatusDetails::from_pairs([("cups", cup.to_string())])?)
-            .await?;
+        job.checkpoint(cups(cup)).await?; // waits until the service has it
     }
     Ok(Outcome::succeeded())
 }
 
-/// A reading every second. One that can't be sent just now waits for the connection, and those that
-/// would have followed meanwhile are skipped.
+/// A reading every second. One that can't be sent just now waits for the connection.
 async fn send_readings(mqtt: &mqtt::Client, topic: String) -> Result<(), PublishError> {
-    let mut second = interval(Duration::from_secs(1));
-    second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        second.tick().await;
+        sleep(Duration::from_secs(1)).await;
         match mqtt.publish(Publish::new(&topic, "21.5")).await {
             Err(PublishError::SessionLost) => {} // it may have arrived, and the next one follows
             sent => sent?,

@@ -3,10 +3,19 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::timeout;
 
 /// What is copied: four layers, and the file that makes text safe to show.
 const COPIED: [&str; 5] = ["mqtt", "jobs", "agent", "tls", "text.rs"];
+
+/// As they are by default, and with the other crypto provider.
+const FEATURES: [&[&str]; 2] = [&[], &["--no-default-features", "--features", "aws-lc-rs"]];
+
+/// Eighty crates on a busy machine take minutes, and nothing else takes as long.
+const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 fn copy(from: &Path, to: &Path) {
     if from.is_file() {
@@ -20,9 +29,9 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[test]
+#[tokio::test]
 #[ignore = "builds some eighty crates once more: cargo test -- --ignored copied"]
-fn four_layers_and_a_file_compile_in_another_crate_as_they_are() {
+async fn four_layers_and_a_file_compile_in_another_crate_as_they_are() {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
     let crate_ = tempfile::tempdir().unwrap();
     let source = crate_.path().join("src");
@@ -44,13 +53,17 @@ fn four_layers_and_a_file_compile_in_another_crate_as_they_are() {
     let manifest = [package, &features, &dependencies].concat();
     fs::write(crate_.path().join("Cargo.toml"), manifest).unwrap();
     fs::copy(ours.join("Cargo.lock"), crate_.path().join("Cargo.lock")).unwrap();
-    let checked = Command::new(env!("CARGO"))
-        .args(["check", "--quiet", "--offline"])
-        .current_dir(crate_.path())
-        .env("CARGO_TARGET_DIR", env!("CARGO_TARGET_TMPDIR"))
-        .env("RUSTFLAGS", "-D warnings")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&checked.stderr);
-    assert!(checked.status.success(), "{said}");
+    for features in FEATURES {
+        let checking = Command::new(env!("CARGO"))
+            .args(["check", "--quiet", "--offline"])
+            .args(features)
+            .current_dir(crate_.path())
+            .env("CARGO_TARGET_DIR", env!("CARGO_TARGET_TMPDIR"))
+            .env("RUSTFLAGS", "-D warnings")
+            .kill_on_drop(true)
+            .output();
+        let checked = timeout(BUILD_LIMIT, checking).await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success(), "{features:?}: {said}");
+    }
 }

@@ -3,6 +3,7 @@
 mod addresses;
 mod bad_input;
 mod broken_rules;
+mod cannot_stop;
 mod connection;
 mod copied;
 mod crypto;

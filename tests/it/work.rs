@@ -164,20 +164,6 @@ async fn what_may_pass_is_asked_again_with_growing_waits() {
 }
 
 #[tokio::test]
-async fn a_rejection_that_is_delivered_twice_counts_once() {
-    let world = World::with_jobs(&["job"]).await;
-    let faults = world.core.faults();
-    faults.add(Fault::DoubleDeliveries, Times::Always);
-    let throttled = "RequestThrottled".to_owned();
-    let fault = Fault::Reject(On::Only(Operation::GetPending), throttled);
-    faults.add(fault, Times::Count(4)); // after five in vain it would be given up
-    let running = world.run(world.settings(), quick_work());
-    running.out.wait_for("Pending Jobs:").await;
-    assert_eq!(times_of_the_first(&world, Operation::GetPending).len(), 5);
-    done_once(&world, "job", running).await;
-}
-
-#[tokio::test]
 async fn a_job_that_was_ended_in_the_cloud_while_the_device_worked_is_given_up() {
     type Change = fn(&local_iot_core::Jobs);
     let changes: [(Change, &str); 3] = [

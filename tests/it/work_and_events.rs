@@ -8,9 +8,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jobs_mqtt5::agent::{Job, Outcome};
+use jobs_mqtt5::mqtt::Backoff;
 use local_iot_core::{Event, Fault, On, Operation, Status, Times};
 
-use crate::support::{World, counted_work, held_work, idle, quick_work, within};
+use crate::support::{World, counted_work, done_once, held_work, idle, quick_work, within};
 
 // 4. Deliveries and events that come twice, in a burst, while working, or never
 
@@ -33,6 +34,29 @@ async fn every_message_twice_makes_no_difference() {
         assert_eq!(world.core.journal().violations(), [""; 0]);
     }
     assert_eq!(stories[0], stories[1]);
+}
+
+#[tokio::test]
+async fn a_rejection_that_is_delivered_twice_counts_once() {
+    let world = World::with_jobs(&["job"]).await;
+    let faults = world.core.faults();
+    faults.add(Fault::DoubleDeliveries, Times::Always);
+    let throttled = "RequestThrottled".to_owned();
+    let fault = Fault::Reject(On::Only(Operation::GetPending), throttled);
+    faults.add(fault, Times::Count(4)); // after five without result it would be given up
+    // The second copy comes before the next try, as it would with the waits of a real device.
+    let most = Duration::from_millis(500);
+    let is_long = |backoff: &Backoff| {
+        let mut backoff = backoff.clone();
+        (0..4).all(|_| backoff.next_wait() > most / 4)
+    };
+    let mut settings = world.settings();
+    let mut backoffs = (0..).map(|seed| Backoff::new(most, most).seeded(seed));
+    settings.jobs.backoff = backoffs.find(is_long).unwrap();
+    let running = world.run(settings, quick_work());
+    running.out.wait_for("Pending Jobs:").await;
+    assert_eq!(world.requests(Operation::GetPending), 5);
+    done_once(&world, "job", running).await;
 }
 
 #[tokio::test]

@@ -46,6 +46,34 @@ async fn a_device_sends_readings_and_brews_over_one_connection() {
     program.kill().await;
 }
 
+#[test]
+fn the_whole_device_is_a_short_program() {
+    let lines = include_str!("../examples/device.rs").lines().count();
+    assert!(lines < 110, "{lines} lines");
+}
+
+#[tokio::test]
+async fn a_device_whose_job_is_canceled_ends_it_and_does_the_next() {
+    let world = world_for_a_device().await;
+    let jobs = world.core.jobs();
+    jobs.create_job("cups", json!({"cups": 60})).unwrap();
+    jobs.create_job("next", json!({"cups": 1})).unwrap();
+    let program = Program::start_example("device", &world.flags(&[]));
+    program.out.wait_for("cups: cup 1 of 60").await;
+    let is_progress = |update: &serde_json::Value| {
+        update["statusDetails"]["step"] == "brewing" && update["status"] == "IN_PROGRESS"
+    };
+    assert!(
+        world.updates().iter().any(is_progress),
+        "{:?}",
+        world.updates()
+    );
+    jobs.cancel_job_by_force("cups").unwrap();
+    world.succeeds("next").await;
+    assert_eq!(jobs.execution("cups").unwrap().status, Status::Canceled);
+    program.kill().await;
+}
+
 #[tokio::test]
 async fn a_device_answers_a_command_where_the_answer_is_expected() {
     let world = world_for_a_device().await;

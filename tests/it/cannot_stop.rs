@@ -1,0 +1,340 @@
+//! What work does, and what the service says, never stops a device: work that hangs, kills the process or
+//! is for somebody else.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use jobs_mqtt5::agent::{self, Agent, Event, Job, Options, Outcome, WorkResult};
+use jobs_mqtt5::jobs::{self, StatusDetails};
+use jobs_mqtt5::mqtt::{self, Backoff};
+use jobs_mqtt5::sample::SampleError;
+use local_iot_core::{Fault, On, Operation, Status, Times};
+use tokio::process::Command;
+use tokio::time::sleep;
+
+use crate::support::{
+    Ended, Program, THING, World, counted_work, held_work, idle, quick_work, within,
+};
+
+// Work that does not end
+
+#[tokio::test]
+async fn work_that_hangs_after_its_job_was_canceled_is_said_and_ends_the_program_with_its_reason() {
+    let world = World::with_jobs(&["job", "next"]).await;
+    let (work, _gate) = held_work();
+    let mut settings = world.settings();
+    settings.agent.overdue_after = Duration::from_millis(100);
+    settings.agent.overdue_limit = Duration::from_millis(500);
+    let running = world.run(settings, work);
+    running.out.wait_for("Starting local work on job...").await;
+    world.core.jobs().cancel_job_by_force("job").unwrap();
+    running
+        .err
+        .wait_for("The work on job_id:job was to end 0.1 seconds ago, and goes on")
+        .await;
+    let (out, err) = (running.out.clone(), running.err.clone());
+    let error = running.end().await.unwrap_err();
+    assert!(
+        matches!(&error, SampleError::Work(agent::Error::WorkOverdue { job_id, .. }) if *job_id == "job"),
+        "{error:?}"
+    );
+    assert_eq!(err.count("was to end"), 1);
+    // The last line is true: the job is CANCELED, and stays nothing.
+    let last = out
+        .lines()
+        .into_iter()
+        .find(|line| line.starts_with("Exiting Sample"));
+    assert!(!last.unwrap().contains("IN_PROGRESS"));
+    assert_eq!(world.core.jobs().execution("next").unwrap().starts, 0);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_told_to_stop_gives_up_work_that_hangs() {
+    let world = World::with_jobs(&["job"]).await;
+    let mut device = world.device(|settings| {
+        settings.agent.overdue_after = Duration::from_millis(50);
+        settings.agent.overdue_limit = Duration::from_millis(200);
+    });
+    let (mut events, stopper) = (device.agent.events(), device.agent.stopper());
+    let (work, _gate) = held_work();
+    let agent = tokio::spawn(async move { device.agent.run(work).await });
+    while !matches!(within(events.next()).await, Some(Event::WorkStarted { .. })) {}
+    stopper.stop();
+    while !matches!(within(events.next()).await, Some(Event::WorkOverdue { .. })) {}
+    let ended = within(agent).await.unwrap();
+    assert!(
+        matches!(ended, Err(agent::Error::WorkOverdue { .. })),
+        "{ended:?}"
+    );
+    // It is the next run's.
+    let execution = world.core.jobs().execution("job").unwrap();
+    assert_eq!(execution.status, Status::InProgress);
+}
+
+#[tokio::test]
+async fn the_last_line_on_hung_work_is_true_whether_its_job_is_wanted_or_not() {
+    for is_canceled in [false, true] {
+        let world = World::with_jobs(&["job"]).await;
+        let (work, _gate) = held_work();
+        let running = world.run(world.settings(), work);
+        running.out.wait_for("Starting local work on job...").await;
+        if is_canceled {
+            world.core.jobs().cancel_job_by_force("job").unwrap();
+            running.out.wait_for("is no longer wanted").await;
+        }
+        let out = running.out.clone();
+        running.stop().await.unwrap();
+        assert_eq!(
+            out.count("job_id:job stays IN_PROGRESS"),
+            usize::from(!is_canceled)
+        );
+    }
+}
+
+#[test]
+fn how_long_work_may_take_to_end_and_that_starts_are_not_limited_unless_asked_for() {
+    let options = Options::default();
+    assert_eq!(options.overdue_after, Duration::from_secs(10));
+    assert_eq!(options.overdue_limit, Duration::from_secs(5 * 60));
+    assert_eq!(options.max_starts, None);
+    assert!(options.filter.is_none());
+}
+
+#[tokio::test]
+async fn that_a_job_is_no_longer_wanted_is_said_every_time_and_its_end_is_not_called_failed() {
+    let ids: Vec<String> = (0..20).map(|nth| format!("job-{nth}")).collect();
+    let world = World::new().await;
+    // It ends the moment that it hears of it: this must not overtake the line.
+    let work = async |job: &Job| Err(job.interrupted().await.into());
+    let running = world.run(world.settings(), work);
+    for (nth, id) in ids.iter().enumerate() {
+        world.queue(&[id]);
+        let working = "Starting local work on job...";
+        running.out.wait_for_count(nth + 1, working).await;
+        world.core.jobs().cancel_job_by_force(id).unwrap();
+        running
+            .out
+            .wait_for(&format!("Abandoning job_id:{id}."))
+            .await;
+        let said = format!("job_id:{id} is no longer wanted: the job execution is CANCELED now.");
+        assert_eq!(running.out.count(&said), 1, "{}", running.out.text());
+    }
+    assert_eq!(running.out.count("Stopped working on job."), ids.len());
+    assert_eq!(running.out.count("failed"), 0, "{}", running.out.text());
+    running.stop().await.unwrap();
+}
+
+// Work that kills the process
+
+/// How the program below finds its world: endpoint, port and files.
+const FLAGS: &str = "JOBS_MQTT5_TEST_FLAGS";
+
+/// Not a test, but a program whose work kills it: the test below starts it in processes of its own.
+#[tokio::test]
+#[ignore = "started by the test below"]
+async fn a_program_whose_work_aborts() {
+    let Ok(flags) = std::env::var(FLAGS) else {
+        return;
+    };
+    let flags: Vec<String> = flags.split('\n').map(str::to_owned).collect();
+    let settings = crate::support::settings(&flags);
+    let (mqtt, _events) = mqtt::connect(settings.mqtt);
+    let jobs = jobs::Client::with_options(&mqtt, THING, settings.jobs);
+    let mut options = settings.agent;
+    options.max_starts = Some(2);
+    let work = async |job: &Job| -> WorkResult {
+        if *job.id() == "poison" {
+            std::process::abort();
+        }
+        println!("{} is done", job.id());
+        Ok(Outcome::succeeded())
+    };
+    let ended = Agent::with_options(&jobs, options).run(work).await;
+    panic!("{ended:?}");
+}
+
+#[tokio::test]
+async fn a_job_that_kills_the_process_is_failed_after_so_many_starts_and_the_queue_goes_on() {
+    let world = World::with_jobs(&["poison", "next"]).await;
+    let start = || {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let name = "cannot_stop::a_program_whose_work_aborts";
+        command.args(["--ignored", "--exact", "--nocapture", name]);
+        command.env(FLAGS, world.flags(&[]).join("\n"));
+        Program::start_command(command)
+    };
+    for nth in ["1", "2"] {
+        let Ended { out, err, .. } = start().end().await;
+        let poison = world.core.jobs().execution("poison").unwrap();
+        assert_eq!(poison.status, Status::InProgress, "{out}{err}");
+        assert_eq!(poison.status_details["starts"], nth);
+    }
+    let third = start();
+    world.succeeds("next").await;
+    third.kill().await;
+    let poison = world.core.jobs().execution("poison").unwrap();
+    assert_eq!(poison.status, Status::Failed);
+    let reason = &poison.status_details["reason"];
+    assert_eq!(reason, "it was started 2 times, and never ended");
+}
+
+// Output of any kind
+
+#[tokio::test]
+async fn work_that_reports_any_text_succeeds() {
+    let long = format!("begin\n{}\nthe end", "x".repeat(5_000));
+    for (output, kept) in [
+        ("", "(empty)"),
+        ("a\nb\u{1b}[2J", r"a\nb\u{1b}[2J"),
+        (&*long, "the end"),
+    ] {
+        let world = World::with_jobs(&["job"]).await;
+        let text = output.to_owned();
+        let work = async move |job: &Job| {
+            let details = StatusDetails::default().with_text("std out", &text);
+            job.checkpoint(details.clone()).await?;
+            Ok(Outcome::Succeeded(details))
+        };
+        let running = world.run(world.settings(), work);
+        world.succeeds("job").await;
+        let details = world.core.jobs().execution("job").unwrap().status_details;
+        let value = &details["std_out"];
+        assert!(
+            value.ends_with(kept) && value.chars().count() <= 1024,
+            "{value}"
+        );
+        running.stop().await.unwrap();
+    }
+}
+
+// Jobs for somebody else
+
+#[tokio::test]
+async fn an_execution_that_is_not_for_this_program_stays_queued_and_costs_no_requests() {
+    let world = World::with_jobs(&["theirs-1", "theirs-2"]).await;
+    let mut settings = world.settings();
+    settings.agent.filter = Some(Arc::new(|execution| execution.job_id.starts_with("ours")));
+    let running = world.run(settings, quick_work());
+    for id in ["theirs-1", "theirs-2"] {
+        let line = format!("job_id:{id} is not for this program, and stays QUEUED.");
+        running.out.wait_for(&line).await;
+    }
+    idle(&running).await;
+    let all = |world: &World| {
+        [
+            Operation::GetPending,
+            Operation::Describe,
+            Operation::StartNext,
+            Operation::Update,
+        ]
+        .map(|operation| world.requests(operation))
+    };
+    let before = all(&world);
+    assert_eq!(before[2..], [0, 0], "nothing was started");
+    sleep(Duration::from_millis(500)).await; // at 20 to 200 ms a pause, it would ask several times
+    assert_eq!(all(&world), before, "it asks again and again");
+    // An event is worth another look: its own is done, past the others.
+    world.queue(&["ours-1"]);
+    world.core.jobs().cancel_job_by_force("theirs-1").unwrap(); // (the first in line is another one)
+    world.succeeds("ours-1").await;
+    running.stop().await.unwrap();
+    let theirs = world.core.jobs().execution("theirs-2").unwrap();
+    assert_eq!((theirs.status, theirs.starts), (Status::Queued, 0));
+}
+
+#[tokio::test]
+async fn two_programs_on_one_thing_do_each_its_own_jobs() {
+    let world = World::new().await;
+    let mut running = Vec::new();
+    for whose in ["a-", "b-"] {
+        let mut settings = world.settings();
+        settings.mqtt.client_id = format!("test-{whose}");
+        settings.agent.filter = Some(Arc::new(move |one| one.job_id.starts_with(whose)));
+        settings.agent.idle_timeout = Duration::from_millis(300);
+        let (work, count) = counted_work();
+        running.push((world.run(settings, work), count));
+    }
+    world.queue(&["a-1", "b-1", "b-2", "a-2"]);
+    for id in ["a-1", "b-1", "b-2", "a-2"] {
+        world.succeeds(id).await;
+        assert_eq!(world.core.jobs().execution(id).unwrap().starts, 1, "{id}");
+    }
+    for (running, count) in running {
+        running.stop().await.unwrap();
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+}
+
+// A service that contradicts itself
+
+#[tokio::test]
+async fn a_service_that_starts_again_what_it_has_called_ended_does_not_have_work_started_many_times_a_second()
+ {
+    for code in ["TerminalStateReached", "ResourceNotFound"] {
+        let world = World::with_jobs(&["job"]).await;
+        let fault = Fault::Reject(On::Outcome, code.to_owned());
+        world.core.faults().add(fault, Times::Always);
+        let mut settings = world.settings();
+        let minute = Duration::from_secs(60);
+        settings.agent.backoff = Backoff::new(minute, minute).seeded(1);
+        assert!(settings.agent.backoff.clone().next_wait() > Duration::from_secs(10));
+        let (work, count) = counted_work();
+        let running = world.run(settings, work);
+        // Once more is no proof of anything; from then on, it is paced.
+        running
+            .out
+            .wait_for_count(2, "Abandoning job_id:job.")
+            .await;
+        sleep(Duration::from_millis(500)).await;
+        assert_eq!(count.load(Ordering::SeqCst), 2, "{code}");
+        running.stop().await.unwrap();
+    }
+}
+
+// A policy without iot:Receive
+
+#[tokio::test]
+async fn that_no_reply_is_let_through_is_on_stderr_within_20_seconds() {
+    let world = World::with_jobs(&["job"]).await;
+    let policy = include_str!("../../policy.json").replace("iot:Receive", "iot:Nothing");
+    world.core.set_policy(policy).unwrap();
+    let program = world.start(&[]); // with the limits of a real device
+    let began = Instant::now();
+    program
+        .err
+        .wait_for("allows iot:Receive on all of policy.json")
+        .await;
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
+    let line = program.err.lines().remove(0);
+    assert!(
+        line.contains("and the service has never answered"),
+        "{line}"
+    );
+    program.kill().await;
+}
+
+// What is printed of a document
+
+#[tokio::test]
+async fn a_long_document_is_cut_in_an_event() {
+    let world = World::new().await;
+    let running = world.run(world.settings(), quick_work());
+    idle(&running).await;
+    let document = serde_json::json!({ "text": "x".repeat(30_000) });
+    world.core.jobs().create_job("long", document).unwrap();
+    world.succeeds("long").await;
+    let begins = "Received Next Job Execution Changed event. job_id:long";
+    let event = running
+        .out
+        .lines()
+        .into_iter()
+        .find(|line| line.starts_with(begins))
+        .unwrap();
+    assert!(event.len() < 700 && event.ends_with('…'), "{event}");
+    running.stop().await.unwrap();
+}
