@@ -5,12 +5,13 @@ import subprocess
 import sys
 import tempfile
 
-from service import Ministack
+from service import Ministack, forget_settings
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def main():
+    forget_settings()
     program = os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR", "target"), "debug", "examples", "conformance")
     # The policies are no part of what is compared: its devices ask for more than one would allow them.
     with tempfile.TemporaryDirectory(prefix="jobs-mqtt5-conformance-") as folder, Ministack(folder, auth=False) as ministack:

@@ -12,9 +12,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import urllib.request
 
-from service import Ministack, Service
+from service import Ministack, Service, forget_settings
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ACCOUNT, REGION = "000000000000", "us-east-1"
@@ -45,7 +44,7 @@ class Device:
             ("thing_name", name),
             ("cert", self.keep("cert.pem", made["certificatePem"])),
             ("key", self.keep("key.pem", made["keyPair"]["PrivateKey"])),
-            ("ca_file", os.path.join(folder, "ca.pem")),
+            ("ca_file", ministack.ca),
         ):
             self.command += [f"--{flag}", value]
 
@@ -243,11 +242,9 @@ CHECKS = [
 
 
 def main():
+    forget_settings()
     failed = 0
     with tempfile.TemporaryDirectory(prefix="jobs-mqtt5-events-") as folder, Ministack(folder) as ministack:
-        with urllib.request.urlopen(f"http://127.0.0.1:{ministack.gateway}/_ministack/iot/ca.pem", timeout=20) as ca:
-            with open(os.path.join(folder, "ca.pem"), "wb") as file:
-                file.write(ca.read())
         service = Service(ministack.gateway)
         for check, things in CHECKS:
             name = check.__name__

@@ -2,19 +2,23 @@
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
-
-# Whoever runs this may have settings for the AWS CLI: they are neither used nor touched.
-for setting in [name for name in os.environ if name.startswith("AWS_")]:
-    del os.environ[setting]
-os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
-for name in ("NO_PROXY", "no_proxy"):
-    os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1,localhost"]))
+import urllib.request
 
 import botocore.config
 import botocore.session
+
+
+def forget_settings():
+    """Whoever runs this may have settings for the AWS CLI: they are neither used nor touched."""
+    for setting in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[setting]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1,localhost"]))
 
 
 def free_ports(count):
@@ -32,6 +36,21 @@ def is_open(port):
     with socket.socket() as one:
         one.settimeout(1)
         return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def why_not_ministack(port, ca_file):
+    """Why what listens on the port is not the ministack with this CA, in a sentence; None if it is. Ministack
+    goes on without MQTT if its port is taken, and then somebody else answers there, or nobody."""
+    trust = ssl.create_default_context(cafile=ca_file)
+    what_to_do = "End what has the port (its log in target/course names the reason), or set IOT_MTLS_PORT to another."
+    try:
+        with socket.create_connection(("127.0.0.1", port), 10) as plain:
+            trust.wrap_socket(plain, server_hostname="localhost").close()
+    except ConnectionRefusedError:
+        return f"Nothing listens on port {port}, where ministack should take MQTT. {what_to_do}"
+    except OSError as error:  # of TLS as well
+        return f"It is not ministack that listens on port {port}, where it should take MQTT ({error}). {what_to_do}"
+    return None
 
 
 class Service:
@@ -96,6 +115,14 @@ class Ministack:
                 with open(self.log) as log:
                     raise RuntimeError(f"ministack does not come up:\n{log.read()}")
             time.sleep(0.1)
+        self.ca = os.path.join(self.folder, "ca.pem")
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.gateway}/_ministack/iot/ca.pem", timeout=20) as ca:
+            with open(self.ca, "wb") as file:
+                file.write(ca.read())
+        reason = why_not_ministack(self.mqtt, self.ca)
+        if reason:
+            self.__exit__()
+            raise RuntimeError(reason)
         return self
 
     def __exit__(self, *_):

@@ -25,7 +25,11 @@ SET_PROMPTS = {
 
 
 class Failed(Exception):
-    """A step of the course did not go as the README says."""
+    """A step of the course did not go as its lesson says."""
+
+
+class Differs(Failed):
+    """It went on, and something else came of it than the lesson says."""
 
 
 class Terminal:
@@ -83,22 +87,34 @@ class Terminal:
         shown, match = self.wait(lambda text: PROMPT.search(text), "the command to end", limit)
         return shown.removesuffix(match[0]), int(match[1])
 
-    def paste(self, block, until=None, exit_code=0):
-        """Pastes the lines of a block. The last command is waited for, or only what it says (`until`)."""
-        shown = ""
+    def type(self, line):
+        """Types a line. Returns what it shows, and its exit code: None if the shell wants more lines."""
+        self.send(line + "\n")
+        either = re.compile(f"{PROMPT.pattern}|{re.escape(MORE)}")
+        text, match = self.wait(either.search, f"the end of: {line}", 180)
+        return text.removesuffix(match[0]), match[1] and int(match[1])
+
+    def paste(self, block, until=None, exit_code=0, again=lambda shown: False):
+        """Pastes the lines of a block. The last command is waited for, or only what it says (`until`). If a
+        command fails, `again` says whether to try it once more."""
+        shown, command = "", []
         lines = block.splitlines()
         for number, line in enumerate(lines):
-            self.send(line + "\n")
             if until and number == len(lines) - 1:
+                self.send(line + "\n")
                 return shown + self.wait_for_line(until)
-            either = re.compile(f"{PROMPT.pattern}|{re.escape(MORE)}")
-            text, match = self.wait(either.search, f"the end of: {line}", 180)
-            shown += text.removesuffix(match[0])
-            code = match[1]
+            command.append(line)
+            text, code = self.type(line)
             expected = exit_code if number == len(lines) - 1 else 0
-            if code is not None and int(code) != expected:
+            while code not in (None, expected) and again(text):
+                for one in command:
+                    text, code = self.type(one)
+            if code not in (None, expected):
                 raise Failed(f"{self.name}: exit code {code}, not {expected}, of: {line}\n{text}")
-        if code is None:
+            if code is not None:
+                command = []
+            shown += text
+        if command:
             raise Failed(f"{self.name}: the shell wants more after the block's last line:\n{block}")
         return shown
 

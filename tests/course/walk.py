@@ -1,0 +1,175 @@
+"""Walks through the course as a reader does: pastes its blocks, in order and unchanged, into two terminals
+with an interactive shell, and presses Ctrl-C where the text says so. A second pair of eyes looks with the
+service's API whether what the text promises has come about.
+"""
+
+import os
+import time
+
+from steps import ROOT, read_comment, steps
+from terminal import Differs, Failed, Terminal
+
+SECTION = "The course"
+# The heading of the README at which lesson 1 is done, with its Ctrl-C; the last one takes everything away.
+LESSON_1_ENDS = "More lessons"
+GROUP, POLICY = "tests/course/4-group.md", "tests/course/5-production-policy.md"
+CANCEL = "tests/course/2-cancel-and-timeout.md"
+
+
+class Walk:
+    """A reader who walks through the course. Subclasses know where: `place`, `everything` and `service`."""
+
+    place = None
+
+    def __init__(self, shell, service, cloud, device):
+        """`cloud` and `device` are the environments of the two terminals."""
+        self.service = service
+        same = {"TERM": "dumb", "CARGO_TERM_COLOR": "never", "VIRTUAL_ENV_DISABLE_PROMPT": "1"}
+        self.cloud = Terminal("cloud's terminal", shell, cloud | same, ROOT)
+        self.device = Terminal("device's terminal", shell, device | same, ROOT)
+        self.is_on = False  # whether a program runs in the device's terminal
+        self.blocks = 0  # how many were pasted
+        # What must hold when all the steps under a heading are done.
+        self.after = {
+            ("README.md", "The program"): lambda: self.expect_status("hello-1", "SUCCEEDED"),
+            ("README.md", "The outcome"): lambda: self.expect_status("hello-2", "SUCCEEDED"),
+            (CANCEL, "Cancel a job while it runs"): lambda: self.expect_status("cancel-me", "CANCELED"),
+            (CANCEL, "A timeout"): lambda: self.expect_status("too-slow", "TIMED_OUT"),
+            (GROUP, "How it stops"): self.is_aborted,
+            (POLICY, "What it refuses, and what it allows"): self.is_second_policy,
+        }
+        self.checked = set()
+
+    # One step.
+
+    def step(self, step):
+        """Does what the step says, and returns what was shown."""
+        kind, values = read_comment(step.comment, step.block)
+        self.is_on = kind == "until" or (self.is_on and kind not in ("exits", "Ctrl-C"))
+        if kind == "until":
+            return self.device.paste(step.block, until=values[0])
+        if kind == "exits":
+            shown = self.device.paste(step.block, exit_code=int(values[0]))
+            if values[1] not in shown:
+                raise Failed(f"{values[1]!r} is not in what the device says:\n{shown}")
+            return shown
+        if kind == "says":
+            return self.device.wait_for_line(values[0])
+        if kind == "Ctrl-C":
+            return self.press_ctrl_c()
+        shown = self.cloud.paste(step.block, again=self.again)
+        if kind == "prints" and values[0] not in shown.splitlines():
+            raise Differs(f"no line of what the block prints is {values[0]!r}:\n{shown}")
+        return shown
+
+    def press_ctrl_c(self):
+        code = self.device.press_ctrl_c()
+        if code != 0:
+            raise Failed(f"the device ends with exit code {code} after Ctrl-C, not with 0")
+        return "^C\n"
+
+    def again(self, shown):
+        """Whether a command that failed, and showed this, is to be tried again."""
+        return False
+
+    def record(self, step, began, failed=None):
+        """Hears of each step when it is done."""
+        if failed:
+            raise Failed(f"{step.file}, line {step.line}, {step.heading!r}: {failed}") from None
+
+    # What the service's API says.
+
+    def expect(self, what, found, expected):
+        if found != expected:
+            raise Differs(f"the service's API: {what} is {found!r}, not {expected!r}")
+        print(f"   [API] {what}: {found}", flush=True)
+
+    def expect_status(self, job, status, thing="my-first-thing"):
+        self.expect(f"{job} on {thing}", self.service.status(job, thing), status)
+
+    def is_aborted(self):
+        job = self.service.iot.describe_job(jobId="reboot-all")["job"]
+        self.expect("the group's job", job["status"], "CANCELED")
+        status = self.service.status("reboot-all")
+        self.expect("whether the device has failed it", status in ("FAILED", "REJECTED"), True)
+        self.expect_status("reboot-all", "CANCELED", "my-second-thing")
+
+    def is_second_policy(self):
+        policy = self.service.iot.get_policy(policyName="jobs-mqtt5-policy")
+        self.expect("the policy in force", policy["defaultVersionId"], "2")
+
+    # All steps.
+
+    def walk_steps(self, all_steps):
+        all_steps = [step for step in all_steps if step.place in (None, self.place)]
+        for number, step in enumerate(all_steps):
+            if number == 0 or all_steps[number - 1].heading != step.heading:
+                print(f"\n### {step.heading}", flush=True)
+                self.before(step.heading)
+            terminal = "device" if (step.comment or "").startswith("device") else " cloud"
+            for typed in (step.block or "").splitlines():
+                print(f"{terminal}$ {typed}", flush=True)
+            began, failed = time.monotonic(), None
+            try:
+                shown = self.step(step)
+                print("".join(f"   {one}\n" for one in shown.splitlines()), end="", flush=True)
+                self.blocks += step.block is not None
+                last = number + 1 == len(all_steps) or all_steps[number + 1].heading != step.heading
+                if last and (step.file, step.heading) in self.after:
+                    self.after[step.file, step.heading]()
+                    self.checked.add((step.file, step.heading))
+            except Failed as error:
+                failed = error
+            self.record(step, began, failed)
+
+    def before(self, heading):
+        """Looks what is there before a heading's steps are done."""
+
+    def walk_lesson(self, file):
+        """Walks through another lesson, and looks whether it leaves things as they were."""
+        print(f"\n# {file}", flush=True)
+        before, blocks = (self.everything(), files()), self.blocks
+        at_the_end = []
+
+        def look(heading):
+            if heading == "Back to the beginning":
+                at_the_end.append((self.everything(), files()))
+
+        self.before = look
+        self.walk_steps(steps(file, "The lesson"))
+        del self.before
+        self.expect(f"whether {file} leaves a program running", self.is_on, False)
+        # What it makes is seen, or nobody would see that it is left.
+        if at_the_end in ([], [before]):
+            raise Failed(f"{file} makes nothing, or does not say where it takes it away")
+        after = (self.everything(), files())
+        if after != before:
+            raise Failed(f"{file} leaves {after}, and began with {before}")
+        if self.blocks < blocks + 3:
+            raise Failed(f"{file} has {self.blocks - blocks} blocks: has a heading changed?")
+
+    def walk_course(self, others):
+        """Lesson 1, these others, and the clean-up."""
+        all_steps = steps("README.md", SECTION)
+        first = 1 + max(at for at, step in enumerate(all_steps) if step.heading == LESSON_1_ENDS)
+        self.walk_steps(all_steps[:first])
+        self.expect("whether lesson 1 leaves a program running", self.is_on, False)
+        for file in others:
+            self.walk_lesson(file)
+        self.walk_steps(all_steps[first:])
+
+    def close(self):
+        """Ends what the steps have left running, if one of them has failed."""
+        for terminal in (self.device, self.cloud):
+            terminal.close()
+
+
+def files():
+    """What stands in the folder, `target/` aside."""
+    return sorted(name for name in os.listdir(ROOT) if name != "target")
+
+
+def files_in_the_way():
+    """Files that the course would overwrite."""
+    ends = (".pem", ".key", ".crt", ".env")
+    return [name for name in files() if name.endswith(ends) or name in ("installed", "identity", "logs")]
