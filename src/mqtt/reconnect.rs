@@ -153,7 +153,7 @@ impl Task {
     }
 }
 
-/// Whether the server does not take a packet of ours: in this session, it would be sent for ever.
+/// Whether the server does not take a packet of ours: in this session, it would be sent forever.
 fn poisons_session(error: &ConnectionError) -> bool {
     use ReasonCode as R;
     error.kind() == Kind::Disconnected

@@ -23,7 +23,7 @@ const READ_SIZE: usize = 4 * 1024;
 /// not listened to.
 const MAX_UNSENT: usize = 256 * 1024;
 
-/// Why a wire is of no use any more.
+/// Why a wire is of no use any longer.
 #[derive(Debug)]
 pub(super) enum WireError {
     /// The other side closed it.

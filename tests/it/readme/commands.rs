@@ -1,4 +1,4 @@
-//! The README's commands, run by a shell with stand-ins for what they call.
+//! The commands of the README and the lessons, run by a shell with stand-ins for what they call.
 #![cfg(unix)]
 
 use std::collections::BTreeSet;
@@ -6,26 +6,33 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::reading::{read, section, shell_blocks};
+use super::reading::{lesson, read, section, shell_blocks};
 
 #[test]
 fn each_sed_command_makes_a_policy_of_the_template() {
     let of_the_connection = "${iot:Connection.Thing.ThingName}";
-    for (heading, client, thing) in [
-        ("A policy", "test-*", "my-first-thing"),
+    for (text, file, client, thing) in [
         (
-            "The production policy",
+            section("A policy"),
+            "my-policy.json",
+            "test-*",
+            "my-first-thing",
+        ),
+        (
+            lesson(5),
+            "production-policy.json",
             of_the_connection,
             of_the_connection,
         ),
     ] {
-        let sed = shell_blocks(section(heading))
+        let sed = shell_blocks(text)
             .into_iter()
             .find(|block| block.contains("sed "));
         let sed = sed.unwrap();
+        let sed = sed.split("\nVERSION=").next().unwrap();
         let sed = sed.split("\naws ").next().unwrap();
         let names = "REGION=eu-central-1 ACCOUNT=123456789012 THING=my-first-thing\n";
-        let ran = run(&format!("{names}{sed}\ncat my-policy.json"));
+        let ran = run(&format!("{names}{sed}\ncat {file}"));
         assert!(
             !ran.out.contains(['<', '>']),
             "a placeholder is left: {}",
@@ -68,10 +75,10 @@ fn the_course_on_aws_hangs_together_and_leaves_nothing_behind() {
     let course = section("The course");
     let local: Vec<String> = shell_blocks(section("On your machine"));
     let mut blocks = shell_blocks(course);
-    let group = blocks
-        .iter()
-        .position(|block| block == &shell_blocks(section("A group of things"))[0]);
-    blocks.splice(group.unwrap()..group.unwrap(), shell_blocks(LESSON_3));
+    let clean_up = &shell_blocks(section("The clean-up"))[0];
+    let clean_up = blocks.iter().position(|block| block == clean_up).unwrap();
+    let lessons = (2..=5).flat_map(|number| shell_blocks(lesson(number)));
+    blocks.splice(clean_up..clean_up, lessons);
     let on_aws: String = blocks
         .into_iter()
         .filter(|block| !local.contains(block) && !block.contains("ministack"))
@@ -163,9 +170,9 @@ fn the_course_on_aws_hangs_together_and_leaves_nothing_behind() {
 
 #[test]
 fn the_settings_of_the_jobs_are_what_the_service_takes() {
-    let of_the_group = shell_blocks(section("A group of things")).concat();
+    let of_the_group = shell_blocks(lesson(4)).concat();
     let ran = run(&format!(
-        "THING=my-first-thing GROUP=my-things ENDPOINT={ENDPOINT}\n{of_the_group}"
+        "THING=my-first-thing GROUP=my-things ENDPOINT={ENDPOINT}\n: > device.env\n{of_the_group}"
     ));
     let create_job = |call: &&Vec<String>| call[2] == "create-job";
     let job = ran.calls.iter().find(create_job).unwrap();
@@ -178,7 +185,7 @@ fn the_settings_of_the_jobs_are_what_the_service_takes() {
         assert!(!json[field].is_null(), "{setting} has no {field}");
     }
 
-    let firmware = shell_blocks(LESSON_3);
+    let firmware = shell_blocks(lesson(3));
     let firmware = firmware.iter().find(|block| block.contains("release() {"));
     let firmware = firmware.unwrap().split("\nfirmware 1.4.2").next().unwrap();
     let names = "REGION=eu-central-1 BUCKET=my-bucket THING_ARN=a ROLE_ARN=r";
@@ -195,9 +202,6 @@ fn the_settings_of_the_jobs_are_what_the_service_takes() {
     assert_eq!(document["size"], "firmware\n".len());
     assert_eq!(document["signature"], "c2ln");
 }
-
-/// What a reader does between two sections of the course.
-const LESSON_3: &str = include_str!("../../course/3-firmware.md");
 
 /// What follows the flag.
 fn value_of<'a>(call: &'a [String], flag: &str) -> &'a String {

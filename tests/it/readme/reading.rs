@@ -4,6 +4,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 const README: &str = include_str!("../../../README.md");
+/// The lessons of the course beside the README's own, lesson 1.
+pub(super) const LESSONS: [&str; 6] = [
+    include_str!("../../course/2-cancel-and-timeout.md"),
+    include_str!("../../course/3-firmware.md"),
+    include_str!("../../course/4-group.md"),
+    include_str!("../../course/5-production-policy.md"),
+    include_str!("../../course/6-rotation.md"),
+    include_str!("../../course/7-logs.md"),
+];
 pub(super) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A fenced block of the README.
@@ -59,10 +68,22 @@ pub(super) fn shell_blocks(section: &'static str) -> Vec<String> {
     blocks.map(|block| block.text).collect()
 }
 
-/// All blocks for a shell.
+/// The text of a lesson.
+#[cfg(unix)]
+pub(super) fn lesson(number: usize) -> &'static str {
+    let lesson = LESSONS[number - 2];
+    assert!(
+        lesson.starts_with(&format!("# Lesson {number}: ")),
+        "{lesson}"
+    );
+    lesson
+}
+
+/// All blocks for a shell, of the README and of the lessons.
 #[cfg(unix)]
 pub(super) fn all_shell_blocks() -> Vec<String> {
-    shell_blocks(README)
+    let texts = [README].into_iter().chain(LESSONS);
+    texts.flat_map(shell_blocks).collect()
 }
 
 /// The lines outside of fenced blocks.

@@ -1,4 +1,4 @@
-//! The README's blocks are pasted: into bash, and into zsh, which reads some lines differently when it
+//! The blocks of the README and of the lessons are pasted: into bash, and into zsh, which reads some lines differently when it
 //! is interactive.
 
 #[cfg(unix)]
@@ -6,18 +6,21 @@ use std::process::Command;
 
 #[cfg(unix)]
 use super::reading::all_shell_blocks;
-use super::reading::blocks;
+use super::reading::{LESSONS, blocks, blocks_of};
 
 #[test]
 fn each_block_pastes_into_bash_and_zsh() {
     let mut checked = 0;
-    for block in blocks().iter().filter(|block| block.language == "sh") {
+    let all = blocks()
+        .into_iter()
+        .chain(LESSONS.map(blocks_of).into_iter().flatten());
+    for block in all.filter(|block| block.language == "sh") {
         if let Some(reason) = why_not_pasted(&block.text) {
             panic!("line {}: {reason}:\n{}", block.line, block.text);
         }
         checked += 1;
     }
-    assert!(checked > 20, "only {checked} blocks");
+    assert!(checked > 40, "only {checked} blocks");
 }
 
 #[cfg(unix)]
@@ -84,7 +87,7 @@ fn why_not_pasted(block: &str) -> Option<&'static str> {
     None
 }
 
-/// The same of a line. (In this README, no quotation goes over the end of a line.)
+/// The same of a line. (Here, no quotation goes over the end of a line.)
 fn why_not_typed(line: &str) -> Option<&'static str> {
     let mut quote = None;
     let mut before = ' ';
