@@ -24,13 +24,17 @@ use simulation::{Fleet, Wait};
 
 const FLEET: &str = "tests/benches/fleet/README.md";
 const COST: &str = "tests/benches/cost/README.md";
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 13] = [
     FLEET,
     COST,
     "tests/deploy/README.md",
     "tests/platforms/README.md",
     "tests/simulation/README.md",
+    "tests/it/MESSAGES.md",
+    "tests/course/2-cancel-and-timeout.md",
     "tests/course/3-firmware.md",
+    "tests/course/4-group.md",
+    "tests/course/5-production-policy.md",
     "tests/course/6-rotation.md",
     "tests/course/7-logs.md",
     "tests/course/QUESTIONS.md",
