@@ -33,6 +33,7 @@ mod slow_link;
 #[cfg(unix)]
 mod soak;
 mod still_wanted;
+mod strange_certificates;
 mod support;
 mod timeouts;
 mod trust;

@@ -62,7 +62,7 @@ pub use message::{Message, Properties};
 pub use options::{
     ACCOUNT, Limits, Options, PacketForms, REGION, ServerCertificate, TlsVersions, fill_policy,
 };
-pub use pki::{Files, Identity, KeyForm, Pki};
+pub use pki::{Files, Identity, KeyForm, Pki, as_version_1};
 pub use policy::{Action, Decision, Policy};
 pub use service::Service;
 pub use tamper::Tamper;

@@ -92,6 +92,11 @@ pub enum ServerCertificate {
     NotYetValid,
     /// Valid, but for another host.
     WrongName,
+    /// As `Good`, but with its name as the common name alone: it has no subjectAltName.
+    NoName,
+    /// As `Good`, but in the form of X.509 version 1, which has no extensions. (The signature is that of
+    /// the other form: nobody gets as far.)
+    Version1,
     /// As `Good`, but issued by a CA that nobody knows.
     UnknownCa,
     /// As `Good`, with several large intermediate certificates between it and the CA.

@@ -32,8 +32,9 @@ pub(crate) fn server_config(
         .map_err(io::Error::other)?;
 
     let chain = pki.server(certificate)?;
-    let key = CertifiedKey::from_der(chain.certificates, chain.key, &provider)
-        .map_err(io::Error::other)?;
+    let key = provider.key_provider.load_private_key(chain.key);
+    // (Whether the two match is not checked: rustls can't read a certificate of version 1.)
+    let key = CertifiedKey::new(chain.certificates, key.map_err(io::Error::other)?);
     let mut config = builder(provider, versions)?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SniRequired(Arc::new(key))));

@@ -31,6 +31,8 @@ async fn server_certificates() {
         (ServerCertificate::Expired, "expired"),
         (ServerCertificate::NotYetValid, "not valid yet"),
         (ServerCertificate::WrongName, "not valid for name"),
+        (ServerCertificate::NoName, "not valid for name"),
+        (ServerCertificate::Version1, "Version"),
         (ServerCertificate::UnknownCa, "UnknownIssuer"),
     ] {
         let error = with_certificate(bad).await.err().unwrap();

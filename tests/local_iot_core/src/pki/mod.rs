@@ -1,6 +1,7 @@
 //! Certificates and keys: a certificate authority, the server's certificates and the devices'.
 
 mod keys;
+mod version_1;
 
 use std::{
     fs, io,
@@ -15,6 +16,7 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 pub use keys::KeyForm;
+pub use version_1::as_version_1;
 
 use crate::options::ServerCertificate;
 
@@ -143,6 +145,7 @@ impl Pki {
     pub(crate) fn server(&self, kind: ServerCertificate) -> io::Result<ServerChain> {
         let names = match kind {
             ServerCertificate::WrongName => vec!["another-host.example".to_owned()],
+            ServerCertificate::NoName => vec![],
             _ => vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
         };
         let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
@@ -174,6 +177,9 @@ impl Pki {
             .signed_by(&key, &issuer.issuer)
             .map_err(io::Error::other)?;
         let mut certificates = vec![server.der().clone()];
+        if kind == ServerCertificate::Version1 {
+            certificates = vec![as_version_1(server.der()).into()];
+        }
         if kind == ServerCertificate::LongChain {
             certificates.extend(issuers.iter().rev().map(|issuer| issuer.der.clone()));
         }
