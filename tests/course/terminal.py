@@ -28,10 +28,6 @@ class Failed(Exception):
     """A step of the course did not go as its lesson says."""
 
 
-class Differs(Failed):
-    """It went on, and something else came of it than the lesson says."""
-
-
 class Terminal:
     def __init__(self, name, shell, environment, folder):
         self.name = name
@@ -94,27 +90,20 @@ class Terminal:
         text, match = self.wait(either.search, f"the end of: {line}", 180)
         return text.removesuffix(match[0]), match[1] and int(match[1])
 
-    def paste(self, block, until=None, exit_code=0, again=lambda shown: False):
-        """Pastes the lines of a block. The last command is waited for, or only what it says (`until`). If a
-        command fails, `again` says whether to try it once more."""
-        shown, command = "", []
+    def paste(self, block, until=None, exit_code=0):
+        """Pastes the lines of a block. The last command is waited for, or only what it says (`until`)."""
+        shown = ""
         lines = block.splitlines()
         for number, line in enumerate(lines):
             if until and number == len(lines) - 1:
                 self.send(line + "\n")
                 return shown + self.wait_for_line(until)
-            command.append(line)
             text, code = self.type(line)
             expected = exit_code if number == len(lines) - 1 else 0
-            while code not in (None, expected) and again(text):
-                for one in command:
-                    text, code = self.type(one)
             if code not in (None, expected):
                 raise Failed(f"{self.name}: exit code {code}, not {expected}, of: {line}\n{text}")
-            if code is not None:
-                command = []
             shown += text
-        if command:
+        if code is None:
             raise Failed(f"{self.name}: the shell wants more after the block's last line:\n{block}")
         return shown
 

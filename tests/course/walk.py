@@ -4,10 +4,9 @@ service's API whether what the text promises has come about.
 """
 
 import os
-import time
 
 from steps import ROOT, read_comment, steps
-from terminal import Differs, Failed, Terminal
+from terminal import Failed, Terminal
 
 SECTION = "The course"
 # The heading of the README at which lesson 1 is done, with its Ctrl-C; the last one takes everything away.
@@ -57,9 +56,9 @@ class Walk:
             return self.device.wait_for_line(values[0])
         if kind == "Ctrl-C":
             return self.press_ctrl_c()
-        shown = self.cloud.paste(step.block, again=self.again)
+        shown = self.cloud.paste(step.block)
         if kind == "prints" and values[0] not in shown.splitlines():
-            raise Differs(f"no line of what the block prints is {values[0]!r}:\n{shown}")
+            raise Failed(f"no line of what the block prints is {values[0]!r}:\n{shown}")
         return shown
 
     def press_ctrl_c(self):
@@ -68,20 +67,11 @@ class Walk:
             raise Failed(f"the device ends with exit code {code} after Ctrl-C, not with 0")
         return "^C\n"
 
-    def again(self, shown):
-        """Whether a command that failed, and showed this, is to be tried again."""
-        return False
-
-    def record(self, step, began, failed=None):
-        """Hears of each step when it is done."""
-        if failed:
-            raise Failed(f"{step.file}, line {step.line}, {step.heading!r}: {failed}") from None
-
     # What the service's API says.
 
     def expect(self, what, found, expected):
         if found != expected:
-            raise Differs(f"the service's API: {what} is {found!r}, not {expected!r}")
+            raise Failed(f"the service's API: {what} is {found!r}, not {expected!r}")
         print(f"   [API] {what}: {found}", flush=True)
 
     def expect_status(self, job, status, thing="my-first-thing"):
@@ -100,16 +90,16 @@ class Walk:
 
     # All steps.
 
-    def walk_steps(self, all_steps):
+    def walk_steps(self, all_steps, before=lambda heading: None):
+        """Does these steps; `before` is called with each heading before its steps are done."""
         all_steps = [step for step in all_steps if step.place in (None, self.place)]
         for number, step in enumerate(all_steps):
             if number == 0 or all_steps[number - 1].heading != step.heading:
                 print(f"\n### {step.heading}", flush=True)
-                self.before(step.heading)
+                before(step.heading)
             terminal = "device" if (step.comment or "").startswith("device") else " cloud"
             for typed in (step.block or "").splitlines():
                 print(f"{terminal}$ {typed}", flush=True)
-            began, failed = time.monotonic(), None
             try:
                 shown = self.step(step)
                 print("".join(f"   {one}\n" for one in shown.splitlines()), end="", flush=True)
@@ -119,11 +109,7 @@ class Walk:
                     self.after[step.file, step.heading]()
                     self.checked.add((step.file, step.heading))
             except Failed as error:
-                failed = error
-            self.record(step, began, failed)
-
-    def before(self, heading):
-        """Looks what is there before a heading's steps are done."""
+                raise Failed(f"{step.file}, line {step.line}, {step.heading!r}: {error}") from None
 
     def walk_lesson(self, file):
         """Walks through another lesson, and looks whether it leaves things as they were."""
@@ -135,9 +121,7 @@ class Walk:
             if heading == "Back to the beginning":
                 at_the_end.append((self.everything(), files()))
 
-        self.before = look
-        self.walk_steps(steps(file, "The lesson"))
-        del self.before
+        self.walk_steps(steps(file, "The lesson"), look)
         self.expect(f"whether {file} leaves a program running", self.is_on, False)
         # What it makes is seen, or nobody would see that it is left.
         if at_the_end in ([], [before]):

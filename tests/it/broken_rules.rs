@@ -8,7 +8,7 @@ use jobs_mqtt5::mqtt::{
 };
 use local_iot_core::{Breach, Event as Seen, Fault, Limits, Times, breaches};
 
-use crate::support::{World, idle, next_message, quick_work, within};
+use crate::support::{World, idle, interruption, next_message, quick_work, within};
 
 fn connects(world: &World) -> Vec<Seen> {
     let events = world.core.journal().events().into_iter();
@@ -35,16 +35,6 @@ async fn publishes(mqtt: &Client) {
             Ok(()) => return,
             Err(PublishError::SessionLost) => {}
             Err(error) => panic!("{error}"),
-        }
-    }
-}
-
-async fn interruption(events: &mut mqtt::Events<Event>) -> mqtt::ConnectionError {
-    loop {
-        match within(events.next()).await.unwrap() {
-            Event::Interrupted { error, .. } => return error,
-            Event::Ended(outcome) => panic!("{outcome:?}"),
-            _ => {}
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A publish that the policy does not allow: PUBACK 0x87, or (some paths of AWS IoT Core) DISCONNECT
 //! 0x87. Both are treated alike, and the message names what was in flight.
 
-use jobs_mqtt5::mqtt::{self, Event, Publish, PublishError, ReasonCode};
+use jobs_mqtt5::mqtt::{self, Publish, PublishError, ReasonCode};
 use local_iot_core::{Event as Seen, Fault, Times};
 
-use crate::support::{World, quick_work, within};
+use crate::support::{World, interruption, quick_work, within};
 
 fn connects(world: &World) -> usize {
     let connect = |event: &Seen| matches!(event, Seen::Connect { .. });
@@ -31,11 +31,7 @@ async fn whoever_published_hears_of_a_disconnect_as_of_a_puback() {
         words.contains("dt/lamp") && words.contains("0x87"),
         "{words}"
     );
-    let error = loop {
-        if let Event::Interrupted { error, .. } = within(events.next()).await.unwrap() {
-            break error;
-        }
-    };
+    let error = interruption(&mut events).await;
     assert_eq!(error.reason_code(), Some(ReasonCode(0x87)));
     assert_eq!(error.in_flight(), ["dt/lamp"]);
     // It has worked before, so it is tried again.

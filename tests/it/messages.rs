@@ -6,7 +6,7 @@ use std::time::Duration;
 use jobs_mqtt5::mqtt::{self, Client, Event, Message, Publish, PublishError, QoS, Subscription};
 use local_iot_core::{Event as Seen, Message as Sent};
 
-use crate::support::{World, next_message, within};
+use crate::support::{World, interruption, next_message, within};
 
 /// A client with this client ID.
 fn connect_as(world: &World, client_id: &str) -> (Client, mqtt::Events<Event>) {
@@ -79,11 +79,7 @@ async fn a_message_at_qos_0_that_the_policy_denies_ends_the_connection_and_not_t
     within(mqtt.publish(Publish::new("a", "x"))).await.unwrap();
     let denied = Publish::new("secret", "x").qos(QoS::AtMostOnce);
     within(mqtt.publish(denied)).await.unwrap(); // it was written: that is all that is known
-    let code = loop {
-        if let Event::Interrupted { error, .. } = within(events.next()).await.unwrap() {
-            break error.reason_code();
-        }
-    };
+    let code = interruption(&mut events).await.reason_code();
     assert_eq!(code, Some(mqtt::ReasonCode(0x87)));
     within(mqtt.publish(Publish::new("a", "x"))).await.unwrap();
 }

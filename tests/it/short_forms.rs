@@ -4,7 +4,7 @@
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind, ErrorClass, Event, Publish, PublishError};
 use local_iot_core::{Event as Seen, Fault, Options, PacketForms, Times};
 
-use crate::support::{World, idle, next_message, quick_work, within};
+use crate::support::{World, idle, interruption, next_message, quick_work, within};
 
 const FORMS: [PacketForms; 3] = [
     PacketForms::Shortest,
@@ -25,16 +25,6 @@ async fn world(packet_forms: PacketForms) -> World {
 fn connects(world: &World) -> usize {
     let connect = |event: &Seen| matches!(event, Seen::Connect { .. });
     world.core.journal().count(connect)
-}
-
-/// What ended the connection.
-async fn interruption(events: &mut mqtt::Events<Event>) -> mqtt::ConnectionError {
-    loop {
-        match within(events.next()).await.unwrap() {
-            Event::Interrupted { error, .. } | Event::Ended(Err(error)) => return error,
-            _ => {}
-        }
-    }
 }
 
 /// The connection ends with this reason, and comes back.
@@ -86,7 +76,11 @@ async fn a_session_that_is_taken_over_ends_the_first_in_every_form() {
         )
         .await;
         let (second, _) = world.connect();
-        let error = interruption(&mut events).await;
+        let error = loop {
+            if let Event::Ended(ended) = within(events.next()).await.unwrap() {
+                break ended.unwrap_err();
+            }
+        };
         assert_eq!(
             error.reason_code(),
             Some(mqtt::ReasonCode(0x8e)),

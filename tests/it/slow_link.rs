@@ -6,15 +6,16 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind, Publish};
 use jobs_mqtt5::sample::Settings;
 use local_iot_core::{Event, Fault, Operation, Status, Tamper, Times, TlsVersions};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Tunnel, World, counted_work, default_settings, within};
+use crate::support::{Tunnel, World, counted_work, default_settings, interruption, within};
 
 /// A world at the end of a link with this latency (one way) that takes so many bytes a second each way.
 async fn narrow(bytes_per_second: u32, latency: Duration) -> World {
@@ -185,11 +186,7 @@ async fn a_server_that_says_other_things_for_ever_is_given_up_all_the_same() {
     }
     let took = began.elapsed().as_secs();
     assert!((10..=400).contains(&took), "{took} s");
-    let error = loop {
-        if let Some(mqtt::Event::Interrupted { error, .. }) = within(events.next()).await {
-            break error;
-        }
-    };
+    let error = interruption(&mut events).await;
     assert_eq!(error.kind(), ConnectionErrorKind::Overdue, "{error}");
     assert_eq!(connects(&world), 2);
 }
@@ -198,20 +195,22 @@ async fn a_server_that_says_other_things_for_ever_is_given_up_all_the_same() {
 /// nothing.
 struct Halves {
     gap: Option<Duration>,
-    struck: AtomicU64,
+    /// The connection that it struck.
+    struck: watch::Sender<Option<u64>>,
 }
 
 impl Tamper for Halves {
     fn tamper(&self, connection: u64, mut packets: Vec<u8>) -> Vec<(Duration, Vec<u8>)> {
         const MESSAGE: u8 = 0x32; // PUBLISH at QoS 1
         let now = Duration::ZERO;
-        if self.gap.is_none() && self.struck.load(Ordering::SeqCst) == connection {
+        let struck = *self.struck.borrow();
+        if self.gap.is_none() && struck == Some(connection) {
             return vec![];
         }
-        if packets[0] != MESSAGE || self.struck.load(Ordering::SeqCst) != 0 {
+        if packets[0] != MESSAGE || struck.is_some() {
             return vec![(now, packets)];
         }
-        self.struck.store(connection, Ordering::SeqCst);
+        self.struck.send_replace(Some(connection));
         let rest = packets.split_off(packets.len() / 2);
         let rest = self.gap.map(|gap| (gap, rest));
         [(now, packets)].into_iter().chain(rest).collect()
@@ -226,13 +225,12 @@ async fn half_a_message(
     let (mqtt, events) = mqtt::connect(settings(&world, Duration::ZERO).mqtt);
     let inbox = mqtt.subscribe(["in"]);
     within(inbox.granted().wait()).await.unwrap();
-    let struck = AtomicU64::new(0);
-    let halves = Arc::new(Halves { gap, struck });
-    world.core.set_tamper(Some(halves.clone()));
+    let (struck, mut strikes) = watch::channel(None);
+    world
+        .core
+        .set_tamper(Some(Arc::new(Halves { gap, struck })));
     world.core.publish("in", "a message in two parts").unwrap();
-    while halves.struck.load(Ordering::SeqCst) == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    within(strikes.wait_for(Option::is_some)).await.unwrap();
     (world, inbox, events)
 }
 
@@ -250,14 +248,8 @@ async fn the_rest_of_a_packet_is_waited_for_while_the_server_is_there() {
 async fn a_packet_whose_rest_never_comes_is_noticed_sooner_than_silence_between_packets() {
     let began = Instant::now();
     let (world, mut inbox, mut events) = half_a_message(None).await;
-    let error = timeout(Duration::from_secs(3600), async {
-        loop {
-            if let Some(mqtt::Event::Interrupted { error, .. }) = events.next().await {
-                break error;
-            }
-        }
-    });
-    assert_eq!(error.await.unwrap().kind(), ConnectionErrorKind::Overdue);
+    let error = interruption(&mut events).await;
+    assert_eq!(error.kind(), ConnectionErrorKind::Overdue, "{error}");
     let took = began.elapsed().as_secs();
     assert!((10..=30).contains(&took), "{took} s");
     // QoS 1: in the resumed session it comes again.

@@ -99,7 +99,7 @@ async fn the_files_of_powershell_and_a_chain_that_begins_with_the_ca_are_named()
         says(&world, &["--cert", path.to_str().unwrap()], &words).await;
     }
     // The key goes with the second.
-    let (strange, files) = files_with(|_| {}, false).await;
+    let (_world, files) = files_with(|_| {}, false).await;
     let own = std::fs::read_to_string(&files.cert).unwrap();
     let key = files.key.to_str().unwrap();
     std::fs::write(&path, world.core.pki().ca_pem().to_owned() + &own).unwrap();
@@ -113,7 +113,6 @@ async fn the_files_of_powershell_and_a_chain_that_begins_with_the_ca_are_named()
         &words,
     )
     .await;
-    drop(strange);
 }
 
 #[tokio::test]

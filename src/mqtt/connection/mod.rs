@@ -116,9 +116,10 @@ impl Connection<'_> {
                 yield_now().await;
             }
         }
-        let turns = if taken > 0 { TURNS_TO_ANSWER } else { 0 };
-        for _ in 0..turns {
-            yield_now().await;
+        if taken > 0 {
+            for _ in 0..TURNS_TO_ANSWER {
+                yield_now().await;
+            }
         }
         Ok(())
     }
@@ -224,18 +225,21 @@ impl Connection<'_> {
             (!wire.is_sent()).then(|| (wire.taken_at + keep_alive * 2, Timer::Overdue("PINGREQ"))),
         ];
         // The server wants to hear from us, and we want to know that it is there.
+        // Silence amid a packet is asked about sooner: an event may be in it, and everything behind.
+        let patience = if wire.is_amid_packet() {
+            keep_alive.min(self.options.ack_timeout)
+        } else {
+            keep_alive
+        };
         let ping = match self.pinging {
             Some(since) => (
                 heard.deadline(since, keep_alive / 2),
                 Timer::Overdue("PINGREQ"),
             ),
-            // Silence amid a packet is asked about sooner: an event may be in it, and everything behind.
-            None if wire.is_amid_packet() => {
-                let patience = keep_alive.min(self.options.ack_timeout);
-                let idle = wire.sent_at + keep_alive;
-                (idle.min(heard.at() + patience), Timer::Ping)
-            }
-            None => (wire.sent_at.min(heard.at()) + keep_alive, Timer::Ping),
+            None => (
+                (wire.sent_at + keep_alive).min(heard.at() + patience),
+                Timer::Ping,
+            ),
         };
         let timers = timers.into_iter().flatten();
         timers.fold(

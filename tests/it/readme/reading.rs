@@ -5,7 +5,7 @@ use std::path::Path;
 
 const README: &str = include_str!("../../../README.md");
 /// The lessons of the course beside the README's own, lesson 1.
-pub(super) const LESSONS: [&str; 6] = [
+const LESSONS: [&str; 6] = [
     include_str!("../../course/2-cancel-and-timeout.md"),
     include_str!("../../course/3-firmware.md"),
     include_str!("../../course/4-group.md"),
@@ -80,10 +80,10 @@ pub(super) fn lesson(number: usize) -> &'static str {
 }
 
 /// All blocks for a shell, of the README and of the lessons.
-#[cfg(unix)]
-pub(super) fn all_shell_blocks() -> Vec<String> {
+pub(super) fn all_shell_blocks() -> Vec<Block> {
     let texts = [README].into_iter().chain(LESSONS);
-    texts.flat_map(shell_blocks).collect()
+    let blocks = texts.flat_map(blocks_of);
+    blocks.filter(|block| block.language == "sh").collect()
 }
 
 /// The lines outside of fenced blocks.

@@ -1,20 +1,15 @@
-//! The blocks of the README and of the lessons are pasted: into bash, and into zsh, which reads some lines differently when it
-//! is interactive.
+//! The blocks of the README and of the lessons are pasted: into bash, and into zsh, which reads some lines
+//! differently when it is interactive.
 
 #[cfg(unix)]
 use std::process::Command;
 
-#[cfg(unix)]
 use super::reading::all_shell_blocks;
-use super::reading::{LESSONS, blocks, blocks_of};
 
 #[test]
 fn each_block_pastes_into_bash_and_zsh() {
     let mut checked = 0;
-    let all = blocks()
-        .into_iter()
-        .chain(LESSONS.map(blocks_of).into_iter().flatten());
-    for block in all.filter(|block| block.language == "sh") {
+    for block in all_shell_blocks() {
         if let Some(reason) = why_not_pasted(&block.text) {
             panic!("line {}: {reason}:\n{}", block.line, block.text);
         }
@@ -28,14 +23,15 @@ fn each_block_pastes_into_bash_and_zsh() {
 fn each_block_is_whole_to_bash_and_zsh() {
     for shell in ["bash", "zsh"] {
         for block in all_shell_blocks() {
-            let Ok(read) = Command::new(shell).args(["-n", "-c", &block]).output() else {
+            let Ok(read) = Command::new(shell).args(["-n", "-c", &block.text]).output() else {
                 println!("There is no {shell} here, so it does not read the blocks.");
                 break;
             };
             let said = String::from_utf8_lossy(&read.stderr);
             assert!(
                 read.status.success() && said.is_empty(),
-                "{shell}: {said}\n{block}"
+                "{shell}: {said}\n{}",
+                block.text
             );
         }
     }

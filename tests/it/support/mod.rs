@@ -30,7 +30,7 @@ pub use captured::Captured;
 #[cfg(unix)]
 pub use files::{Faults, FileServer};
 pub use hostile::{Hostile, Trick};
-pub use open_world::{OTHER, next_message};
+pub use open_world::{OTHER, interruption, next_message};
 #[cfg(unix)]
 pub use program::Ended;
 pub use program::{Program, example_path, program_path};

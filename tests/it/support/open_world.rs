@@ -52,3 +52,14 @@ pub async fn next_message(subscription: &mut Subscription) -> (String, String) {
     let text = String::from_utf8_lossy(&message.payload).into_owned();
     (message.topic, text)
 }
+
+/// What ended the connection that is to come back.
+pub async fn interruption(events: &mut Events<mqtt::Event>) -> mqtt::ConnectionError {
+    loop {
+        match within(events.next()).await.unwrap() {
+            mqtt::Event::Interrupted { error, .. } => return error,
+            mqtt::Event::Ended(outcome) => panic!("{outcome:?}"),
+            _ => {}
+        }
+    }
+}
