@@ -153,6 +153,7 @@ async fn what_may_pass_is_asked_again_with_growing_waits() {
                 let waited = pair[1] - pair[0];
                 assert!(waited >= wait, "{operation}: {waited:?} for {wait:?}");
             }
+            running.out.wait_for("is asked again").await; // it may be told after the request has come
             assert_eq!(
                 running.out.count("is asked again"),
                 1,
