@@ -2,11 +2,14 @@
 
 use std::{
     io,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{net::TcpSocket, task::JoinHandle};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    task::{JoinHandle, yield_now},
+};
 use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::{self, Gateway};
@@ -48,14 +51,18 @@ impl Port {
 
     /// Takes no more connections.
     pub(crate) async fn close(&self) {
-        let listener = lock(&self.listener).take();
-        if let Some(listener) = listener {
-            listener.abort();
-            // Only when the task is gone, its socket is closed. That it was aborted is no news.
-            let _ = listener.await;
-            let mut keeper = lock(&self.keeper);
-            *keeper = keeper.take().or_else(|| bind(self.number).ok());
+        let Some(listener) = lock(&self.listener).take() else {
+            return;
+        };
+        listener.abort();
+        // Only when the task is gone, its socket is closed. That it was aborted is no news.
+        let _ = listener.await;
+        // A process that is being started has a copy of the socket until its exec, and listens as long.
+        while TcpStream::connect(address(self.number)).await.is_ok() {
+            yield_now().await;
         }
+        let mut keeper = lock(&self.keeper);
+        *keeper = keeper.take().or_else(|| bind(self.number).ok());
     }
 
     /// Takes connections again.
@@ -102,10 +109,48 @@ fn bind(port: u16) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     // On Windows, it would let us take a port that somebody else listens on.
     socket.set_reuseaddr(!cfg!(windows))?;
-    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
+    socket.bind(address(port))?;
     Ok(socket)
+}
+
+fn address(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{LocalIotCore, Options};
+
+    /// As a process has it that is being started: between fork and exec, it has all that is open here.
+    #[tokio::test]
+    async fn a_copy_of_the_listening_socket_is_waited_for() {
+        let core = LocalIotCore::start(Options::default()).await.unwrap();
+        core.stop_listening().await;
+        let listener = bind(core.port()).unwrap().listen(BACKLOG).unwrap();
+        let listener = listener.into_std().unwrap();
+        let copy = listener.try_clone().unwrap();
+        let listening = tokio::spawn(async move {
+            let _listener = listener;
+            std::future::pending().await
+        });
+        *lock(&core.port.listener) = Some(listening);
+        let exec = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            drop(copy);
+        });
+        let closed = tokio::time::timeout(Duration::from_secs(10), core.stop_listening()).await;
+        assert!(
+            closed.is_ok() && exec.is_finished(),
+            "it did not wait for the copy"
+        );
+        core.resume_listening().await.unwrap();
+        assert!(TcpStream::connect(address(core.port())).await.is_ok());
+    }
 }
