@@ -20,8 +20,8 @@ mod values;
 
 use values::{client_id, endpoint, host, host_and_port, mqtt_version, seconds, thing_name};
 
-/// AWS IoT Jobs over MQTT5: connects as a thing, describes the job executions that wait for it,
-/// starts each, does (simulated) work, and marks it SUCCEEDED, for as long as it runs.
+/// AWS IoT Jobs over MQTT5: describes the job executions that wait for a thing, starts each, does
+/// (simulated) work, and marks it SUCCEEDED
 #[derive(Debug, Clone, Parser)]
 #[command(
     version,
@@ -99,7 +99,7 @@ pub struct Flags {
     #[arg(num_args = 0..=1, default_missing_value = "true")]
     pub is_ci: Option<String>,
 
-    /// MQTT version: 5, the only one this program speaks
+    /// MQTT version: 5, the only one here
     #[arg(long, alias = "mqtt-version", value_name = "VERSION")]
     #[arg(value_parser = mqtt_version, default_value = "5")]
     pub mqtt_version: u8,

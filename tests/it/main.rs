@@ -17,6 +17,7 @@ mod layers;
 mod messages;
 mod outages;
 mod output;
+mod own_work;
 mod pages;
 mod panics;
 mod parts;
