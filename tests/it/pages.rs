@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use local_iot_core::Event;
 
-use crate::support::{World, within};
+use crate::support::{World, done_once, idle, quick_work, within};
 
 #[path = "../benches/cost/line.rs"]
 mod line;
@@ -160,6 +160,39 @@ async fn the_bytes_on_the_page_are_those_on_the_line() {
             "{way}: {bytes}, and {told} on the page"
         );
     }
+}
+
+/// What AWS meters of a job that comes while the device is idle: a message is what is published, either
+/// way, and what the device acknowledges.
+#[tokio::test]
+async fn the_messages_that_a_job_is_billed_for_are_those_on_the_page() {
+    let world = World::new().await;
+    let running = world.run(world.settings(), quick_work());
+    idle(&running).await;
+    let journal = world.core.journal();
+    let before = journal.len();
+    world.queue(&["job"]);
+    // Who is first in line: the job, and then nobody.
+    let told_who_is_next = |event: &Event| matches!(event, Event::Deliver { topic, .. } if topic.ends_with("/notify-next"));
+    within(journal.wait_for_entry(before, 2, told_who_is_next)).await;
+    let count = |fits: fn(&Event) -> bool| {
+        let entries = journal.entries_from(before).into_iter();
+        entries.filter(|entry| fits(&entry.event)).count()
+    };
+    let sent = count(|event| matches!(event, Event::Publish { .. }));
+    let received = count(|event| matches!(event, Event::Deliver { .. }));
+    let acknowledged = received; // waited for here
+    let puback = |event: &Event| matches!(event, Event::DeliveryAcked { .. });
+    within(journal.wait_for_entry(before, acknowledged, puback)).await;
+    done_once(&world, "job", running).await;
+    let told = format!(
+        "{} messages ({sent} sent, {received} received, {acknowledged} PUBACKs)",
+        sent + received + acknowledged
+    );
+    assert!(
+        read(FLEET).contains(&told),
+        "this is not on the page: {told}"
+    );
 }
 
 /// What the line has carried when nothing has come for a while.
