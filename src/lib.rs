@@ -35,10 +35,10 @@
 //! - [`sample`]: what it says of it, in the words of AWS's Python sample
 //!
 //! Beside them: [`program`] (from flags to exit code), [`output`] (stdout and stderr), [`advice`] (what
-//! to do about an error), [`Text`] (safe to show), [`stop`] (signals). The place for your own work is
+//! to do about an error), [`ErrorClass`] (whether it passes), [`Text`] (safe to show), [`stop`] (signals). The place for your own work is
 //! `src/work.rs`, in the program.
 //!
-//! `mqtt`, `jobs`, `agent`, `tls` and `text.rs` can be copied into another crate and compile there.
+//! `mqtt`, `jobs`, `agent`, `tls`, `text.rs` and `error_class.rs` can be copied into another crate and compile there.
 //! Or depend on this one, by path or by git tag: what these modules offer is meant to stay, the others
 //! serve the program. A change that breaks them raises the second number of the version (0.2), any other
 //! the third. A dependency does not bring its release profile along: take `[profile.release]` of this
@@ -63,6 +63,7 @@
 pub mod advice;
 pub mod agent;
 pub mod cli;
+mod error_class;
 pub mod jobs;
 #[doc(hidden)] // for the tests
 pub mod log;
@@ -75,6 +76,7 @@ pub mod stop;
 pub mod text;
 pub mod tls;
 
+pub use error_class::ErrorClass;
 pub use text::Text;
 
 /// The README's Rust compiles.

@@ -11,7 +11,7 @@ use tracing::debug;
 use super::event::Event;
 use super::outcome::Unwanted;
 use super::report::Report;
-use super::running::{Note, Running};
+use super::running::{Note, Running, Standing};
 use crate::jobs::{First, JobStatus, RequestError, Update};
 
 /// The work hears that its job has ended after this time at the latest, known how or not.
@@ -115,7 +115,7 @@ pub(super) async fn is_replaced(job: &Running) {
         let first = queue.borrow_and_update().first.clone();
         if let First::Execution(first) = first
             && first.has_namesake(&id)
-            && let Ok(Err(Unwanted::Deleted)) = job.refresh(false).await
+            && let Ok(Standing::Gone(Unwanted::Deleted)) = job.standing(false).await
         {
             return;
         }
@@ -128,11 +128,11 @@ pub(super) async fn is_replaced(job: &Running) {
 /// Asks the service whether the job is still to be done. (What it said last may be older than the
 /// start of this job.)
 async fn ask(job: &Running) {
-    let why = match job.refresh(false).await {
-        Ok(Ok(execution)) if execution.status == JobStatus::InProgress => return,
-        Ok(Ok(execution)) => Unwanted::Status(execution.status),
-        Ok(Err(Unwanted::Ended)) => how_it_ended(job).await,
-        Ok(Err(why)) => why,
+    let why = match job.standing(false).await {
+        Ok(Standing::Found(now)) if now.status == JobStatus::InProgress => return,
+        Ok(Standing::Found(now)) => Unwanted::Status(now.status),
+        Ok(Standing::Gone(Unwanted::Ended)) => how_it_ended(job).await,
+        Ok(Standing::Gone(why)) => why,
         Err(error) => return debug!("whether the job is still wanted is not known: {error}"),
     };
     use JobStatus::{Failed, Rejected, Succeeded};

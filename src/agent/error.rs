@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::error_class::ErrorClass;
 use crate::jobs::{JobId, RequestError};
-use crate::mqtt::ErrorClass;
 
 /// Why an agent ended without having been told to.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

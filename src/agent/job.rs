@@ -11,7 +11,7 @@ use super::context::Context;
 use super::event::Event;
 use super::outcome::{CheckpointError, Interrupted, Outcome, ReportResult, Unwanted, WorkResult};
 use super::report::Report;
-use super::running::{Note, Running};
+use super::running::{Note, Running, Standing};
 use crate::jobs::{JobExecution, JobId, JobStatus, RequestError, StatusDetails};
 
 /// A job execution that this device has started and not ended.
@@ -76,7 +76,10 @@ impl Job {
     /// # Errors
     /// See [`jobs::Client::send`](crate::jobs::Client::send).
     pub async fn describe(&self) -> Result<Option<JobExecution>, RequestError> {
-        Ok(self.running.refresh(true).await?.ok())
+        Ok(match self.running.standing(true).await? {
+            Standing::Found(execution) => Some(execution),
+            Standing::Gone(_) => None,
+        })
     }
 
     /// Reports how far the job is, in place of the status details so far. Never waits: one update is

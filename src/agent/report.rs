@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::event::Event;
 use super::outcome::{ReportResult, Unwanted};
-use super::running::{Known, Running};
+use super::running::{Known, Running, Standing};
 use crate::jobs::{JobStatus, RequestError, StatusDetails, Update};
 use crate::mqtt::Backoff;
 
@@ -109,9 +109,9 @@ impl Report {
             (None, Some(why)) => return Ok(Some(ReportResult::Unwanted(why))),
             (None, None) if error.is_about_the_request() => return Err(error),
             // It may be a job that was created anew under this name, and waits to be worked on.
-            _ => match self.job.refresh(false).await? {
-                Ok(found) => found.state(),
-                Err(why) => return Ok(Some(ReportResult::Unwanted(why))),
+            _ => match self.job.standing(false).await? {
+                Standing::Found(now) => now.state(),
+                Standing::Gone(why) => return Ok(Some(ReportResult::Unwanted(why))),
             },
         };
         if state.status.is_terminal() {

@@ -29,6 +29,14 @@ pub(super) struct Running {
     has_warned: AtomicBool,
 }
 
+/// How an execution stands with the service.
+pub(super) enum Standing {
+    /// The service has it so.
+    Found(JobExecution),
+    /// It is not there any longer, or has ended.
+    Gone(Unwanted),
+}
+
 /// Status details to be reported.
 #[derive(Clone, PartialEq)]
 pub(super) struct Note {
@@ -80,20 +88,17 @@ impl Running {
         }
     }
 
-    /// The execution as the service has it now, or why it is no longer wanted.
-    pub async fn refresh(
-        &self,
-        document: bool,
-    ) -> Result<Result<JobExecution, Unwanted>, RequestError> {
+    /// How the execution stands now. With its job document, if that is asked for.
+    pub async fn standing(&self, document: bool) -> Result<Standing, RequestError> {
         let mut describe = Describe::job(&self.execution.job_id);
         describe.execution_number = Some(self.execution.execution_number);
         describe.include_job_document = document;
         let found = match self.context.jobs.send(describe).await {
             Ok(reply) => reply.execution,
-            Err(error) => return Unwanted::said_by(&error).map(Err).ok_or(error),
+            Err(error) => return Unwanted::said_by(&error).map(Standing::Gone).ok_or(error),
         };
         let ours = found.filter(|found| found.id() == self.execution.id());
-        Ok(ours.ok_or(Unwanted::Deleted))
+        Ok(ours.map_or(Standing::Gone(Unwanted::Deleted), Standing::Found))
     }
 
     /// Somebody else has changed the execution. (Is told once.)

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::job_id::JobId;
 use super::model::{ErrorCode, Rejection};
 use super::topics::Operation;
-use crate::mqtt::{ErrorClass, PublishError, SubscribeError};
+use crate::error_class::ErrorClass;
+use crate::mqtt::{PublishError, SubscribeError};
 use crate::text::Text;
 
 /// Why a request failed.

@@ -24,7 +24,8 @@ use super::model::Rejection;
 use super::options::Options;
 use super::requests::Request;
 use super::topics::{Operation, Topics};
-use crate::mqtt::{self, ErrorClass, Publish, PublishError};
+use crate::error_class::ErrorClass;
+use crate::mqtt::{self, Publish, PublishError};
 use crate::text::Text;
 
 /// A request that meets so many lost sessions may be what costs them: from then on, each counts as a

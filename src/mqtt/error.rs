@@ -7,19 +7,8 @@ use std::sync::Arc;
 
 use super::filter::is_filter;
 use super::reason::ReasonCode;
+use crate::error_class::ErrorClass;
 use crate::text::{cut, printable};
-
-/// What can be done about an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ErrorClass {
-    /// It may pass by itself: to try again, with growing pauses, makes sense.
-    Transient,
-    /// Somebody has to fix it: a policy, a certificate, a setting. For a device that has worked before,
-    /// it passes when they have; at the first connect it is most likely a mistake.
-    Misconfigured,
-    /// To try again would do harm, or be of no use.
-    Permanent,
-}
 
 /// What kind of thing ended a connection, or kept it from coming about: to count by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

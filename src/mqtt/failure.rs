@@ -7,10 +7,11 @@ use std::time::Duration;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 use super::decode::Violation;
-use super::error::{ConnectionError, ConnectionErrorKind as Kind, ErrorClass};
+use super::error::{ConnectionError, ConnectionErrorKind as Kind};
 use super::options::{Options, Proxy};
 use super::proxy::ProxyError;
 use super::reason::ReasonCode;
+use crate::error_class::ErrorClass;
 use crate::text::{cut, printable};
 
 /// Whose failures they are.

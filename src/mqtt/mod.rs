@@ -44,9 +44,7 @@ mod transport;
 mod wire;
 
 pub use backoff::Backoff;
-pub use error::{
-    ConnectionError, ConnectionErrorKind, Ended, ErrorClass, PublishError, SubscribeError,
-};
+pub use error::{ConnectionError, ConnectionErrorKind, Ended, PublishError, SubscribeError};
 pub use events::{Event, Events};
 pub use options::{Options, Proxy, ProxyAuth};
 pub use publish::{Message, Publish, QoS};

@@ -8,12 +8,13 @@ use tracing::{info, warn};
 
 use super::connect::connect;
 use super::connection::Connection;
-use super::error::{ConnectionError, ConnectionErrorKind as Kind, ErrorClass};
+use super::error::{ConnectionError, ConnectionErrorKind as Kind};
 use super::events::{Event, Status};
 use super::options::Options;
 use super::reason::ReasonCode;
 use super::session::Session;
 use super::silence::LastHeard;
+use crate::error_class::ErrorClass;
 
 /// After this many short connections in a row that led to nothing, the session is given up: what is in
 /// it would end each connection.

@@ -2,6 +2,7 @@
 //! and says all of that in the words of AWS's Python sample.
 //!
 //! - `pending`: the list
+//! - `lines`: what is said in the same words each time
 //! - `printer`: what happens, in words
 //! - `settings`, `error`: what it has to know, and why it ends
 
@@ -19,6 +20,8 @@ use crate::output::{Output, say};
 use crate::text::Text;
 
 mod error;
+#[doc(hidden)] // for the tests and the examples
+pub mod lines;
 mod pending;
 mod printer;
 mod settings;

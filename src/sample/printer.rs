@@ -5,11 +5,13 @@ use std::pin::pin;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 
+use super::lines;
 use super::pending::in_short;
 use crate::advice::{self, explained};
 use crate::agent::{self, Outcome, ReportResult};
+use crate::error_class::ErrorClass;
 use crate::jobs::{self, JobId, TryError};
-use crate::mqtt::{self, ErrorClass, Events};
+use crate::mqtt::{self, Events};
 use crate::output::{Output, say};
 
 /// Says what happens. What is for somebody to fix goes to stderr.
@@ -126,7 +128,7 @@ impl Printer {
             mqtt::Event::Connected { .. } if !self.was_connected => {
                 self.was_connected = true;
                 say!(out, "Lifecycle Connection Success");
-                say!(out, "Connected!");
+                say!(out, "{}", lines::CONNECTED);
                 say!(out, "Subscribing to Next Changed events...");
                 say!(out, "Subscribing to Start responses...");
                 say!(out, "Subscribing to Update responses...");
@@ -134,7 +136,7 @@ impl Printer {
             }
             mqtt::Event::Connected { .. } => {
                 if self.connection_problem.take().is_some() {
-                    out.warn(format_args!("The connection is back."));
+                    out.warn(format_args!("{}", lines::CONNECTION_BACK));
                 }
             }
             // Each cause is said once, however often it comes back before there is a connection again.
@@ -142,7 +144,7 @@ impl Printer {
                 let advice = advice::on_connection(&error, &self.target);
                 let problem = explained(&error, advice);
                 if self.connection_problem.as_ref() != Some(&problem) {
-                    out.warn(format_args!("{problem} Trying again, with growing pauses."));
+                    out.warn(format_args!("{problem} {}", lines::TRYING_AGAIN));
                     self.connection_problem = Some(problem);
                 }
             }
@@ -165,11 +167,7 @@ impl Printer {
                 execution.job_id,
                 execution.job_document
             ),
-            E::NothingToStart => say!(
-                out,
-                "Request to start next job was accepted, but there are no jobs to be done. Waiting for \
-                 further jobs..."
-            ),
+            E::NothingToStart => say!(out, "{}", lines::NOTHING_TO_START),
             E::StartFailed(error) => say!(out, "Request to start next job failed: {error}."),
             E::NotMine(execution) => say!(
                 out,
@@ -181,7 +179,7 @@ impl Printer {
                 say!(out, "job_id:{job_id} is REJECTED, because it can't be read.");
             }
             E::WorkStarted { job_id } => {
-                say!(out, "Starting local work on job...");
+                say!(out, "{}", lines::WORK_STARTED);
                 self.busy = Busy::Working(job_id);
             }
             E::Progress { job_id, details } => {
@@ -190,7 +188,7 @@ impl Printer {
                 say!(out, "Progress of job_id:{job_id} was accepted. {details}");
             }
             E::NoLongerWanted { job_id, why } => {
-                say!(out, "job_id:{job_id} is no longer wanted: {why}.");
+                say!(out, "{}", lines::no_longer_wanted(job_id, why));
                 self.busy = Busy::Unwanted;
             }
             E::Conflict { job_id } => out.warn(format_args!(
@@ -206,7 +204,7 @@ impl Printer {
             )),
             E::WorkEnded { outcome, .. } => match outcome {
                 Outcome::Rejected(reason) => say!(out, "Job refused: {reason}"),
-                Outcome::Succeeded(_) => say!(out, "Done working on job."),
+                Outcome::Succeeded(_) => say!(out, "{}", lines::WORK_DONE),
                 Outcome::Failed(reason) if self.busy != Busy::Unwanted => {
                     say!(out, "Work on job failed: {reason}");
                 }
@@ -216,7 +214,8 @@ impl Printer {
                 self.busy = Busy::No;
                 say!(
                     out,
-                    "How it ended is not reported: {why}. Abandoning job_id:{job_id}."
+                    "How it ended is not reported: {why}. {}",
+                    lines::abandoning(job_id)
                 );
             }
             E::Reporting { job_id, status } => {
@@ -229,10 +228,11 @@ impl Printer {
                 if let ReportResult::Unwanted(why) = result {
                     say!(
                         out,
-                        "Request to update job failed: {why}. Abandoning job_id:{job_id}."
+                        "Request to update job failed: {why}. {}",
+                        lines::abandoning(job_id)
                     );
                 } else {
-                    say!(out, "Request to update job was accepted.");
+                    say!(out, "{}", lines::REPORT_ACCEPTED);
                 }
             }
             E::ReportFailed { error, .. } => {

@@ -1,8 +1,11 @@
 //! What is wrong with a file, or with the system's trust store, as a value.
 
+use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::error_class::ErrorClass;
 use crate::text::printable;
 
 /// What a file is for.
@@ -26,7 +29,7 @@ impl fmt::Display for FileRole {
     }
 }
 
-/// What is wrong, to count by. All of it is permanent until somebody changes the file.
+/// What is wrong, to count by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsErrorKind {
@@ -76,11 +79,12 @@ pub enum TlsErrorKind {
 }
 
 /// What is wrong with a file, or with the system's trust store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct TlsError {
     kind: TlsErrorKind,
     file: Option<(FileRole, PathBuf)>,
     what: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl TlsError {
@@ -94,7 +98,14 @@ impl TlsError {
             kind,
             file: Some((role, path.to_owned())),
             what: what.into(),
+            source: None,
         }
+    }
+
+    /// The same, with what brought it about.
+    pub(super) fn caused_by(mut self, error: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(error));
+        self
     }
 
     pub(super) fn setup(error: rustls::Error) -> Self {
@@ -102,24 +113,35 @@ impl TlsError {
             kind: TlsErrorKind::Setup,
             file: None,
             what: format!("TLS can't be set up: {error}"),
+            source: Some(Arc::new(error)),
         }
     }
 
-    pub(super) fn no_trust_store(why: Option<&rustls_native_certs::Error>) -> Self {
-        let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+    pub(super) fn no_trust_store(why: Option<rustls_native_certs::Error>) -> Self {
+        let shown = why.as_ref().map(|why| format!(" ({why})"));
         Self {
             kind: TlsErrorKind::NoTrustStore,
             file: None,
             what: format!(
                 "the system's trust store has no CA certificate{}",
-                printable(&why)
+                printable(&shown.unwrap_or_default())
             ),
+            source: why.map(|why| Arc::new(why) as _),
         }
     }
 
     /// What is wrong, to count by.
     pub fn kind(&self) -> &TlsErrorKind {
         &self.kind
+    }
+
+    /// Whether it passes by itself: never. Somebody has to change the file or the trust store; a TLS that
+    /// can't be set up is the program's own fault.
+    pub fn class(&self) -> ErrorClass {
+        match self.kind {
+            TlsErrorKind::Setup => ErrorClass::Permanent,
+            _ => ErrorClass::Misconfigured,
+        }
     }
 
     /// The file, if it is about one.
@@ -133,7 +155,11 @@ impl TlsError {
     }
 }
 
-impl std::error::Error for TlsError {}
+impl Error for TlsError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|error| error as _)
+    }
+}
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

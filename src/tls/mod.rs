@@ -85,7 +85,8 @@ pub fn client_config(files: &Files) -> Result<ClientConfig, TlsError> {
     let key = provider.key_provider.load_private_key(key);
     let key = key.map_err(|error| {
         let what = format!("holds a private key that can't be used ({error})");
-        key_file.error(TlsErrorKind::UnusableKey { curves: CURVES }, what)
+        let kind = TlsErrorKind::UnusableKey { curves: CURVES };
+        key_file.error(kind, what).caused_by(error)
     })?;
     check_pair(&chain, &*key, &cert, &key_file)?;
     let roots = match &files.ca {
@@ -220,6 +221,7 @@ fn trust_of_file(file: &PemFile<'_>) -> Result<RootCertStore, TlsError> {
         roots.add(certificate).map_err(|error| {
             let what = format!("holds a CA certificate that can't be read ({error})");
             file.error(TlsErrorKind::UnusableCertificate, what)
+                .caused_by(error)
         })?;
     }
     Ok(roots)
@@ -231,7 +233,8 @@ fn trust_of_system() -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        return Err(TlsError::no_trust_store(found.errors.first()));
+        let first = found.errors.into_iter().next();
+        return Err(TlsError::no_trust_store(first));
     }
     Ok(roots)
 }

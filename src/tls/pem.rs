@@ -29,7 +29,10 @@ impl<'a> PemFile<'a> {
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|opened| opened.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
-            .map_err(|error| file.error(Kind::Unreadable, format!("can't be read: {error}")))?;
+            .map_err(|error| {
+                let what = format!("can't be read: {error}");
+                file.error(Kind::Unreadable, what).caused_by(error)
+            })?;
         file.text = String::from_utf8_lossy(&bytes).into_owned();
         let (kind, what) = if bytes.is_empty() {
             (Kind::Empty, "is empty")

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jobs_mqtt5::mqtt::{
     self, Client, ConnectionErrorKind, Event, Publish, PublishError, ReasonCode,
 };
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Breach, Event as Seen, Fault, Limits, Times, breaches};
 
 use crate::support::{World, idle, interruption, next_message, quick_work, within};
@@ -167,7 +168,7 @@ async fn what_is_no_tls_at_the_first_connect_may_be_anybody_on_the_way() {
     let program = world.start(&[]);
     world.succeeds("job").await;
     let words = program.err.text();
-    assert!(words.contains("Trying again"), "{words}");
+    assert!(words.contains(lines::TRYING_AGAIN), "{words}");
     program.kill().await;
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use jobs_mqtt5::agent::{self, Agent, Event, Job, Options, Outcome, WorkResult};
-use jobs_mqtt5::jobs::{self, StatusDetails};
+use jobs_mqtt5::agent::{self, Agent, Event, Job, Options, Outcome, Unwanted, WorkResult};
+use jobs_mqtt5::jobs::{self, JobStatus, StatusDetails};
 use jobs_mqtt5::mqtt::{self, Backoff};
-use jobs_mqtt5::sample::SampleError;
+use jobs_mqtt5::sample::{SampleError, lines};
 use local_iot_core::{Fault, On, Operation, Status, Times};
 use tokio::process::Command;
 use tokio::time::sleep;
@@ -27,7 +27,7 @@ async fn work_that_hangs_after_its_job_was_canceled_is_said_and_ends_the_program
     settings.agent.overdue_after = Duration::from_millis(100);
     settings.agent.overdue_limit = Duration::from_millis(500);
     let running = world.run(settings, work);
-    running.out.wait_for("Starting local work on job...").await;
+    running.out.wait_for(lines::WORK_STARTED).await;
     world.core.jobs().cancel_job_by_force("job").unwrap();
     running
         .err
@@ -78,10 +78,11 @@ async fn the_last_line_on_hung_work_is_true_whether_its_job_is_wanted_or_not() {
         let world = World::with_jobs(&["job"]).await;
         let (work, _gate) = held_work();
         let running = world.run(world.settings(), work);
-        running.out.wait_for("Starting local work on job...").await;
+        running.out.wait_for(lines::WORK_STARTED).await;
         if is_canceled {
             world.core.jobs().cancel_job_by_force("job").unwrap();
-            running.out.wait_for("is no longer wanted").await;
+            let noticed = lines::no_longer_wanted("job", Unwanted::Status(JobStatus::Canceled));
+            running.out.wait_for(&noticed).await;
         }
         let out = running.out.clone();
         running.stop().await.unwrap();
@@ -110,14 +111,11 @@ async fn that_a_job_is_no_longer_wanted_is_said_every_time_and_its_end_is_not_ca
     let running = world.run(world.settings(), work);
     for (nth, id) in ids.iter().enumerate() {
         world.queue(&[id]);
-        let working = "Starting local work on job...";
+        let working = lines::WORK_STARTED;
         running.out.wait_for_count(nth + 1, working).await;
         world.core.jobs().cancel_job_by_force(id).unwrap();
-        running
-            .out
-            .wait_for(&format!("Abandoning job_id:{id}."))
-            .await;
-        let said = format!("job_id:{id} is no longer wanted: the job execution is CANCELED now.");
+        running.out.wait_for(&lines::abandoning(id)).await;
+        let said = lines::no_longer_wanted(id, Unwanted::Status(JobStatus::Canceled));
         assert_eq!(running.out.count(&said), 1, "{}", running.out.text());
     }
     assert_eq!(running.out.count("Stopped working on job."), ids.len());
@@ -284,7 +282,7 @@ async fn a_service_that_starts_again_what_it_has_called_ended_does_not_have_work
         // Once more is no proof of anything; from then on, it is paced.
         running
             .out
-            .wait_for_count(2, "Abandoning job_id:job.")
+            .wait_for_count(2, &lines::abandoning("job"))
             .await;
         sleep(Duration::from_millis(500)).await;
         assert_eq!(count.load(Ordering::SeqCst), 2, "{code}");

@@ -12,6 +12,7 @@
 use std::time::{Duration, Instant};
 
 use jobs_mqtt5::agent::Job;
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Event, Fault, Limits, On, Operation, Status, Times};
 
 use crate::support::{Running, World, idle, quick_work, within};
@@ -97,7 +98,7 @@ async fn what_may_pass_is_told_once_in_plain_words_and_tried_again_until_it_has_
         let told = running.err.lines();
         let causes = told
             .iter()
-            .filter(|line| line.ends_with("Trying again, with growing pauses."));
+            .filter(|line| line.ends_with(lines::TRYING_AGAIN));
         if fault != Fault::DropAfterConnack {
             assert_eq!(causes.count(), 1, "{fault}: {told:?}"); // told once, not for each try
         }
@@ -113,7 +114,7 @@ async fn a_server_that_is_not_there_is_waited_for() {
     running.err.wait_for("can't be reached: ").await;
     world.core.resume_listening().await.unwrap();
     idle(&running).await;
-    assert_eq!(running.err.count("Trying again"), 1);
+    assert_eq!(running.err.count(lines::TRYING_AGAIN), 1);
     still_works(&world, running).await;
 }
 
@@ -127,10 +128,7 @@ async fn a_name_that_is_not_known_for_a_while_is_asked_for_again() {
         words.contains("can't be reached: ") && words.contains("Check --endpoint"),
         "{words}"
     );
-    assert!(
-        words.ends_with("Trying again, with growing pauses.\n"),
-        "{words}"
-    );
+    assert!(words.trim_end().ends_with(lines::TRYING_AGAIN), "{words}");
     program.kill().await;
 }
 
@@ -226,7 +224,7 @@ async fn without_pingresp_the_connection_is_given_up_within_one_and_a_half_keep_
         .err
         .wait_for("did not answer a PINGREQ in time")
         .await;
-    running.err.wait_for("The connection is back.").await;
+    running.err.wait_for(lines::CONNECTION_BACK).await;
     still_works(&world, running).await;
 }
 
@@ -321,11 +319,7 @@ async fn a_request_whose_session_is_lost_is_asked_again() {
         let running = start(&world);
         world.succeeds("job").await;
         idle(&running).await;
-        assert_eq!(
-            running.out.count("Starting local work on job..."),
-            1,
-            "{operation}"
-        );
+        assert_eq!(running.out.count(lines::WORK_STARTED), 1, "{operation}");
         assert_eq!(world.core.jobs().execution("job").unwrap().succeeded, 1);
         still_works(&world, running).await;
     }
@@ -344,7 +338,7 @@ async fn a_server_that_shuts_down_is_connected_to_again() {
             .err
             .wait_for(&format!("ended the connection: DISCONNECT 0x{code:02X} ("))
             .await;
-        running.err.wait_for("The connection is back.").await;
+        running.err.wait_for(lines::CONNECTION_BACK).await;
         still_works(&world, running).await;
     }
 }
@@ -353,7 +347,7 @@ async fn a_server_that_shuts_down_is_connected_to_again() {
 async fn a_session_taken_over_ends_the_program_without_a_fight() {
     let world = World::new().await;
     let first = world.start(&["--client_id", "test-twin"]);
-    first.out.wait_for("there are no jobs to be done").await;
+    first.out.wait_for(lines::NOTHING_TO_START).await;
     let second = world.start(&["--client_id", "test-twin"]);
     let ended = first.end().await;
     assert_eq!(
@@ -366,7 +360,7 @@ async fn a_session_taken_over_ends_the_program_without_a_fight() {
         )
     );
     assert_eq!(ended.code, Some(1));
-    second.out.wait_for("there are no jobs to be done").await;
+    second.out.wait_for(lines::NOTHING_TO_START).await;
     second.kill().await;
     assert_eq!(connects(&world), 2, "no fight");
 }
@@ -379,7 +373,7 @@ async fn a_disconnect_that_says_not_authorized_names_the_policy_and_is_retried()
     let running = world.run(settings, quick_work());
     idle(&running).await;
     world.core.disconnect(0x87);
-    running.err.wait_for("The connection is back.").await;
+    running.err.wait_for(lines::CONNECTION_BACK).await;
     assert_eq!(
         running.err.text(),
         format!(
@@ -448,7 +442,7 @@ async fn a_packet_that_is_too_large_since_the_session_was_resumed_does_not_end_e
     };
     let running = world.run(world.settings(), work);
     running.out.wait_for("Job wordy: ").await;
-    running.out.wait_for("Starting local work on job...").await;
+    running.out.wait_for(lines::WORK_STARTED).await;
     // The long report is sent, not acknowledged, and would be sent again on the next connection.
     world.core.faults().add(Fault::NoPuback, Times::Once);
     world.core.set_limits(Limits {

@@ -3,6 +3,7 @@
 
 use jobs_mqtt5::agent::{Job, Outcome};
 use jobs_mqtt5::jobs::{ExecutionReply, JobExecution, JobStatus};
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Event, Fault, Status, Times};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -143,7 +144,7 @@ async fn an_execution_that_can_not_be_read_is_rejected_with_the_reason_and_the_q
             "{reason}"
         );
         running.out.wait_for("job_id:broken is REJECTED").await;
-        assert_eq!(running.out.count("Starting local work on job..."), 1);
+        assert_eq!(running.out.count(lines::WORK_STARTED), 1);
         running.stop().await.unwrap();
     }
 }

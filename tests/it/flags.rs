@@ -1,5 +1,6 @@
 //! Each flag that changes what the program does, as it does it.
 
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Event, KeyForm, ServerCertificate, Status, TlsVersions};
 
 use crate::support::{ForwardProxy, Program, World, program_path};
@@ -16,10 +17,7 @@ fn connected(world: &World) -> (Option<String>, String, String) {
 async fn does_a_job(world: &World, flags: &[&str]) {
     world.queue(&["job"]);
     let program = world.start(flags);
-    program
-        .out
-        .wait_for("Request to update job was accepted.")
-        .await;
+    program.out.wait_for(lines::REPORT_ACCEPTED).await;
     program.kill().await;
     assert_eq!(
         world.core.jobs().execution("job").unwrap().status,
@@ -154,7 +152,7 @@ async fn a_ca_file_is_the_only_trust_and_the_system_s_store_the_one_without() {
         .env_remove("SSL_CERT_DIR");
     if cfg!(target_os = "linux") {
         let program = Program::start_command(command);
-        program.out.wait_for("Connected!").await;
+        program.out.wait_for(lines::CONNECTED).await;
         program.kill().await;
     }
     // With --ca_file, the system's store has no say.
@@ -238,7 +236,7 @@ async fn the_endpoint_may_have_the_port_in_it() {
     flags.drain(at..at + 2);
     let program = Program::start(&flags);
     program.out.wait_for("Connecting to localhost with").await;
-    program.out.wait_for("Connected!").await;
+    program.out.wait_for(lines::CONNECTED).await;
     program.kill().await;
 
     let ended = world
@@ -303,7 +301,7 @@ async fn ci_mode_without_a_job_fails() {
 async fn verbosity_logs_to_stderr_and_no_secret_is_in_it() {
     let world = World::with_jobs(&["job"]).await;
     let program = world.start(&["--verbosity", "trace"]);
-    program.out.wait_for("there are no jobs to be done").await;
+    program.out.wait_for(lines::NOTHING_TO_START).await;
     program.err.wait_for("connected").await;
     let words = program.err.text();
     program.kill().await;

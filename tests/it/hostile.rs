@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Event, Status};
 
 use crate::support::{Hostile, Program, Trick, World, quick_work};
@@ -75,7 +76,7 @@ async fn gets_its_job_done(seed: u64) -> BTreeSet<Trick> {
 /// The real process with the waits of a real device.
 async fn survives(world: &World, seed: u64, lasts: Duration, bound: Duration) {
     let program = world.start(&[]);
-    program.out.wait_for("there are no jobs to be done").await;
+    program.out.wait_for(lines::NOTHING_TO_START).await;
     harass(world, seed, lasts).await;
     let began = Instant::now();
     let job_id = format!("after-{seed}");

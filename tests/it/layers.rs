@@ -7,21 +7,30 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
 /// Which of the others each module may know. A row names only rows above it, so there is no way back.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("text", &[]),
+    ("error_class", &[]),
     ("stop", &[]),
     ("cli", &["text"]),
-    ("tls", &["text"]),
-    ("mqtt", &["text", "tls"]),
-    ("jobs", &["text", "mqtt"]),
-    ("agent", &["text", "mqtt", "jobs"]),
+    ("tls", &["text", "error_class"]),
+    ("mqtt", &["text", "error_class", "tls"]),
+    ("jobs", &["text", "error_class", "mqtt"]),
+    ("agent", &["text", "error_class", "mqtt", "jobs"]),
     ("output", &["text"]),
     ("log", &["text", "cli", "output"]),
     ("advice", &["text", "tls", "mqtt", "jobs"]),
     (
         "sample",
         &[
-            "text", "cli", "tls", "mqtt", "jobs", "agent", "output", "advice",
+            "text",
+            "error_class",
+            "cli",
+            "tls",
+            "mqtt",
+            "jobs",
+            "agent",
+            "output",
+            "advice",
         ],
     ),
     (

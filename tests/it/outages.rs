@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jobs_mqtt5::agent::Outcome;
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Event, Fault, On, Operation, Options, Times};
 
 use crate::support::{Running, World, idle, quick_work, within};
@@ -52,7 +53,7 @@ async fn a_connection_that_is_refused_later_on_is_tried_again_in_the_words_that_
         idle(&running).await;
         world.core.faults().add(fault.clone(), Times::Count(4));
         world.core.drop_connections();
-        running.err.wait_for("The connection is back.").await;
+        running.err.wait_for(lines::CONNECTION_BACK).await;
         assert_eq!(struck(&world, &fault), 1 + 4);
         assert_eq!(running.err.count(&words), 1, "{}", running.err.text());
         goes_on(&world, running).await;
@@ -95,7 +96,7 @@ async fn a_first_report_that_is_denied_on_a_later_connection_is_tried_again() {
     let running = world.run(world.settings(), quick_work());
     idle(&running).await; // it has never reported on a job
     world.core.drop_connections();
-    running.err.wait_for("The connection is back.").await;
+    running.err.wait_for(lines::CONNECTION_BACK).await;
     let fault = Fault::Puback(0x87, "/update".to_owned());
     world.core.faults().add(fault.clone(), Times::Count(2));
     world.queue(&["denied"]);

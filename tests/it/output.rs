@@ -1,6 +1,7 @@
 //! The story on stdout: in the words and the order of the Python sample.
 #![cfg(unix)] // it ends by Ctrl-C
 
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Event, Operation, Options, Status};
 use serde_json::json;
 
@@ -10,7 +11,7 @@ use crate::support::World;
 async fn three_pending_jobs_are_listed_described_started_and_succeeded_in_python_s_words() {
     let world = World::with_jobs(&["first", "second", "third"]).await;
     let program = world.start(&["--client_id", "test-story"]);
-    program.out.wait_for("there are no jobs to be done").await;
+    program.out.wait_for(lines::NOTHING_TO_START).await;
     let ended = program.interrupt().await;
 
     let lines: Vec<&str> = ended.out.lines().collect();
@@ -93,7 +94,7 @@ async fn nothing_pending_is_said_and_a_job_created_later_is_done_when_its_event_
         .out
         .wait_for("No pending or queued jobs found!")
         .await;
-    program.out.wait_for("there are no jobs to be done").await;
+    program.out.wait_for(lines::NOTHING_TO_START).await;
     world
         .core
         .jobs()
@@ -117,7 +118,7 @@ async fn nothing_pending_is_said_and_a_job_created_later_is_done_when_its_event_
 async fn one_subscribe_with_five_filters_and_requests_that_leave_together() {
     let world = World::with_jobs(&["one"]).await;
     let program = world.start(&[]);
-    program.out.wait_for("there are no jobs to be done").await;
+    program.out.wait_for(lines::NOTHING_TO_START).await;
     program.interrupt().await;
     let events = world.core.journal().events();
     let filters: Vec<_> = events
@@ -158,7 +159,7 @@ async fn two_hundred_pending_jobs_are_listed_and_described_in_order_while_the_fi
     let jobs: Vec<String> = (0..200).map(|n| format!("job-{n:03}")).collect();
     world.queue(&jobs.iter().map(String::as_str).collect::<Vec<_>>());
     let program = world.start(&["--job_time", "3600"]);
-    program.out.wait_for("Starting local work on job...").await;
+    program.out.wait_for(lines::WORK_STARTED).await;
     program.out.wait_for("Job job-199: QUEUED").await;
     let lines = program.out.lines();
     program.kill().await;
@@ -179,7 +180,7 @@ async fn two_hundred_pending_jobs_are_listed_and_described_in_order_while_the_fi
             .position(|line| line.starts_with(part))
             .unwrap()
     };
-    assert!(at("Starting local work on job...") < at("Job job-100: "));
+    assert!(at(lines::WORK_STARTED) < at("Job job-100: "));
     let longest = lines.iter().map(|line| line.chars().count()).max();
     assert!(longest < Some(700), "{longest:?}");
     assert_eq!(world.core.journal().violations(), [""; 0]);
@@ -195,10 +196,7 @@ async fn a_long_document_is_cut_in_the_description_and_whole_at_the_start() {
         .create_job("long", json!({ "text": long }))
         .unwrap();
     let program = world.start(&[]);
-    program
-        .out
-        .wait_for("Request to update job was accepted.")
-        .await;
+    program.out.wait_for(lines::REPORT_ACCEPTED).await;
     let lines = program.out.lines();
     program.kill().await;
     let described = lines
@@ -222,7 +220,7 @@ async fn text_from_the_cloud_can_not_repaint_the_terminal() {
     let document = json!({ "evil\u{1b}[2J": "\u{9b}31m\u{202e}\u{7f}" });
     world.core.jobs().create_job("evil", document).unwrap();
     let program = world.start(&["--verbosity", "Trace"]);
-    program.out.wait_for("there are no jobs to be done").await;
+    program.out.wait_for(lines::NOTHING_TO_START).await;
     let ended = program.interrupt().await;
     let strange = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
     assert!(!ended.out.contains(strange), "{:?}", ended.out);

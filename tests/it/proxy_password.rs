@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind, Event, Proxy, ProxyAuth, Publish};
+use jobs_mqtt5::sample::lines;
 
 use crate::support::{ForwardProxy, Manners, World, within};
 
@@ -62,7 +63,7 @@ async fn a_password_from_a_file_opens_the_tunnel_and_is_not_shown() {
         ];
         let program = world.start(&flags);
         world.succeeds("job").await;
-        program.out.wait_for("there are no jobs to be done").await;
+        program.out.wait_for(lines::NOTHING_TO_START).await;
         shows_no_secret(&program.out.text());
         shows_no_secret(&program.err.text());
         program.kill().await;

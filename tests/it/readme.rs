@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use jobs_mqtt5::sample::lines;
+
 mod commands;
 mod reading;
 mod shells;
@@ -129,7 +131,7 @@ async fn the_transcript_is_what_the_program_tells() {
         }
     }
     let program = world.start(&[]);
-    program.out.wait_for("there are no jobs to be done").await;
+    program.out.wait_for(lines::NOTHING_TO_START).await;
     let told = program.interrupt().await.out;
     let told: BTreeSet<String> = told.lines().map(without_what_differs).collect();
     for line in story {

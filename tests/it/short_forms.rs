@@ -1,7 +1,9 @@
 //! Every form that MQTT5 allows a packet to have is read, the short ones as well: the reason code may
 //! be missing where it is 0, and the properties where there are none.
 
-use jobs_mqtt5::mqtt::{self, ConnectionErrorKind, ErrorClass, Event, Publish, PublishError};
+use jobs_mqtt5::ErrorClass;
+use jobs_mqtt5::mqtt::{self, ConnectionErrorKind, Event, Publish, PublishError};
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Event as Seen, Fault, Options, PacketForms, Times};
 
 use crate::support::{World, idle, interruption, next_message, quick_work, within};
@@ -99,7 +101,7 @@ async fn a_session_that_is_taken_over_ends_the_first_in_every_form() {
 async fn two_programs_with_one_client_id_do_not_fight_over_a_short_disconnect() {
     let world = world(PacketForms::Shortest).await;
     let first = world.start(&["--client_id", "test-twin"]);
-    first.out.wait_for("there are no jobs to be done").await;
+    first.out.wait_for(lines::NOTHING_TO_START).await;
     let second = world.start(&["--client_id", "test-twin"]);
     let ended = first.end().await;
     assert_eq!(ended.code, Some(1));
@@ -108,7 +110,7 @@ async fn two_programs_with_one_client_id_do_not_fight_over_a_short_disconnect() 
         "{}",
         ended.err
     );
-    second.out.wait_for("there are no jobs to be done").await;
+    second.out.wait_for(lines::NOTHING_TO_START).await;
     second.kill().await;
     assert_eq!(connects(&world), 2);
 }

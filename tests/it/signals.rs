@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Event, Fault, Status, Times};
 
 use crate::support::{Ended, Program, World, program_path, within};
@@ -48,7 +49,7 @@ async fn while_waiting_for_jobs() {
         let (world, ended) = interrupted_in_time(signal, async || {
             let world = World::new().await;
             let program = world.start(&[]);
-            program.out.wait_for("Waiting for further jobs...").await;
+            program.out.wait_for(lines::NOTHING_TO_START).await;
             (world, program)
         })
         .await;
@@ -93,7 +94,7 @@ async fn while_working_the_job_stays_in_progress_and_the_next_run_takes_it_up() 
     let (world, ended) = interrupted_in_time("INT", async || {
         let world = World::with_jobs(&["long"]).await;
         let program = world.start(&["--job_time", "3600"]);
-        program.out.wait_for("Starting local work on job...").await;
+        program.out.wait_for(lines::WORK_STARTED).await;
         (world, program)
     })
     .await;
@@ -107,10 +108,7 @@ async fn while_working_the_job_stays_in_progress_and_the_next_run_takes_it_up() 
 
     let program = world.start(&[]);
     program.out.wait_for("In Progress: long @ 20").await;
-    program
-        .out
-        .wait_for("Request to update job was accepted.")
-        .await;
+    program.out.wait_for(lines::REPORT_ACCEPTED).await;
     program.interrupt().await;
     let execution = world.core.jobs().execution("long").unwrap();
     assert_eq!((execution.status, execution.starts), (Status::Succeeded, 1));

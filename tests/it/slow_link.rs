@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind, Publish};
 use jobs_mqtt5::sample::Settings;
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Event, Fault, Operation, Status, Tamper, Times, TlsVersions};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -105,7 +106,7 @@ async fn the_first_start_does_not_stand_behind_the_descriptions_of_all() {
     let (work, _) = counted_work();
     let began = Instant::now();
     let running = world.run(settings(&world, latency), work);
-    running.out.wait_for("Starting local work on job...").await;
+    running.out.wait_for(lines::WORK_STARTED).await;
     // Its own reply takes 2.7 s, and so does each description; ten of these would take 27 s.
     let waited = began.elapsed().as_secs_f32();
     assert!((5.0..20.0).contains(&waited), "{waited}");

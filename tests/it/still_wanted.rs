@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use jobs_mqtt5::agent::{Interrupted, Job, Outcome, ReportResult, Unwanted};
 use jobs_mqtt5::jobs::JobStatus;
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Fault, NewJob, On, Operation, Status, Times};
 
 use crate::support::{World, counted_work, detail, done_once, held_work, idle, within};
@@ -60,19 +61,19 @@ async fn the_story_gives_up_what_was_created_anew_and_then_works_on_the_new_one(
     let world = World::with_jobs(&["job"]).await;
     let (work, gate) = held_work();
     let running = world.run(world.settings(), work);
-    running.out.wait_for("Starting local work on job...").await;
+    running.out.wait_for(lines::WORK_STARTED).await;
     world.core.jobs().delete_job("job").unwrap();
     world.queue(&["job"]);
     running
         .out
-        .wait_for("job_id:job is no longer wanted: the job execution was deleted.")
+        .wait_for(&lines::no_longer_wanted("job", Unwanted::Deleted))
         .await;
-    assert_eq!(running.out.count("Starting local work on job..."), 1); // never two at a time
+    assert_eq!(running.out.count(lines::WORK_STARTED), 1); // never two at a time
     gate.add_permits(2);
     world.succeeds("job").await;
     idle(&running).await;
-    running.out.wait_for("Abandoning job_id:job.").await;
-    assert_eq!(running.out.count("Starting local work on job..."), 2);
+    running.out.wait_for(&lines::abandoning("job")).await;
+    assert_eq!(running.out.count(lines::WORK_STARTED), 2);
     assert_eq!(world.core.jobs().execution("job").unwrap().starts, 1);
     running.stop().await.unwrap();
 }
@@ -89,7 +90,7 @@ async fn a_job_created_anew_during_an_outage_is_not_taken_for_the_one_that_was_d
             work(job).await
         };
         let running = world.run(world.settings(), work);
-        running.out.wait_for("Starting local work on job...").await;
+        running.out.wait_for(lines::WORK_STARTED).await;
         world.cut_off(&running).await;
         gate.add_permits(2);
         running
@@ -123,8 +124,8 @@ async fn a_next_job_that_overtakes_the_reply_to_our_own_update_is_no_cancel() {
     world.succeeds("next").await;
     idle(&running).await;
     assert_eq!(world.struck(), 2);
-    assert_eq!(running.out.count("Request to update job was accepted."), 2);
-    assert_eq!(running.out.count("no longer wanted"), 0);
+    assert_eq!(running.out.count(lines::REPORT_ACCEPTED), 2);
+    assert_eq!(running.out.count(&lines::abandoning("job")), 0);
     assert_eq!(count.load(Ordering::SeqCst), 2);
     assert_eq!(running.err.text(), "");
     running.stop().await.unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jobs_mqtt5::agent::{Event as Heard, Job, Outcome, ReportResult};
 use jobs_mqtt5::mqtt::Events;
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Fault, On, Operation, Times};
 
 use crate::support::{World, detail, held_work, idle, within};
@@ -58,14 +59,14 @@ async fn the_second_copy_says_so_in_one_sentence() {
     let world = World::with_jobs(&["job"]).await;
     let (work, gate) = held_work();
     let first = world.run(world.settings(), work.clone());
-    first.out.wait_for("Starting local work on job...").await;
+    first.out.wait_for(lines::WORK_STARTED).await;
     let mut settings = world.settings();
     settings.mqtt.client_id = "test-second".to_owned();
     let second = world.run(settings, async |job: &Job| {
         job.interrupted().await;
         Ok(Outcome::succeeded())
     });
-    second.out.wait_for("Starting local work on job...").await;
+    second.out.wait_for(lines::WORK_STARTED).await;
     gate.add_permits(1);
     second
         .err

@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use jobs_mqtt5::sample::lines;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
@@ -132,7 +133,7 @@ async fn jobs_are_done_while_nobody_reads_the_log_on_stderr() {
     all_succeed(&world, &job_ids).await;
     // The story on stdout does not wait for the log.
     let stdout = program.stdout.as_mut().unwrap();
-    line_with("there are no jobs to be done", stdout).await;
+    line_with(lines::NOTHING_TO_START, stdout).await;
     #[cfg(unix)]
     ends_in_time(&mut program).await;
     assert!(!filler.is_finished(), "somebody has read it");

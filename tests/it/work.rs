@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Event, Fault, On, Operation, Times};
 use tokio::time::sleep;
 
@@ -185,12 +186,12 @@ async fn a_job_that_was_ended_in_the_cloud_while_the_device_worked_is_given_up()
         let world = World::with_jobs(&["job"]).await;
         let (work, gate) = held_work();
         let running = world.run(world.settings(), work);
-        running.out.wait_for("Starting local work on job...").await;
+        running.out.wait_for(lines::WORK_STARTED).await;
         change(world.core.jobs());
         world.queue(&["next"]);
-        let noticed = format!("job_id:job is no longer wanted: {why}.");
+        let noticed = lines::no_longer_wanted("job", why);
         running.out.wait_for(&noticed).await;
-        assert_eq!(running.out.count("Starting local work on job..."), 1); // never two at a time
+        assert_eq!(running.out.count(lines::WORK_STARTED), 1); // never two at a time
         gate.add_permits(2);
         world.succeeds("next").await;
         let given_up = format!("How it ended is not reported: {why}. Abandoning job_id:job.");
@@ -207,7 +208,7 @@ async fn a_job_that_was_changed_in_the_cloud_is_reported_again_with_its_new_vers
     let world = World::with_jobs(&["job"]).await;
     let (work, gate) = held_work();
     let running = world.run(world.settings(), work);
-    running.out.wait_for("Starting local work on job...").await;
+    running.out.wait_for(lines::WORK_STARTED).await;
     let note = BTreeMap::from([("note".to_owned(), "from the cloud".to_owned())]);
     world.core.jobs().touch("job", note).unwrap();
     gate.add_permits(2);
@@ -226,10 +227,7 @@ async fn an_update_that_is_refused_because_it_was_carried_out_counts_as_done() {
         .faults()
         .add(Fault::LoseReply(On::Only(Operation::Update)), Times::Once);
     let running = world.run(world.settings(), quick_work());
-    running
-        .out
-        .wait_for("Request to update job was accepted.")
-        .await;
+    running.out.wait_for(lines::REPORT_ACCEPTED).await;
     let refused = |event: &Event| {
         matches!(
             event,
@@ -293,10 +291,10 @@ async fn work_goes_on_while_offline_and_is_reported_when_the_connection_is_back(
         let world = World::with_jobs(&["job"]).await;
         let (work, gate) = held_work();
         let running = world.run(world.settings(), work);
-        running.out.wait_for("Starting local work on job...").await;
+        running.out.wait_for(lines::WORK_STARTED).await;
         world.cut_off(&running).await;
         gate.add_permits(1);
-        running.out.wait_for("Done working on job.").await; // offline
+        running.out.wait_for(lines::WORK_DONE).await; // offline
         if session_lost {
             world.core.forget_sessions();
         }
@@ -309,9 +307,9 @@ async fn work_goes_on_while_offline_and_is_reported_when_the_connection_is_back(
 async fn a_program_that_is_killed_at_any_point_leaves_the_job_to_the_next_run() {
     for point in [
         "Published request to start the next job.",
-        "Starting local work on job...",
+        lines::WORK_STARTED,
         "Publishing request to update job status to SUCCEEDED...",
-        "Request to update job was accepted.",
+        lines::REPORT_ACCEPTED,
     ] {
         let world = World::with_jobs(&["job"]).await;
         let time = if point.starts_with("Starting") {
@@ -324,7 +322,7 @@ async fn a_program_that_is_killed_at_any_point_leaves_the_job_to_the_next_run() 
         first.kill().await;
         let second = world.start(&[]);
         world.succeeds("job").await;
-        second.out.wait_for("there are no jobs to be done").await;
+        second.out.wait_for(lines::NOTHING_TO_START).await;
         let execution = world.core.jobs().execution("job").unwrap();
         assert_eq!(
             (execution.starts, execution.succeeded),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jobs_mqtt5::agent::{Job, Outcome};
 use jobs_mqtt5::mqtt::Backoff;
+use jobs_mqtt5::sample::lines;
 use local_iot_core::{Event, Fault, On, Operation, Status, Times};
 
 use crate::support::{World, counted_work, done_once, held_work, idle, quick_work, within};
@@ -64,7 +65,7 @@ async fn jobs_that_are_queued_while_one_is_worked_on_are_done_after_it() {
     let world = World::with_jobs(&["first"]).await;
     let (work, gate) = held_work();
     let running = world.run(world.settings(), work);
-    running.out.wait_for("Starting local work on job...").await;
+    running.out.wait_for(lines::WORK_STARTED).await;
     let burst: Vec<String> = (0..20).map(|n| format!("burst-{n}")).collect();
     world.queue(&burst.iter().map(String::as_str).collect::<Vec<_>>());
     gate.add_permits(21);
@@ -114,18 +115,12 @@ async fn a_hint_that_leads_to_no_job_is_followed_once() {
     world.cut_off(&running).await;
     world.core.forget_sessions(); // a new session is a hint as well
     world.core.resume_listening().await.unwrap();
-    running
-        .out
-        .wait_for_count(2, "there are no jobs to be done")
-        .await;
+    running.out.wait_for_count(2, lines::NOTHING_TO_START).await;
     let fault = Fault::LateReply(On::Only(Operation::NotifyNext), Duration::from_millis(300));
     world.core.faults().add(fault, Times::Once);
     world.queue(&["withdrawn"]);
     world.core.jobs().cancel_job("withdrawn").unwrap(); // its event is late
-    running
-        .out
-        .wait_for_count(3, "there are no jobs to be done")
-        .await;
+    running.out.wait_for_count(3, lines::NOTHING_TO_START).await;
     assert!(
         running.out.is_quiet_for(Duration::from_millis(500)).await,
         "{}",

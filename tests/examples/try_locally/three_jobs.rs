@@ -8,7 +8,7 @@ use clap::Parser;
 use jobs_mqtt5::agent::{Job, Outcome as End};
 use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::output::Output;
-use jobs_mqtt5::sample::{self, Settings};
+use jobs_mqtt5::sample::{self, Settings, lines};
 use jobs_mqtt5::stop;
 use local_iot_core::{LocalIotCore, Options, Status};
 use serde_json::json;
@@ -112,7 +112,7 @@ struct WatchedStdout {
 impl Write for WatchedStdout {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         io::stdout().write_all(line)?;
-        if String::from_utf8_lossy(line).contains("there are no jobs to be done") {
+        if String::from_utf8_lossy(line).contains(lines::NOTHING_TO_START) {
             self.idle.notify_one();
         }
         Ok(line.len())

@@ -3,7 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+use jobs_mqtt5::agent::Unwanted;
 use jobs_mqtt5::cli::Flags;
+use jobs_mqtt5::jobs::JobStatus;
+use jobs_mqtt5::sample::lines;
 use local_iot_core::Status;
 use serde_json::json;
 use tokio::time::sleep;
@@ -115,9 +118,10 @@ async fn a_job_that_is_canceled_in_the_middle_leaves_nothing() {
     scene.server.has_struck(1).await;
     let jobs = scene.world.core.jobs();
     jobs.cancel_job_by_force(JOB).unwrap();
-    running.out.wait_for("is no longer wanted").await;
+    let noticed = lines::no_longer_wanted(JOB, Unwanted::Status(JobStatus::Canceled));
+    running.out.wait_for(&noticed).await;
     scene.server.let_go();
-    running.out.wait_for("Abandoning job_id:firmware").await;
+    running.out.wait_for(&lines::abandoning(JOB)).await;
     running.stop().await.unwrap();
     assert_eq!(scene.job().status, Status::Canceled);
     scene.is_as_before();

@@ -1,5 +1,6 @@
 //! A firmware on trial: passes, fails, hangs and crashes, and the power cut at every step of it.
 
+use jobs_mqtt5::sample::lines;
 use local_iot_core::Status;
 use serde_json::json;
 
@@ -166,7 +167,7 @@ async fn a_job_canceled_before_the_switch_leaves_the_old_firmware() {
     device.kill().await;
     scene.world.core.jobs().cancel_job_by_force(JOB).unwrap();
     let device = scene.start("");
-    device.out.wait_for("there are no jobs to be done").await;
+    device.out.wait_for(lines::NOTHING_TO_START).await;
     assert_eq!(scene.job().status, Status::Canceled);
     scene.is_as_before();
     device.kill().await;

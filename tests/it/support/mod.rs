@@ -19,6 +19,7 @@ use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::jobs;
 use jobs_mqtt5::mqtt::{self, Backoff};
 use jobs_mqtt5::output::Output;
+use jobs_mqtt5::sample::lines;
 use jobs_mqtt5::sample::{self, SampleError, Settings};
 use local_iot_core::{Event, Files, LocalIotCore, Options, Status, Times};
 use serde_json::json;
@@ -121,7 +122,7 @@ impl World {
     pub async fn cut_off(&self, running: &Running) {
         self.core.stop_listening().await;
         self.core.drop_connections();
-        running.err.wait_for("Trying again").await;
+        running.err.wait_for(lines::TRYING_AGAIN).await;
     }
 
     /// Starts the real program against this world.

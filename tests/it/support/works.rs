@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jobs_mqtt5::agent::{Job, Outcome, WorkResult};
+use jobs_mqtt5::sample::lines;
 use tokio::sync::Semaphore;
 
 use super::{Running, World};
@@ -60,7 +61,7 @@ pub fn held_work() -> (
 
 /// Waits until nothing is left to be done.
 pub async fn idle(running: &Running) {
-    running.out.wait_for("there are no jobs to be done").await;
+    running.out.wait_for(lines::NOTHING_TO_START).await;
 }
 
 /// The job is done, once, and no rule was broken on the way.
@@ -70,7 +71,7 @@ pub async fn done_once(world: &World, job_id: &str, running: Running) {
     let execution = world.core.jobs().execution(job_id).unwrap();
     assert_eq!((execution.starts, execution.succeeded), (1, 1), "{job_id}");
     assert_eq!(
-        running.out.count("Starting local work on job..."),
+        running.out.count(lines::WORK_STARTED),
         1,
         "{}",
         running.out.text()
