@@ -7,7 +7,7 @@ use jobs_mqtt5::jobs::{
     ExecutionReply, ExecutionState, Incoming, JobExecution, JobExecutionSummary,
     PendingJobExecutions, Rejection, Timestamp, Topics, UpdatedExecution,
 };
-use jobs_mqtt5::text::printable;
+use jobs_mqtt5::text::{is_printable, printable};
 use jobs_mqtt5::tls::{Files, client_config};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
@@ -118,8 +118,13 @@ fn execution(execution: &JobExecution, payload: &[u8]) {
         is_value
     );
     shown(document);
-    shown(&execution.job_id);
-    shown(&execution.status.to_string());
+    // What is shown of it is shown so by its type.
+    shown_as_is(&execution.job_document.to_string());
+    shown_as_is(&execution.job_id.to_string());
+    shown_as_is(&execution.status.to_string());
+    for (name, value) in execution.status_details.iter() {
+        shown_as_is(&format!("{name}:{value}"));
+    }
     let times = [
         execution.queued_at,
         execution.started_at,
@@ -129,7 +134,7 @@ fn execution(execution: &JobExecution, payload: &[u8]) {
 }
 
 fn summary(summary: &JobExecutionSummary) {
-    shown(&summary.job_id);
+    shown_as_is(&summary.job_id.to_string());
     let times = [
         summary.queued_at,
         summary.started_at,
@@ -171,5 +176,5 @@ fn shown(text: &str) {
 }
 
 fn shown_as_is(text: &str) {
-    assert!(!text.contains(char::is_control), "{text:?}");
+    assert!(is_printable(text), "{text:?}");
 }

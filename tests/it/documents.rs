@@ -1,10 +1,15 @@
 //! No job document can stop the queue: whatever it is, it is shown, started and worked on; and an
 //! execution that can't be read at all is out of the way of the next.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use jobs_mqtt5::agent::{Job, Outcome};
 use jobs_mqtt5::jobs::{ExecutionReply, JobExecution, JobStatus};
 use jobs_mqtt5::sample::lines;
-use local_iot_core::{Event, Fault, Status, Times};
+use jobs_mqtt5::text::is_printable;
+use local_iot_core::{Event, Fault, Status, Tamper, Times};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -161,6 +166,68 @@ async fn a_loop_of_ones_own_goes_past_an_execution_that_can_not_be_read_as_well(
     assert_eq!(broken.status, Status::Rejected);
     let is_fault = |event: &Event| matches!(event, Event::Fault(_));
     assert!(world.core.journal().count(is_fault) >= 2);
+}
+
+/// Puts other words into what the service sends: as long as those in whose place they are.
+struct OtherWords {
+    here: &'static str,
+    there: &'static str,
+    struck: AtomicUsize,
+}
+
+impl Tamper for OtherWords {
+    fn tamper(&self, _: u64, packets: Vec<u8>) -> Vec<(Duration, Vec<u8>)> {
+        let (here, there) = (self.here.as_bytes(), self.there.as_bytes());
+        let mut packets = packets;
+        for at in 0..packets.len() {
+            if packets[at..].starts_with(here) {
+                packets[at..at + here.len()].copy_from_slice(there);
+                self.struck.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        vec![(Duration::ZERO, packets)]
+    }
+}
+
+#[tokio::test]
+async fn a_job_id_or_status_that_aws_can_not_have_is_neither_shown_as_it_is_nor_part_of_a_topic() {
+    for (here, there) in [
+        (r#""jobId":"from-elsewhere""#, r#""jobId":"../../elsewher""#),
+        (r#""jobId":"from-elsewhere""#, r#""jobId":"a/+/#\u0000xyz""#),
+        (r#""jobId":"from-elsewhere""#, r#""jobId":"\u001b[2J12345""#),
+        (r#""status":"IN_PROGRESS""#, r#""status":"\u001b[2JXY""#),
+    ] {
+        let world = World::with_jobs(&["from-elsewhere", "next"]).await;
+        let other_words = Arc::new(OtherWords {
+            here,
+            there,
+            struck: AtomicUsize::new(0),
+        });
+        world.core.set_tamper(Some(other_words.clone()));
+        let running = world.run(world.settings(), quick_work());
+        world.succeeds("next").await;
+        idle(&running).await;
+        assert!(other_words.struck.load(Ordering::SeqCst) > 1, "{there}");
+        for told in [running.out.text(), running.err.text()] {
+            assert!(told.lines().all(is_printable), "{told:?}");
+        }
+        let topics = world
+            .core
+            .journal()
+            .events()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Publish { topic, .. } => Some(topic),
+                _ => None,
+            });
+        for topic in topics {
+            let ours = ["from-elsewhere/", "next/", "get", "start-next"];
+            let rest = topic.strip_prefix("$aws/things/my-thing/jobs/").unwrap();
+            assert!(ours.iter().any(|begin| rest.starts_with(begin)), "{topic}");
+        }
+        running.stop().await.unwrap();
+        assert_eq!(world.core.journal().violations(), [""; 0]);
+    }
 }
 
 /// A JSON string as AWS writes it: any character, some as escapes, and surrogates that are alone.
