@@ -128,7 +128,10 @@ fn strange_execution() -> impl Strategy<Value = String> {
         ("executionNumber", "1"),
         ("approximateSecondsBeforeTimedOut", "1"),
     ];
-    (0..FIELDS.len(), any_json()).prop_map(|(strange, json)| {
+    // What repaints a terminal, or turns the direction of writing round.
+    let disguised = "([a-z]|\u{1b}\\[2J|\u{202e}|\n|\u{0}){1,6}";
+    let disguised = disguised.prop_map(|text: String| serde_json::to_string(&text).unwrap());
+    (0..FIELDS.len(), prop_oneof![any_json(), disguised]).prop_map(|(strange, json)| {
         let fields = FIELDS.iter().enumerate().map(|(nth, (name, value))| {
             let value = if nth == strange { &json } else { *value };
             format!("\"{name}\":{value}")

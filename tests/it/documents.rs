@@ -195,6 +195,7 @@ async fn a_job_id_or_status_that_aws_can_not_have_is_neither_shown_as_it_is_nor_
         (r#""jobId":"from-elsewhere""#, r#""jobId":"../../elsewher""#),
         (r#""jobId":"from-elsewhere""#, r#""jobId":"a/+/#\u0000xyz""#),
         (r#""jobId":"from-elsewhere""#, r#""jobId":"\u001b[2J12345""#),
+        (r#""status":"QUEUED""#, r#""status":"\u001b""#),
         (r#""status":"IN_PROGRESS""#, r#""status":"\u001b[2JXY""#),
     ] {
         let world = World::with_jobs(&["from-elsewhere", "next"]).await;
