@@ -52,16 +52,24 @@ pub async fn check(
     world.queue(JOB, json!({"cups": CUPS}));
     let start = |machine: &Arc<CoffeeMachine>| {
         let machine = Arc::clone(machine);
-        world.run(async move |job: &Job| work(job, &machine).await)
+        world.run(async move |job: &Job| {
+            let last_cup = async {
+                job.interrupted().await;
+                machine.water.add_permits(1); // the one that is being brewed still gets done
+                std::future::pending().await
+            };
+            tokio::select! {
+                ended = work(job, &machine) => ended,
+                never = last_cup => never,
+            }
+        })
     };
 
     let first = CoffeeMachine::with_water_for(INTERRUPTED - 1);
-    let program = start(&first);
+    let mut program = start(&first);
     let third = first.begun.acquire_many(INTERRUPTED as u32);
     let _ = within(third, "the work had not begun the third cup").await?;
-    let stopping = program.interrupt();
-    first.water.add_permits(1); // this cup still gets done
-    stopping.await?;
+    program.interrupt().await?;
     let left = world.core.jobs().execution(JOB).unwrap();
     if left.status != Status::InProgress {
         return Err(format!(

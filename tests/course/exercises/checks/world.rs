@@ -20,8 +20,8 @@ use tokio::time::timeout;
 
 /// What is to happen happens long before this.
 pub const LIMIT: Duration = Duration::from_secs(10);
-/// How long a check waits for what an exercise leaves out.
-pub const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a check waits for what an exercise leaves out, in seconds.
+pub const PATIENCE: u64 = 3;
 
 /// The thing whose jobs are done.
 pub const THING: &str = "my-thing";
@@ -101,7 +101,11 @@ impl World {
             };
             sample::run(settings, work, &output, stop).await
         });
-        Program { task, ctrl_c, said }
+        Program {
+            task,
+            ctrl_c: Some(ctrl_c),
+            said,
+        }
     }
 
     /// Has the next job done, up to where its end would be reported: there, the power fails.
@@ -150,13 +154,19 @@ impl World {
     }
 }
 
-/// How a job ended, and why: `FAILED ("no room")`.
+/// A job's status, and its reason if there is one: `FAILED ("no room")`.
 pub fn shown(execution: &JobExecution) -> String {
     let status = execution.status;
     match execution.status_details.get("reason") {
         Some(reason) => format!("{status} ({reason:?})"),
-        None => format!("{status} without a reason"),
+        None => status.to_string(),
     }
+}
+
+/// Whether something happens that an exercise leaves out.
+pub async fn happens(future: impl Future) -> bool {
+    let patience = Duration::from_secs(PATIENCE);
+    timeout(patience, future).await.is_ok()
 }
 
 /// Waits for something that is to happen.
@@ -168,15 +178,18 @@ pub async fn within<T>(future: impl Future<Output = T>, otherwise: &str) -> Resu
 /// The program, running in this process until this is dropped.
 pub struct Program {
     task: JoinHandle<Result<(), SampleError>>,
-    ctrl_c: oneshot::Sender<()>,
+    ctrl_c: Option<oneshot::Sender<()>>,
     said: Said,
 }
 
 impl Program {
     /// Presses Ctrl-C, and waits until it has ended.
-    pub async fn interrupt(self) -> Result<(), String> {
-        let _ = self.ctrl_c.send(());
-        let ended = within(self.task, "the program had not ended").await?;
+    pub async fn interrupt(&mut self) -> Result<(), String> {
+        let pressed = self.ctrl_c.take().map(|ctrl_c| ctrl_c.send(()));
+        if pressed != Some(Ok(())) {
+            return Err("The program had ended before Ctrl-C was pressed.".to_owned());
+        }
+        let ended = within(&mut self.task, "the program had not ended").await?;
         ended.unwrap().map_err(|error| error.explained())
     }
 
@@ -192,6 +205,12 @@ impl Program {
     pub fn said(&self) -> String {
         let said = self.said.0.lock().unwrap();
         String::from_utf8_lossy(&said).trim_end().to_owned()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
