@@ -45,22 +45,39 @@ impl CoffeeMachine {
     }
 }
 
+/// What becomes of the cup that is being brewed when Ctrl-C is pressed.
+#[derive(Clone, Copy, PartialEq)]
+enum LastCup {
+    IsDone,
+    IsLost,
+}
+
 pub async fn check(
     work: impl AsyncFn(&Job, &CoffeeMachine) -> WorkResult + Copy + Send + Sync + 'static,
+) -> Result<(), String> {
+    interrupt(work, LastCup::IsDone).await?;
+    interrupt(work, LastCup::IsLost).await
+}
+
+async fn interrupt(
+    work: impl AsyncFn(&Job, &CoffeeMachine) -> WorkResult + Copy + Send + Sync + 'static,
+    last_cup: LastCup,
 ) -> Result<(), String> {
     let world = World::new().await;
     world.queue(JOB, json!({"cups": CUPS}));
     let start = |machine: &Arc<CoffeeMachine>| {
         let machine = Arc::clone(machine);
         world.run(async move |job: &Job| {
-            let last_cup = async {
+            let pour = async {
                 job.interrupted().await;
-                machine.water.add_permits(1); // the one that is being brewed still gets done
+                if last_cup == LastCup::IsDone {
+                    machine.water.add_permits(1);
+                }
                 std::future::pending().await
             };
             tokio::select! {
                 ended = work(job, &machine) => ended,
-                never = last_cup => never,
+                never = pour => never,
             }
         })
     };
@@ -85,8 +102,8 @@ pub async fn check(
     let all: Vec<u32> = first.iter().chain(&second).copied().collect();
     if all != [1, 2, 3, 4] {
         return Err(format!(
-            "Before Ctrl-C the cups {first:?} were brewed, after it {second:?}. Expected: each of the four \
-             cups once."
+            "Before Ctrl-C took effect the cups {first:?} were brewed, and after it {second:?}. Expected: each of \
+             the four cups once."
         ));
     }
     if left.status_details.is_empty() {

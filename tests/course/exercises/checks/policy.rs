@@ -1,5 +1,7 @@
 //! Find why a device is refused.
 
+use std::time::Duration;
+
 use jobs_mqtt5::agent::{Job, Outcome};
 use local_iot_core::{Action, Options, Policy, fill_policy};
 use serde_json::json;
@@ -24,7 +26,11 @@ pub async fn check(policy: &str) -> Result<(), String> {
     let world = World::with(options).await;
     let world = world.map_err(|error| format!("The policy can't be read: {error}."))?;
     world.queue("hello", json!({}));
-    let mut program = world.run(async |_: &Job| Ok(Outcome::succeeded()));
+    let soon = Duration::from_secs(2); // instead of ten seconds: it says what is not answered
+    let mut program = world.run_with(
+        |settings| settings.jobs.reply_timeout = soon,
+        async |_: &Job| Ok(Outcome::succeeded()),
+    );
     let said = tokio::select! {
         done = world.succeeds("hello") => match done {
             Ok(_) => String::new(),

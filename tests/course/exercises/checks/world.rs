@@ -58,7 +58,7 @@ impl World {
         self.core.jobs().create_job(job_id, document).unwrap();
     }
 
-    /// What is said here, the program says on stderr.
+    /// The program's settings for this world.
     fn settings(&self, output: &Output) -> Settings {
         let path = |path: &Path| path.display().to_string();
         let flags = [
@@ -88,7 +88,7 @@ impl World {
         work: impl AsyncFn(&Job) -> WorkResult + Send + Sync + 'static,
     ) -> Program {
         let said = Said::default();
-        let output = Output::to(io::sink(), said.clone()).unwrap();
+        let output = Output::to(said.clone(), said.clone()).unwrap();
         let mut settings = self.settings(&output);
         change(&mut settings);
         let (ctrl_c, pressed) = oneshot::channel::<()>();
@@ -135,7 +135,8 @@ impl World {
         if timeout(LIMIT, ended).await.is_err() {
             let status = execution().status;
             return Err(format!(
-                "After {LIMIT:?} the job '{job_id}' was still {status}."
+                "After {} seconds the job '{job_id}' was still {status}.",
+                LIMIT.as_secs()
             ));
         }
         Ok(execution())
@@ -172,7 +173,7 @@ pub async fn happens(future: impl Future) -> bool {
 /// Waits for something that is to happen.
 pub async fn within<T>(future: impl Future<Output = T>, otherwise: &str) -> Result<T, String> {
     let waited = timeout(LIMIT, future).await;
-    waited.map_err(|_| format!("After {LIMIT:?}: {otherwise}."))
+    waited.map_err(|_| format!("After {} seconds {otherwise}.", LIMIT.as_secs()))
 }
 
 /// The program, running in this process until this is dropped.
@@ -201,7 +202,7 @@ impl Program {
         }
     }
 
-    /// What it has said on stderr so far.
+    /// What it has said so far.
     pub fn said(&self) -> String {
         let said = self.said.0.lock().unwrap();
         String::from_utf8_lossy(&said).trim_end().to_owned()
