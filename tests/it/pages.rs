@@ -24,7 +24,7 @@ use simulation::{Fleet, Wait};
 
 const FLEET: &str = "tests/benches/fleet/README.md";
 const COST: &str = "tests/benches/cost/README.md";
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     FLEET,
     COST,
     "tests/deploy/README.md",
@@ -38,6 +38,7 @@ const PAGES: [&str; 13] = [
     "tests/course/6-rotation.md",
     "tests/course/7-logs.md",
     "tests/course/QUESTIONS.md",
+    "tests/course/exercises/README.md",
 ];
 
 #[test]
