@@ -34,13 +34,13 @@ pub async fn check(policy: &str) -> Result<(), String> {
     let said = tokio::select! {
         done = world.succeeds("hello") => match done {
             Ok(_) => String::new(),
-            Err(why) => format!("{why} {}", program.said()),
+            Err(why) => format!("{} ({why})", program.last_words()),
         },
         said = program.end() => said,
     };
     if !said.is_empty() {
         return Err(format!(
-            "The device was refused. The program says: {said}\nExpected: it connects, and the job is \
+            "The device is refused. The program says: {said}\nExpected: it connects, and the job is \
              SUCCEEDED."
         ));
     }

@@ -202,10 +202,11 @@ impl Program {
         }
     }
 
-    /// What it has said so far.
-    pub fn said(&self) -> String {
+    /// The last line that it has said.
+    pub fn last_words(&self) -> String {
         let said = self.said.0.lock().unwrap();
-        String::from_utf8_lossy(&said).trim_end().to_owned()
+        let said = String::from_utf8_lossy(&said);
+        said.lines().last().unwrap_or_default().to_owned()
     }
 }
 
