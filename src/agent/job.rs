@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::time::timeout;
+use tracing::debug;
 
 use super::background;
 use super::context::Context;
@@ -90,7 +92,8 @@ impl Job {
     }
 
     /// The same, but soon and for sure: it does not wait for its turn, and is sent until the service
-    /// has it. For what the next run should know, where the work need not wait for that.
+    /// has it; a job that is left IN_PROGRESS waits for that as long as for any reply. For what the next
+    /// run should know, where the work need not wait.
     pub fn checkpoint_soon(&self, details: StatusDetails) {
         self.note(details, true);
     }
@@ -127,6 +130,20 @@ impl Job {
         match report.send(|| ()).await? {
             ReportResult::Unwanted(why) => Err(Interrupted::Unwanted(why).into()),
             _ => Ok(()),
+        }
+    }
+
+    /// Sees to it that what was to reach the service for sure is there before the program ends.
+    async fn keep_promise(&self) {
+        let promised = self.running.progress.borrow().clone();
+        if let Some(note) = promised.filter(|note| note.is_durable) {
+            let limit = self.running.context.jobs.options().reply_timeout;
+            if !matches!(
+                timeout(limit, self.checkpoint(note.details)).await,
+                Ok(Ok(()))
+            ) {
+                debug!("the last checkpoint of job_id:{} may be lost", self.id());
+            }
         }
     }
 
@@ -206,6 +223,7 @@ impl Job {
             return Ok(ReportResult::Unwanted(why));
         }
         if outcome == Outcome::LeftInProgress {
+            self.keep_promise().await;
             context.leave(job_id);
             return Ok(ReportResult::LeftInProgress);
         }

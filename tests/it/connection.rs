@@ -220,10 +220,6 @@ async fn without_pingresp_the_connection_is_given_up_within_one_and_a_half_keep_
     let took = again - unanswered;
     let half = Duration::from_secs(keep_alive.into()) / 2;
     assert!(took >= half && took < half * 2, "{took:?}");
-    running
-        .err
-        .wait_for("did not answer a PINGREQ in time")
-        .await;
     running.err.wait_for(lines::CONNECTION_BACK).await;
     still_works(&world, running).await;
 }
@@ -233,10 +229,6 @@ async fn without_suback_the_subscription_is_asked_for_again_on_a_new_connection(
     let world = World::new().await;
     world.core.faults().add(Fault::NoSuback, Times::Count(2));
     let running = start(&world);
-    running
-        .err
-        .wait_for("did not answer a SUBSCRIBE in time")
-        .await;
     within(
         world
             .core
@@ -253,11 +245,6 @@ async fn without_puback_a_publish_is_sent_again_only_on_a_new_connection_and_mar
     let world = World::with_jobs(&["job"]).await;
     world.core.faults().add(Fault::NoPuback, Times::Count(3));
     let running = start(&world);
-    running
-        .err
-        .wait_for("did not answer a PUBLISH in time")
-        .await;
-    idle(&running).await;
     let again = |event: &Event| matches!(event, Event::Publish { dup: true, .. });
     within(world.core.journal().wait_for(again)).await;
     assert_eq!(world.core.jobs().execution("job").unwrap().succeeded, 1);
@@ -450,10 +437,16 @@ async fn a_packet_that_is_too_large_since_the_session_was_resumed_does_not_end_e
         ..Limits::default()
     });
     gate.add_permits(2);
-    running
-        .err
-        .wait_for("did not answer a PUBLISH in time")
-        .await;
+    let again = |event: &Event| {
+        matches!(
+            event,
+            Event::Connack {
+                session_present: true,
+                ..
+            }
+        )
+    };
+    within(world.core.journal().wait_for(again)).await;
     world.queue(&["next"]);
     within(world.core.jobs().wait_for_status("next", Status::Failed)).await;
     assert!(connects(&world) <= 4, "{}", running.err.text());

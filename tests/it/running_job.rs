@@ -141,6 +141,19 @@ async fn a_checkpoint_returns_when_the_service_has_it_and_the_next_run_finds_it(
 }
 
 #[tokio::test]
+async fn a_checkpoint_that_was_not_waited_for_arrives_before_the_job_is_left_in_progress() {
+    let world = World::with_jobs(&["job"]).await;
+    let (job, _device) = world.running_job().await;
+    job.progress(detail("step", "first"));
+    has(&world, "job", "step", "first").await;
+    job.progress(detail("step", "second")); // waits for its turn
+    job.checkpoint_soon(detail("step", "last"));
+    let ended = within(job.finish(Outcome::LeftInProgress)).await;
+    assert_eq!(ended, Ok(ReportResult::LeftInProgress));
+    assert_eq!(left(&world, "job", "step").as_deref(), Some("last"));
+}
+
+#[tokio::test]
 async fn a_checkpoint_is_not_undone_by_an_older_progress() {
     let world = World::with_jobs(&["job"]).await;
     let (job, _device) = started(&world, seldom).await;
