@@ -1,20 +1,7 @@
 //! What a device does with its jobs: start the next, work, report, wait for more. Others call it the
 //! jobs agent.
 //!
-//! ```no_run
-//! # use jobs_mqtt5::agent::{self, Job, Outcome, WorkResult};
-//! # use jobs_mqtt5::jobs;
-//! async fn work(job: &Job) -> WorkResult {
-//!     println!("{}", job.execution().job_document);
-//!     Ok(Outcome::succeeded())
-//! }
-//! # async fn device(jobs: jobs::Client) -> Result<(), Box<dyn std::error::Error>> {
-//! agent::run(&jobs, work).await?; // the whole of a device that does jobs
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! Or with the loop in your own hands:
+//! [`run`] is the whole of a device that does jobs. Or, with the loop in your own hands:
 //!
 //! ```no_run
 //! # use jobs_mqtt5::agent::{Agent, Job, Outcome, WorkResult};
@@ -34,7 +21,7 @@
 //! - `supervise`: has the work done, and sees to it that it ends
 //! - `report`: an update that is repeated until the service has taken it, or no longer wants it
 //! - `background`: reports the progress, and watches whether the job is still wanted
-//! - `listed`, `unreadable`: what is started when it is not simply the next
+//! - `listed`, `unreadable`: what is started when it is not simply the next; `starts`: how often
 //! - `running`, `context`: what these share
 //! - `event`, `error`, `options`: what is told, why an agent ends, and how it does its jobs
 
@@ -53,6 +40,7 @@ mod options;
 mod outcome;
 mod report;
 mod running;
+mod starts;
 mod supervise;
 mod unreadable;
 
@@ -63,7 +51,6 @@ pub use options::{Filter, Options};
 pub use outcome::{CheckpointError, Interrupted, Outcome, ReportResult, Unwanted, WorkResult};
 
 use context::{Context, State};
-use running::STARTS;
 use unreadable::Unblocked;
 
 use crate::jobs::{self, ExecutionId, JobExecution, JobId, Operation, RequestError, StartNext};
@@ -260,23 +247,7 @@ impl Agent {
         }
         let started = Event::Started(Arc::new(execution.clone()));
         self.context.emit(started);
-        let Some(max_starts) = self.context.options.max_starts else {
-            return Ok(Some(Job::new(&self.context, execution, None)));
-        };
-        let before = execution.status_details.get(STARTS);
-        let before = before.and_then(|starts| starts.parse().ok()).unwrap_or(0);
-        let details = execution.status_details.clone();
-        let job = Job::new(&self.context, execution, Some(before + 1));
-        if before >= max_starts {
-            let reason = format!("it was started {before} times, and never ended");
-            job.finish(Outcome::failed(reason)).await?;
-            return Ok(None);
-        }
-        match job.checkpoint(details).await {
-            Err(CheckpointError::Request(error)) if error.is_fatal() => Err(error),
-            // If it is no longer wanted, the work hears of it; and uncounted is better than not done.
-            _ => Ok(Some(job)),
-        }
+        starts::counted(&self.context, execution).await
     }
 
     /// Returns when there may be something to start: the service has said so, a lost session may have

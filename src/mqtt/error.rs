@@ -237,7 +237,7 @@ impl fmt::Display for SubscribeError {
     }
 }
 
-/// The connection has ended for good; nothing can be published any more.
+/// The connection has ended for good; nothing can be published any longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the connection has ended")]
 pub struct Ended;

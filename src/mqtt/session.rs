@@ -83,7 +83,7 @@ impl Session {
         true
     }
 
-    /// Takes wishes until there is to be no connection any more. Safe to cancel.
+    /// Takes wishes until there is to be no connection any longer. Safe to cancel.
     pub async fn until_disconnect(&mut self) {
         while self.next_wish().await {}
     }

@@ -17,7 +17,6 @@ use crate::agent::{Agent, End, Job, WorkResult};
 use crate::jobs;
 use crate::mqtt;
 use crate::output::{Output, say};
-use crate::text::Text;
 
 mod error;
 #[doc(hidden)] // for the tests and the examples
@@ -50,16 +49,7 @@ pub async fn run(
     output: &Output,
     stop: impl Future<Output = &'static str>,
 ) -> Result<(), SampleError> {
-    if settings.ci {
-        say!(output, "Connecting to endpoint with client ID"); // a public log
-    } else {
-        let client_id = Text::from(&settings.mqtt.client_id);
-        let endpoint = &settings.mqtt.endpoint;
-        say!(
-            output,
-            "Connecting to {endpoint} with client ID '{client_id}'..."
-        );
-    }
+    printer::connecting(output, &settings);
     // One connection, for all that a device does; the jobs client stands on it, and the agent on that.
     let target = advice::Target::of(&settings.mqtt);
     let (mqtt, events) = mqtt::connect(settings.mqtt);
@@ -77,7 +67,7 @@ pub async fn run(
     };
     let mut doing = pin!(async {
         if settings.ci {
-            list_only(&pending, output).await.map(|()| None)
+            pending.list_only().await.map(|()| None)
         } else {
             do_jobs(&pending, &mut agent, work, &turn_of_agent)
                 .await
@@ -111,15 +101,7 @@ pub async fn run(
             ended = Err(SampleError::Connection(error, target));
         }
     }
-    match &ended {
-        Ok(Some(why)) => say!(output, "Exiting Sample: {why}"),
-        Ok(None) => {} // CI mode has said it
-        Err(_) if output.is_one_text() => say!(output, "Exiting Sample: it can't go on"),
-        Err(_) => say!(
-            output,
-            "Exiting Sample: it can't go on; the reason is on stderr"
-        ),
-    }
+    printer::exiting(output, &ended);
     say!(output, "Disconnecting...");
     mqtt.disconnect();
     let _ = timeout(DISCONNECT_TIMEOUT, printer.until_the_end()).await;
@@ -152,22 +134,4 @@ async fn do_jobs(
         Err(failed) = describing => Err(failed),
         end = agent.run(work) => Ok(end?),
     }
-}
-
-/// In CI mode, the list is all. It must not be empty.
-async fn list_only(pending: &Pending<'_>, output: &Output) -> Result<(), SampleError> {
-    let listed = pending.list().await?;
-    if listed.is_empty() {
-        say!(
-            output,
-            "ERROR: No jobs queued in CI! At least one job should be queued!"
-        );
-        return Err(SampleError::NoJobInCi);
-    }
-    pending.describe(listed).await?;
-    say!(
-        output,
-        "At least one job queued in CI! No further work to do. Exiting sample..."
-    );
-    Ok(())
 }

@@ -25,6 +25,25 @@ pub(super) struct Pending<'a> {
 }
 
 impl Pending<'_> {
+    /// In CI mode, the list is all. It must not be empty.
+    pub async fn list_only(&self) -> Result<(), SampleError> {
+        let output = self.output;
+        let listed = self.list().await?;
+        if listed.is_empty() {
+            say!(
+                output,
+                "ERROR: No jobs queued in CI! At least one job should be queued!"
+            );
+            return Err(SampleError::NoJobInCi);
+        }
+        self.describe(listed).await?;
+        say!(
+            output,
+            "At least one job queued in CI! No further work to do. Exiting sample..."
+        );
+        Ok(())
+    }
+
     /// Lists the pending job executions: those in progress, then those that are queued.
     pub async fn list(&self) -> Result<Vec<JobExecutionSummary>, SampleError> {
         let out = self.output;

@@ -74,7 +74,7 @@ impl Connection<'_> {
         self.session.rate.record(again);
     }
 
-    /// Runs until no client wants it any more (`Ok`), or it ends by itself.
+    /// Runs until no client wants it any longer (`Ok`), or it ends by itself.
     pub async fn run(&mut self) -> Result<(), ConnectionError> {
         let (code, end) = match self.exchange().await {
             Ok(()) => {
