@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jobs_mqtt5::agent::{CheckpointError, Job, Outcome, ReportResult};
+use jobs_mqtt5::agent::{self, Agent, CheckpointError, Job, Outcome, ReportResult};
 use jobs_mqtt5::jobs::{RequestError, StatusDetails};
 use jobs_mqtt5::sample::Settings;
 use local_iot_core::{Event, Fault, On, Operation, Status, Times};
@@ -138,6 +138,26 @@ async fn a_checkpoint_returns_when_the_service_has_it_and_the_next_run_finds_it(
     world.succeeds("job").await;
     assert_eq!(left(&world, "job", "slot").as_deref(), Some("b")); // nothing new was said
     assert_eq!(world.core.jobs().execution("job").unwrap().starts, 1);
+}
+
+#[tokio::test]
+async fn a_loop_of_ones_own_ends_on_a_job_that_is_left_in_progress_and_when_told_to_stop() {
+    let world = World::with_jobs(&["job"]).await;
+    let (job, mut device) = world.running_job().await;
+    within(job.finish(Outcome::LeftInProgress)).await.unwrap();
+    for _ in 0..3 {
+        assert!(within(device.agent.next()).await.unwrap().is_none());
+    }
+    assert_eq!(world.requests(Operation::StartNext), 1);
+    world.core.jobs().cancel_job_by_force("job").unwrap();
+    let mut agent = Agent::new(&device.jobs);
+    let (stopper, mut told) = (agent.stopper(), agent.events());
+    let (next, ()) = tokio::join!(within(agent.next()), async {
+        let mut told_so = async || told.next().await.unwrap();
+        while !matches!(told_so().await, agent::Event::NothingToStart) {}
+        stopper.stop();
+    });
+    assert!(next.unwrap().is_none());
 }
 
 #[tokio::test]
