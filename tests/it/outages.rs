@@ -121,6 +121,27 @@ async fn a_subscription_that_is_denied_in_a_later_session_is_said_and_asked_for_
     goes_on(&world, running).await;
 }
 
+/// A gateway with too many things on one connection: AWS grants 50 subscriptions, and each takes five.
+#[tokio::test]
+async fn a_subscription_beyond_the_quota_is_told_once_with_what_to_do_and_asked_for_with_pauses() {
+    let world = World::new().await;
+    let fault = Fault::Suback(0x97, "notify-next".to_owned());
+    world.core.faults().add(fault.clone(), Times::Count(3));
+    let running = world.run(world.settings(), quick_work());
+    let granted = |event: &Event| matches!(event, Event::Suback { codes } if codes.iter().all(|code| *code == 1));
+    within(world.core.journal().wait_for(granted)).await;
+    idle(&running).await;
+    assert_eq!(struck(&world, &fault), 3);
+    let told = running.err.lines();
+    let quota: Vec<_> = told.iter().filter(|line| line.contains("0x97")).collect();
+    assert_eq!(quota.len(), 1, "{told:?}");
+    assert!(
+        quota[0].contains("at most ten things over one connection"),
+        "{quota:?}"
+    );
+    goes_on(&world, running).await;
+}
+
 #[tokio::test]
 async fn a_policy_that_is_edited_for_a_while_costs_a_device_nothing_but_the_time() {
     let world = World::new().await;
