@@ -18,7 +18,7 @@ where
 {
     let flags = Arc::new(Flags::of_this_process());
     let output = match Output::on_stdout_and_stderr() {
-        Ok(output) => output,
+        Ok(output) => output.with_timestamps(flags.timestamps),
         Err(error) => {
             let _ = writeln!(io::stderr(), "The program can't be started: {error}.");
             return ExitCode::FAILURE;

@@ -94,6 +94,10 @@ pub struct Flags {
     #[arg(value_enum, default_value_t)]
     pub verbosity: Verbosity,
 
+    /// Begin each line with the time (UTC)
+    #[arg(long)]
+    pub timestamps: bool,
+
     /// CI mode, whatever the value: list the pending jobs, and end (0 if there is one, 1 if not)
     #[arg(long, alias = "is-ci", value_name = "ANY")]
     #[arg(num_args = 0..=1, default_missing_value = "true")]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 mod writer;
 
@@ -29,6 +29,8 @@ pub struct Output {
     writers: Arc<Writers>,
     /// Whether each line is waited for.
     waits: bool,
+    /// Whether each line begins with the time.
+    timestamps: bool,
 }
 
 impl Output {
@@ -37,8 +39,8 @@ impl Output {
     /// # Errors
     /// If the operating system gives us no thread to write on.
     pub fn on_stdout_and_stderr() -> io::Result<Self> {
-        let (writers, waits) = (Writers::start(io::stdout(), io::stderr())?, false);
-        Ok(Self { writers, waits })
+        let writers = Writers::start(io::stdout(), io::stderr())?;
+        Ok(Self::new(writers, false))
     }
 
     /// For a test, or for a program that writes elsewhere. Each line is written before the call that
@@ -50,18 +52,31 @@ impl Output {
         out: impl Write + Send + 'static,
         err: impl Write + Send + 'static,
     ) -> io::Result<Self> {
-        let (writers, waits) = (Writers::start(out, err)?, true);
-        Ok(Self { writers, waits })
+        Ok(Self::new(Writers::start(out, err)?, true))
+    }
+
+    fn new(writers: Arc<Writers>, waits: bool) -> Self {
+        Self {
+            writers,
+            waits,
+            timestamps: false,
+        }
+    }
+
+    /// The same, with the time before each line: UTC, to the millisecond. (The log has it anyway.)
+    #[must_use]
+    pub fn with_timestamps(self, timestamps: bool) -> Self {
+        Self { timestamps, ..self }
     }
 
     /// A line on stdout.
     pub fn print(&self, line: fmt::Arguments<'_>) {
-        self.write(Stream::Out, &line.to_string());
+        self.write(Stream::Out, &self.at_its_time(line));
     }
 
     /// A line on stderr that the user must know, whatever the verbosity of the log.
     pub fn warn(&self, line: fmt::Arguments<'_>) {
-        self.write(Stream::Err, &line.to_string());
+        self.write(Stream::Err, &self.at_its_time(line));
     }
 
     /// Whether stdout and stderr are seen together: both are a terminal.
@@ -72,6 +87,15 @@ impl Output {
     /// Waits until all that was said is written: at most a second, for there may be no reader.
     pub fn flush(&self) {
         self.writers.flush(Duration::from_secs(1));
+    }
+
+    fn at_its_time(&self, line: fmt::Arguments<'_>) -> String {
+        if self.timestamps {
+            let now = humantime::format_rfc3339_millis(SystemTime::now());
+            format!("{now} {line}")
+        } else {
+            line.to_string()
+        }
     }
 
     fn write(&self, stream: Stream, line: &str) {

@@ -1,9 +1,9 @@
 //! Each flag that changes what the program does, as it does it.
 
 use jobs_mqtt5::sample::lines;
-use local_iot_core::{Event, KeyForm, ServerCertificate, Status, TlsVersions};
+use local_iot_core::{Event, Fault, KeyForm, ServerCertificate, Status, Times, TlsVersions};
 
-use crate::support::{ForwardProxy, Program, World, program_path};
+use crate::support::{ForwardProxy, LIMIT, Program, World, program_path};
 
 fn connected(world: &World) -> (Option<String>, String, String) {
     let events = world.core.journal().events();
@@ -46,6 +46,7 @@ async fn help_names_every_flag_with_its_default_and_shows_a_whole_command() {
         "--proxy_port <PORT>",
         "[default: 8080]",
         "--verbosity <LEVEL>",
+        "--timestamps",
         "[default: NoLogs]",
         "--is_ci [<ANY>]",
         "--mqtt_version <VERSION>",
@@ -312,6 +313,34 @@ async fn verbosity_logs_to_stderr_and_no_secret_is_in_it() {
     let key = std::fs::read_to_string(&world.files.key).unwrap();
     for line in key.lines().filter(|line| !line.starts_with("-----")) {
         assert!(!words.contains(line), "the key is in the log");
+    }
+}
+
+#[tokio::test]
+async fn timestamps_are_put_before_each_line_on_both_streams_and_only_when_asked_for() {
+    let is_timed = |line: &String| {
+        let (time, rest) = line.split_at_checked(24).unwrap_or((line, ""));
+        let is_time = humantime::parse_rfc3339(time).is_ok_and(|at| {
+            let age = at.elapsed().unwrap_or_default();
+            age < LIMIT && time.contains('.') && time.ends_with('Z')
+        });
+        is_time && rest.starts_with(' ') && rest.len() > 1
+    };
+    for asked in [true, false] {
+        let world = World::with_jobs(&["job"]).await;
+        world
+            .core
+            .faults()
+            .add(Fault::DropAfterConnack, Times::Once);
+        let flags: &[&str] = if asked { &["--timestamps"] } else { &[] };
+        let program = world.start(flags);
+        program.out.wait_for(lines::NOTHING_TO_START).await;
+        program.err.wait_for(lines::CONNECTION_BACK).await;
+        let (out, err) = (program.out.lines(), program.err.lines());
+        program.kill().await;
+        for line in out.iter().chain(&err) {
+            assert_eq!(is_timed(line), asked, "{line}");
+        }
     }
 }
 
