@@ -293,6 +293,35 @@ async fn a_power_cut_on_the_way_back_leaves_a_device_that_goes_back() {
     }
 }
 
+#[tokio::test]
+async fn a_rotation_that_is_canceled_at_its_trial_leaves_the_old_certificate() {
+    for next in [None, Some("another")] {
+        let scene = Scene::new().await;
+        let certificate = scene.certificate(&scene.has_a_key().await);
+        scene.bring(&certificate);
+        scene.cut_at("on trial").await;
+        let jobs = scene.world.core.jobs();
+        jobs.cancel_job_by_force("certificate").unwrap();
+        if let Some(next) = next {
+            jobs.create_job(next, json!({"operation": "make-key"}))
+                .unwrap();
+        }
+        let device = scene.start();
+        let old = scene.world.files.cert.display().to_string();
+        let with_old = format!("Connecting with {old}");
+        device.out.wait_for(&with_old).await;
+        assert!(!scene.path("trial.pem").exists());
+        assert!(!scene.path("current.pem").exists());
+        let next = next.unwrap_or_else(|| {
+            jobs.create_job("another", json!({"operation": "make-key"}))
+                .unwrap();
+            "another"
+        });
+        assert_eq!(scene.ended(next).await.status, Status::Succeeded);
+        device.kill().await;
+    }
+}
+
 /// A rotation with a good certificate, whose first connects with it go wrong.
 async fn with_faults_at_the_trial(fault: Fault, times: u32) -> (Scene, String, Program) {
     let scene = Scene::new().await;

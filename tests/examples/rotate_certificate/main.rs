@@ -78,6 +78,7 @@ async fn run(mut flags: Flags, folder: PathBuf) -> Result<(), Box<dyn Error>> {
         let jobs = jobs::Client::with_options(&mqtt, &settings.thing_name, settings.jobs);
         let mut agent = Agent::with_options(&jobs, settings.agent);
         tokio::spawn(tell(agent.events()));
+        let given_up = is_given_up(agent.events(), &store);
         let (stopper, shared) = (agent.stopper(), Arc::clone(&store));
         println!(
             "Connecting with {}",
@@ -86,6 +87,10 @@ async fn run(mut flags: Flags, folder: PathBuf) -> Result<(), Box<dyn Error>> {
         let refused = tokio::select! {
             biased; // the reason why the connection has ended goes before that it has
             why = refusal(&mut events) => Some(why),
+            () = given_up, if is_trial => {
+                store.remove("trial.pem")?;
+                None
+            }
             ended = agent.run(async move |job: &Job| work(job, &shared, is_trial).await) => match ended {
                 Ok(End::Stopped) => return Ok(()),
                 Ok(_) => None, // the next connection takes the job up again
@@ -112,6 +117,25 @@ async fn tell(mut events: Events<agent::Event>) {
     while let Some(event) = events.next().await {
         if let agent::Event::Reported { job_id, .. } = event {
             println!("job {job_id}: reported");
+        }
+    }
+}
+
+/// Waits until it is clear that nobody wants the certificate on trial: its job was canceled meanwhile, and
+/// nothing or another job comes in its place.
+async fn is_given_up(mut events: Events<agent::Event>, store: &Store) {
+    while let Some(event) = events.next().await {
+        let is_over = match event {
+            agent::Event::NothingToStart => true,
+            agent::Event::Started(other) => {
+                let task = other.job_document.read();
+                !matches!(task, Ok(Task::InstallCertificate { certificate })
+                    if store.holds("trial.pem", certificate.trim()))
+            }
+            _ => false,
+        };
+        if is_over && store.has("trial.pem") {
+            return;
         }
     }
 }
