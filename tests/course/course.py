@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import on_aws
 from service import Service, at_port, forget_settings, free_ports, is_open, why_not_ministack
 from steps import ON_YOUR_MACHINE, ROOT, lessons
 from terminal import Failed
@@ -97,7 +98,10 @@ def main():
     arguments = argparse.ArgumentParser(prog="tests/course/run", description="Walks through the course.")
     arguments.add_argument("--shell", choices=["bash", "zsh"], default="bash")
     arguments.add_argument("--lesson", metavar="N", help="lesson 1, then this one alone")
+    arguments.add_argument("--on-aws", action="store_true", help="in a real account; asks before it begins")
     flags = arguments.parse_args()
+    if flags.on_aws:
+        return on_aws.main(flags)
     try:
         walk(flags.shell, flags.lesson)
     except Failed as failed:
