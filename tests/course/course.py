@@ -4,15 +4,15 @@ machine does: see walk.py for how, and steps.py for how a lesson is written.
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import time
 
-from service import Service, forget_settings, free_ports, is_open, why_not_ministack
+import on_aws
+from service import Service, at_port, forget_settings, free_ports, is_open, why_not_ministack
 from steps import ON_YOUR_MACHINE, ROOT, lessons
 from terminal import Failed
-from walk import Walk, files, files_in_the_way
+from walk import Walk, files, refuse_files_in_the_way, remove_files
 
 
 class LocalWalk(Walk):
@@ -23,7 +23,7 @@ class LocalWalk(Walk):
     def __init__(self, shell):
         self.gateway, self.mqtt = free_ports(2)
         ports = {"GATEWAY_PORT": str(self.gateway), "IOT_MTLS_PORT": str(self.mqtt)}
-        super().__init__(shell, Service(self.gateway), os.environ | ports, dict(os.environ))
+        super().__init__(shell, Service(at_port(self.gateway)), os.environ | ports, dict(os.environ))
         self.after |= {
             ("README.md", "On your machine"): self.is_new,
             ("README.md", "The clean-up"): self.is_gone,
@@ -76,20 +76,9 @@ class LocalWalk(Walk):
             os.remove(f"{ministack}.log")  # its name has this run's port
 
 
-def remove_files(before):
-    """Removes what was not there before, and returns its names."""
-    left = sorted(set(files()) - set(before))
-    for name in left:
-        path = os.path.join(ROOT, name)
-        (shutil.rmtree if os.path.isdir(path) else os.remove)(path)
-    return left
-
-
 def walk(shell, lesson):
     before = files()
-    if files_in_the_way():
-        names = ", ".join(files_in_the_way())
-        raise Failed(f"these files may be yours, and the course would overwrite them: {names}")
+    refuse_files_in_the_way()
     forget_settings()
     others = lessons(lesson)
     walker = LocalWalk(shell)
@@ -98,9 +87,7 @@ def walk(shell, lesson):
     finally:
         walker.close()
         left = remove_files(before)
-    wanted = {(file, heading) for file, heading in walker.after if file in ["README.md", *others]}
-    if walker.blocks < 15 or walker.checked != wanted:
-        raise Failed(f"nothing was checked for {wanted - walker.checked}: has a heading changed?")
+    walker.expect_whole(others)
     if left:
         raise Failed(f"the clean-up left these files: {', '.join(left)}")
     what = f"Lesson {lesson} is as it is" if lesson else "The course is as the README and its lessons are"
@@ -111,7 +98,10 @@ def main():
     arguments = argparse.ArgumentParser(prog="tests/course/run", description="Walks through the course.")
     arguments.add_argument("--shell", choices=["bash", "zsh"], default="bash")
     arguments.add_argument("--lesson", metavar="N", help="lesson 1, then this one alone")
+    arguments.add_argument("--on-aws", action="store_true", help="in a real account; asks before it begins")
     flags = arguments.parse_args()
+    if flags.on_aws:
+        return on_aws.main(flags)
     try:
         walk(flags.shell, flags.lesson)
     except Failed as failed:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 
-from service import Ministack, Service, forget_settings
+from service import Ministack, Service, at_port, forget_settings
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ACCOUNT, REGION = "000000000000", "us-east-1"
@@ -245,7 +245,7 @@ def main():
     forget_settings()
     failed = 0
     with tempfile.TemporaryDirectory(prefix="jobs-mqtt5-events-") as folder, Ministack(folder) as ministack:
-        service = Service(ministack.gateway)
+        service = Service(at_port(ministack.gateway))
         for check, things in CHECKS:
             name = check.__name__
             devices = [Device(service, ministack, folder, f"{name}-{one}") for one in range(things)]

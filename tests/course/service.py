@@ -1,5 +1,6 @@
 """The service as its API tells it: what is there, and what became of a job."""
 
+import functools
 import os
 import socket
 import ssl
@@ -53,19 +54,20 @@ def why_not_ministack(port, ca_file):
     return None
 
 
+def at_port(port, account="test"):
+    """Makes clients for what listens at a port of this machine."""
+    session = botocore.session.Session()
+    session.set_credentials(account, "test")
+    config = botocore.config.Config(retries={"max_attempts": 1})
+    return functools.partial(
+        session.create_client, region_name="us-east-1", endpoint_url=f"http://127.0.0.1:{port}", config=config
+    )
+
+
 class Service:
-    """Asks the service at a port of this machine."""
+    """Asks the service, with clients from `client(NAME)`."""
 
-    def __init__(self, port):
-        session = botocore.session.Session()
-        session.set_credentials("test", "test")
-        config = botocore.config.Config(retries={"max_attempts": 1})
-
-        def client(name):
-            return session.create_client(
-                name, region_name="us-east-1", endpoint_url=f"http://127.0.0.1:{port}", config=config
-            )
-
+    def __init__(self, client):
         self.iot, self.s3, self.iam = client("iot"), client("s3"), client("iam")
 
     def execution(self, job, thing="my-first-thing"):

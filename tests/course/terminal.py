@@ -28,6 +28,14 @@ class Failed(Exception):
     """A step of the course did not go as its lesson says."""
 
 
+class Ended(Failed):
+    """A program ended, and should have gone on, or with another exit code."""
+
+    def __init__(self, message, code, shown):
+        super().__init__(message)
+        self.code, self.shown = code, shown
+
+
 class Terminal:
     def __init__(self, name, shell, environment, folder):
         self.name = name
@@ -75,7 +83,8 @@ class Terminal:
         either = re.compile(rf"{re.escape(line)}[^\n]*\n|{PROMPT.pattern}")
         shown, match = self.wait(either.search, f"{line!r}", limit)
         if match[1] is not None:
-            raise Failed(f"{self.name}: exit code {match[1]} before it said {line!r}:\n{shown}")
+            message = f"{self.name}: exit code {match[1]} before it said {line!r}:\n{shown}"
+            raise Ended(message, int(match[1]), shown)
         return shown
 
     def wait_for_prompt(self, limit=120):

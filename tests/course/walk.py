@@ -4,6 +4,7 @@ service's API whether what the text promises has come about.
 """
 
 import os
+import shutil
 
 from steps import ROOT, read_comment, steps
 from terminal import Failed, Terminal
@@ -19,12 +20,13 @@ class Walk:
     """A reader who walks through the course. Subclasses know where: `place`, `everything` and `service`."""
 
     place = None
+    cloud_terminal = Terminal
 
     def __init__(self, shell, service, cloud, device):
         """`cloud` and `device` are the environments of the two terminals."""
         self.service = service
         same = {"TERM": "dumb", "CARGO_TERM_COLOR": "never", "VIRTUAL_ENV_DISABLE_PROMPT": "1"}
-        self.cloud = Terminal("cloud's terminal", shell, cloud | same, ROOT)
+        self.cloud = self.cloud_terminal("cloud's terminal", shell, cloud | same, ROOT)
         self.device = Terminal("device's terminal", shell, device | same, ROOT)
         self.is_on = False  # whether a program runs in the device's terminal
         self.blocks = 0  # how many were pasted
@@ -46,19 +48,33 @@ class Walk:
         kind, values = read_comment(step.comment, step.block)
         self.is_on = kind == "until" or (self.is_on and kind not in ("exits", "Ctrl-C"))
         if kind == "until":
-            return self.device.paste(step.block, until=values[0])
+            return self.start(step.block, values[0])
         if kind == "exits":
-            shown = self.device.paste(step.block, exit_code=int(values[0]))
-            if values[1] not in shown:
-                raise Failed(f"{values[1]!r} is not in what the device says:\n{shown}")
-            return shown
+            return self.run_to_end(step.block, int(values[0]), values[1])
         if kind == "says":
             return self.device.wait_for_line(values[0])
         if kind == "Ctrl-C":
             return self.press_ctrl_c()
-        shown = self.cloud.paste(step.block)
-        if kind == "prints" and values[0] not in shown.splitlines():
-            raise Failed(f"no line of what the block prints is {values[0]!r}:\n{shown}")
+        if kind == "prints":
+            return self.paste_and_look(step.block, values[0])
+        return self.cloud.paste(step.block)
+
+    def start(self, block, line):
+        """Starts a program in the device's terminal, and goes on when it says this."""
+        return self.device.paste(block, until=line)
+
+    def run_to_end(self, block, code, words):
+        """Runs a program in the device's terminal to its end."""
+        shown = self.device.paste(block, exit_code=code)
+        if words not in shown:
+            raise Failed(f"{words!r} is not in what the device says:\n{shown}")
+        return shown
+
+    def paste_and_look(self, block, line):
+        """Pastes a block that has to print this line."""
+        shown = self.cloud.paste(block)
+        if line not in shown.splitlines():
+            raise Failed(f"no line of what the block prints is {line!r}:\n{shown}")
         return shown
 
     def press_ctrl_c(self):
@@ -87,6 +103,10 @@ class Walk:
     def is_second_policy(self):
         policy = self.service.iot.get_policy(policyName="jobs-mqtt5-policy")
         self.expect("the policy in force", policy["defaultVersionId"], "2")
+
+    def everything_again(self, before):
+        """All that is there, when it should be what was there before."""
+        return self.everything()
 
     # All steps.
 
@@ -126,7 +146,7 @@ class Walk:
         # What it makes is seen, or nobody would see that it is left.
         if at_the_end in ([], [before]):
             raise Failed(f"{file} makes nothing, or does not say where it takes it away")
-        after = (self.everything(), files())
+        after = (self.everything_again(before[0]), files())
         if after != before:
             raise Failed(f"{file} leaves {after}, and began with {before}")
         if self.blocks < blocks + 3:
@@ -142,6 +162,14 @@ class Walk:
             self.walk_lesson(file)
         self.walk_steps(all_steps[first:])
 
+    def expect_whole(self, others):
+        """Nothing was passed over: lesson 1 has its blocks (the others are counted when they are walked), and
+        each heading with a check was checked."""
+        wanted = {(file, heading) for file, heading in self.after if file in ["README.md", *others]}
+        if self.blocks < 8 or self.checked != wanted:
+            missing = wanted - self.checked
+            raise Failed(f"{self.blocks} blocks, and nothing was checked for {missing}: has a heading changed?")
+
     def close(self):
         """Ends what the steps have left running, if one of them has failed."""
         for terminal in (self.device, self.cloud):
@@ -153,7 +181,18 @@ def files():
     return sorted(name for name in os.listdir(ROOT) if name != "target")
 
 
-def files_in_the_way():
-    """Files that the course would overwrite."""
+def refuse_files_in_the_way():
+    """Refuses to begin if the course would overwrite files."""
     ends = (".pem", ".key", ".crt", ".env")
-    return [name for name in files() if name.endswith(ends) or name in ("installed", "identity", "logs")]
+    found = [name for name in files() if name.endswith(ends) or name in ("installed", "identity", "logs")]
+    if found:
+        raise Failed(f"these files may be yours, and the course would overwrite them: {', '.join(found)}")
+
+
+def remove_files(before):
+    """Removes what was not there before, and returns its names."""
+    left = sorted(set(files()) - set(before))
+    for name in left:
+        path = os.path.join(ROOT, name)
+        (shutil.rmtree if os.path.isdir(path) else os.remove)(path)
+    return left
