@@ -114,7 +114,7 @@ class Check:
         for name in (self.struck, self.report):
             if os.path.exists(name):
                 os.remove(name)
-        command = [sys.executable, __file__, "--walk", "--lesson", lesson]
+        command = [sys.executable, os.path.abspath(__file__), "--walk", "--lesson", lesson]
         environment = self.environment | {f"CHECK_{name.upper()}": value for name, value in settings.items()}
         with subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
