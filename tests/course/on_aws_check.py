@@ -31,8 +31,9 @@ class EmulatedWalk(AwsWalk):
 
     role_pause = 0
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def __init__(self, shell, account, *arguments):
+        account.known["endpoint"] = f"localhost:{os.environ['CHECK_MQTT']}"  # in the place of AWS's
+        super().__init__(shell, account, *arguments)
         self.before = self.all_names()
         self.refusals = int(os.environ.get("CHECK_REFUSALS", 0))
         self.service.iot.meta.events.register("before-call.iot.DeletePolicy", self.refuse)
