@@ -175,7 +175,7 @@ mod tests {
 
     impl Write for Stalled {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.go_on.recv(); // once nobody stalls any more, everything is read
+            let _ = self.go_on.recv(); // once nobody stalls any longer, everything is read
             let _ = self.read.send(String::from_utf8_lossy(bytes).into_owned());
             Ok(bytes.len())
         }

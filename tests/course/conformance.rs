@@ -9,7 +9,7 @@
 //!
 //! Where they differ, the service as AWS documents it decides. Each difference that remains stands
 //! in `conformance/differences.txt` with its reason: one that does not stand there fails the run,
-//! and so does one that stands there and does not occur any more. It takes a good minute, for a job
+//! and so does one that stands there and no longer occurs. It takes a good minute, for a job
 //! that times out has at least that long.
 
 #[path = "conformance/device.rs"]
