@@ -55,7 +55,7 @@ async fn four_layers_and_two_files_compile_in_another_crate_as_they_are() {
     fs::copy(ours.join("Cargo.lock"), crate_.path().join("Cargo.lock")).unwrap();
     for features in FEATURES {
         let checking = Command::new(env!("CARGO"))
-            .args(["check", "--quiet", "--offline"])
+            .args(["check", "--quiet"])
             .args(features)
             .current_dir(crate_.path())
             .env("CARGO_TARGET_DIR", env!("CARGO_TARGET_TMPDIR"))
