@@ -10,8 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind, Publish};
-use jobs_mqtt5::sample::Settings;
-use jobs_mqtt5::sample::lines;
+use jobs_mqtt5::sample::{Settings, lines};
 use local_iot_core::{Event, Fault, Operation, Status, Tamper, Times, TlsVersions};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
