@@ -1,6 +1,7 @@
 """The terminal of `try_locally --serve`: the line being typed stays whole, arrow keys work, and the
 terminal is given back as it was."""
 
+import fcntl
 import os
 import pty
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import contextmanager
 
 from scene import LIMIT, ROOT, TARGET, free_ports
 
@@ -25,8 +27,10 @@ class Console:
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment | {"TERM": "xterm"}, start_new_session=True,
             stdin=self.its, stdout=self.its, stderr=self.its,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY),  # whom Ctrl-C is for
         )  # fmt: skip
         self.shown = ""
+        self.marks_pastes = False  # what the terminal was last asked for
 
     def shows(self, pattern):
         """Waits for this, and forgets what stands before its end."""
@@ -34,9 +38,14 @@ class Console:
         while not (found := re.search(pattern, self.shown, re.DOTALL)):
             ready, _, _ = select.select([self.ours], [], [], max(0, end - time.monotonic()))
             assert ready, f"never shown: {pattern!r}, but {self.shown!r}"
-            self.shown += os.read(self.ours, 4096).decode(errors="replace")
+            self.read()
         self.shown = self.shown[found.end() :]
         return found
+
+    def read(self):
+        self.shown += os.read(self.ours, 4096).decode(errors="replace")
+        asked = re.findall(r"\x1b\[\?2004([hl])", self.shown)
+        self.marks_pastes = asked[-1] == "h" if asked else self.marks_pastes
 
     def type(self, text):
         """A key at a time, as people do: rustyline looks at what came at once only with the next key."""
@@ -50,6 +59,17 @@ class Console:
 
     def modes(self):
         return termios.tcgetattr(self.its)[3]
+
+
+@contextmanager
+def running():
+    console = Console()
+    try:
+        console.port = int(console.shows(r"--port (\d+)")[1])
+        yield console
+    finally:
+        console.process.kill()
+        console.process.wait()
 
 
 def the_line_stays_whole(console):
@@ -94,6 +114,20 @@ def it_ends_and_gives_the_terminal_back(console, how):
     console.shows("Goodbye")
     assert console.process.wait(LIMIT) == 0
     assert console.modes() == console.before, "the terminal is not as it was"
+    assert not console.marks_pastes, "the terminal still marks what is pasted"
+
+
+def even_when_a_line_is_just_begun():
+    """The editor takes the terminal from a thread of its own, and may come late. (A Ctrl-D that comes
+    before it is lost, as in every shell.)"""
+    for name in ["quit", "Ctrl-C", "SIGTERM"]:
+        how = ENDS[name]
+        for _ in range(5):
+            with running() as console:
+                console.type("help\r")
+                console.shows("create-job")
+                it_ends_and_gives_the_terminal_back(console, how)
+        print(f"the terminal, until {name} at any moment")
 
 
 ENDS = {
@@ -106,18 +140,14 @@ ENDS = {
 
 def main():
     for name, how in ENDS.items():
-        console = Console()
-        try:
-            console.port = int(console.shows(r"--port (\d+)")[1])
+        with running() as console:
             the_line_stays_whole(console)
             if name == "quit":
                 what_happens_stands_above(console)
                 the_history(console)
             it_ends_and_gives_the_terminal_back(console, how)
             print(f"the terminal, until {name}")
-        finally:
-            console.process.kill()
-            console.process.wait()
+    even_when_a_line_is_just_begun()
 
 
 if __name__ == "__main__":

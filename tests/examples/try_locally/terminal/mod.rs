@@ -45,7 +45,8 @@ impl Terminal {
             .flatten();
         let above = match editor {
             Some((editor, printer)) => {
-                thread::spawn(move || edit(editor, &to_us));
+                let turn = restore.turn();
+                thread::spawn(move || edit(editor, &turn, &to_us));
                 Some(print_above(printer))
             }
             None => {
@@ -87,9 +88,11 @@ fn editor() -> Option<(DefaultEditor, impl ExternalPrinter + Send + 'static)> {
     Some((editor, printer))
 }
 
-fn edit(mut editor: DefaultEditor, to_us: &mpsc::UnboundedSender<Typed>) {
-    loop {
-        let typed = match editor.readline(PROMPT) {
+fn edit(mut editor: DefaultEditor, turn: &restore::Turn, to_us: &mpsc::UnboundedSender<Typed>) {
+    while turn.begin() {
+        let read = editor.readline(PROMPT);
+        turn.end();
+        let typed = match read {
             Ok(line) => {
                 for line in line.lines() {
                     // Without it, an arrow key finds one line less.
