@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+#[cfg(unix)]
 use jobs_mqtt5::sample::lines;
 
 mod commands;

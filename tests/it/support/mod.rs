@@ -31,9 +31,7 @@ pub use captured::Captured;
 pub use files::{Faults, FileServer};
 pub use hostile::{Hostile, Trick};
 pub use open_world::{OTHER, interruption, next_message};
-#[cfg(unix)]
-pub use program::Ended;
-pub use program::{Program, example_path, program_path};
+pub use program::{Ended, Program, example_path, program_path};
 pub use proxy::{ForwardProxy, Manners};
 pub use running_job::{Device, detail};
 pub use tunnel::Tunnel;
