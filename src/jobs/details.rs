@@ -147,12 +147,14 @@ fn fitted(text: &str) -> String {
     kept.into_iter().rev().collect()
 }
 
-/// Details that can't be read must not cost the execution they came with: they count as none.
+/// Details that can't be read must not cost the execution they came with: they count as none. So does
+/// one that can't be shown, which the service does not take either.
 pub(super) fn lenient<'de, D: Deserializer<'de>>(from: D) -> Result<StatusDetails, D::Error> {
     let text = Box::<RawValue>::deserialize(from)?;
-    Ok(StatusDetails(
-        serde_json::from_str(text.get()).unwrap_or_default(),
-    ))
+    let mut details: BTreeMap<String, String> =
+        serde_json::from_str(text.get()).unwrap_or_default();
+    details.retain(|name, value| is_printable(name) && is_printable(value));
+    Ok(StatusDetails(details))
 }
 
 #[cfg(test)]
