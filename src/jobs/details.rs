@@ -108,7 +108,7 @@ impl StatusDetails {
         self.0.get(name).map(String::as_str)
     }
 
-    /// All of them, by name.
+    /// All of them, by name. Those of the service are as they came: see [`printable`].
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
@@ -147,14 +147,12 @@ fn fitted(text: &str) -> String {
     kept.into_iter().rev().collect()
 }
 
-/// Details that can't be read must not cost the execution they came with: they count as none. So does
-/// one that can't be shown, which the service does not take either.
+/// Details that can't be read must not cost the execution they came with: they count as none.
 pub(super) fn lenient<'de, D: Deserializer<'de>>(from: D) -> Result<StatusDetails, D::Error> {
     let text = Box::<RawValue>::deserialize(from)?;
-    let mut details: BTreeMap<String, String> =
-        serde_json::from_str(text.get()).unwrap_or_default();
-    details.retain(|name, value| is_printable(name) && is_printable(value));
-    Ok(StatusDetails(details))
+    Ok(StatusDetails(
+        serde_json::from_str(text.get()).unwrap_or_default(),
+    ))
 }
 
 #[cfg(test)]

@@ -122,8 +122,9 @@ fn execution(execution: &JobExecution, payload: &[u8]) {
     shown_as_is(&execution.job_document.to_string());
     shown_as_is(&execution.job_id.to_string());
     shown_as_is(&execution.status.to_string());
+    // Details are kept as they came (AWS takes U+2028, say); whoever shows them makes them printable.
     for (name, value) in execution.status_details.iter() {
-        shown_as_is(&format!("{name}:{value}"));
+        shown(&format!("{name}:{value}"));
     }
     let times = [
         execution.queued_at,
