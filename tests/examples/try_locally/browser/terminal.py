@@ -119,7 +119,7 @@ def it_ends_and_gives_the_terminal_back(console, how):
 
 def even_when_a_line_is_just_begun():
     """The editor takes the terminal from a thread of its own, and may come late. (A Ctrl-D that comes
-    before it is lost, as in every shell.)"""
+    before it is lost.)"""
     for name in ["quit", "Ctrl-C", "SIGTERM"]:
         how = ENDS[name]
         for _ in range(5):

@@ -65,38 +65,38 @@ impl Restore {
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        let _was = self.turn.enter(Stage::Over);
+        let was = self.turn.enter(Stage::Over);
         #[cfg(unix)]
         if let Some(before) = &self.before {
-            give_back(before, _was == Stage::Editing);
+            give_back(before, was);
         }
+        #[cfg(not(unix))]
+        let _ = was; // there is nothing to give back
     }
 }
 
-/// Sets the terminal to what it was; an editor that is about to change it is let through first.
+/// Sets the terminal to what it was. An editor that is about to change it is let through first.
 #[cfg(unix)]
-fn give_back(before: &nix::sys::termios::Termios, is_editing: bool) {
-    /// The editor asks the terminal to mark what is pasted.
-    const PASTE_IS_NOT_MARKED: &[u8] = b"\x1b[?2004l";
-
+fn give_back(before: &nix::sys::termios::Termios, was: Stage) {
     use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
     use std::io::Write;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
-    let stdin = std::io::stdin();
-    for _ in 0..1000 {
-        let is_changed = tcgetattr(&stdin).is_ok_and(|now| now != *before);
-        if is_changed || !is_editing {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(1)); // it has only to get a processor
+    /// The editor asks the terminal to mark what is pasted.
+    const PASTE_IS_NOT_MARKED: &[u8] = b"\x1b[?2004l";
+    /// It has only to get a processor.
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    let (stdin, begun) = (std::io::stdin(), Instant::now());
+    let is_untouched = || tcgetattr(&stdin).is_ok_and(|now| now == *before);
+    while was == Stage::Editing && is_untouched() && begun.elapsed() < LIMIT {
+        std::thread::sleep(Duration::from_millis(1));
     }
     // If it can't be restored, nobody is left who could do better.
     let _ = tcsetattr(&stdin, SetArg::TCSANOW, before);
-    if is_editing {
+    if was == Stage::Editing {
         let mut stdout = std::io::stdout();
-        let _ = stdout
-            .write_all(PASTE_IS_NOT_MARKED)
-            .and_then(|()| stdout.flush());
+        let written = stdout.write_all(PASTE_IS_NOT_MARKED);
+        let _ = written.and_then(|()| stdout.flush());
     }
 }
