@@ -25,6 +25,9 @@ use super::wire::{Wire, WireError};
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html>.
 const ALPN_MQTT: &[u8] = b"x-amzn-mqtt-ca";
 
+/// A transport that can tell what became of a dial in vain has this long to say so.
+const DIAL_GRACE: Duration = Duration::from_secs(1);
+
 /// What the server allows on this connection (MQTT5, section 3.2.2.3).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -142,7 +145,7 @@ async fn open(
     }
 }
 
-/// Opens a stream. (A transport that does not keep to the limit is not waited for.)
+/// Opens a stream. (A transport that does not keep to the limit is not waited for much longer.)
 async fn dial(
     options: &Options,
     host: &str,
@@ -150,7 +153,8 @@ async fn dial(
     heard: &LastHeard,
 ) -> io::Result<Box<dyn Stream>> {
     let limit = options.tcp_timeout;
-    let dialed = timeout(limit, options.transport.dial(host, port, limit)).await;
+    let dialing = options.transport.dial(host, port, limit);
+    let dialed = timeout(limit + DIAL_GRACE, dialing).await;
     let stream = dialed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
     let last = heard.clone();
     Ok(Box::new(Heard { stream, last }))

@@ -42,7 +42,8 @@ pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> 
 /// }
 /// ```
 pub trait Transport: Send + Sync {
-    /// Opens a stream to this host and port, within this time. It is dropped when that is over.
+    /// Opens a stream to this host and port, within this time, or says what became of it. A second later
+    /// it is dropped.
     fn dial<'a>(&'a self, host: &'a str, port: u16, limit: Duration) -> Dialing<'a>;
 }
 
@@ -53,8 +54,12 @@ pub struct Tcp;
 impl Transport for Tcp {
     fn dial<'a>(&'a self, host: &'a str, port: u16, limit: Duration) -> Dialing<'a> {
         Box::pin(async move {
-            let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
-            let stream = connect_first(addresses, limit).await?;
+            let deadline = Instant::now() + limit;
+            let looked_up = timeout_at(deadline, tokio::net::lookup_host((host, port))).await;
+            let looked_up = looked_up.map_err(|_| io::Error::other("no name server answered"))?;
+            let addresses: Vec<_> = looked_up?.collect();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let stream = connect_first(addresses, left).await?;
             Ok(Box::new(stream) as Box<dyn Stream>)
         })
     }

@@ -72,7 +72,10 @@ async fn each_gets_the_messages_of_its_filters_and_no_others_before_and_after_th
 #[tokio::test]
 async fn each_suback_code_goes_to_whoever_asked() {
     let world = World::open().await;
-    let (mqtt, _) = world.connect();
+    let mut options = world.settings().mqtt;
+    let minute = Duration::from_secs(60);
+    options.backoff = Backoff::new(minute, minute).seeded(1); // what is refused waits for it
+    let (mqtt, _) = jobs_mqtt5::mqtt::connect(options);
     let allowed = mqtt.subscribe(["a"]);
     let secret = mqtt.subscribe(["b", "secret/+"]);
     within(allowed.granted().wait()).await.unwrap();
