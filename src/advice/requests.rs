@@ -10,14 +10,20 @@ const NO_REPLIES: &str = "Check that the policy of your certificate allows iot:R
 
 /// What to do about a request that failed.
 pub fn on_request(error: &RequestError) -> Option<String> {
-    let advice = match error {
-        RequestError::Publish { error, .. } => on_publish(error),
+    match error {
+        RequestError::Publish { error, .. } => on_publish(error).map(thing_first),
+        RequestError::Subscribe { error, .. } if error.is_denied() => {
+            on_subscribe(error).map(thing_first)
+        }
         RequestError::Subscribe { error, .. } => on_subscribe(error),
-        RequestError::Unanswered { last, .. } => return on_try(last),
-        _ => return None,
-    };
-    let thing = "First of all, check that --thing_name is the name of this certificate's thing.";
-    Some(format!("{} {thing}", advice?))
+        RequestError::Unanswered { last, .. } => on_try(last),
+        _ => None,
+    }
+}
+
+/// What is denied to one thing is most often meant for another.
+fn thing_first(advice: String) -> String {
+    format!("Check --thing_name first: it must be the name of this certificate's thing. {advice}")
 }
 
 /// What to do about a request that has no result for now.
@@ -68,4 +74,33 @@ fn policy_json_has<'a>(topic: &str, words: &'a str) -> &'a str {
     let rest = topic.strip_prefix("$aws/things/").unwrap_or_default();
     let is_about_jobs = rest.split('/').nth(1) == Some("jobs");
     if is_about_jobs { words } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::Operation;
+
+    #[test]
+    fn the_name_of_the_thing_is_in_question_only_where_the_policy_denies() {
+        let advice = |reason| {
+            on_request(&RequestError::Subscribe {
+                operation: Operation::StartNext,
+                error: SubscribeError {
+                    filter: "$aws/things/my-thing/jobs/notify-next".into(),
+                    reason,
+                    was_granted: false,
+                },
+            })
+        };
+        let of_denied = advice(ReasonCode::NOT_AUTHORIZED).unwrap();
+        assert!(
+            of_denied.starts_with("Check --thing_name first"),
+            "{of_denied}"
+        );
+        let of_too_many = advice(ReasonCode::QUOTA_EXCEEDED).unwrap();
+        assert!(of_too_many.contains("50 subscriptions"), "{of_too_many}");
+        assert!(!of_too_many.contains("--thing_name"), "{of_too_many}");
+        assert_eq!(advice(ReasonCode::TOPIC_FILTER_INVALID), None);
+    }
 }

@@ -390,10 +390,11 @@ async fn a_policy_that_denies_a_subscription_names_what_is_missing() {
     let policy = policy_without("topicfilter/$aws/things/my-thing/jobs/*/update/*");
     world.core.set_policy(policy).unwrap();
     let words = "StartNextPendingJobExecution can't be answered: the server refused the subscription \
-                 to $aws/things/my-thing/jobs/+/update/+: SUBACK 0x87 (not authorized). Add to the policy of your certificate: allow iot:Subscribe on \
+                 to $aws/things/my-thing/jobs/+/update/+: SUBACK 0x87 (not authorized). \
+                 Check --thing_name first: it must be the name of this certificate's thing. \
+                 Add to the policy of your certificate: allow iot:Subscribe on \
                  arn:aws:iot:REGION:ACCOUNT:topicfilter/$aws/things/my-thing/jobs/*/update/* \
-                 (policy.json has it for every filter). First of all, check that --thing_name is the \
-                 name of this certificate's thing.";
+                 (policy.json has it for every filter).";
     fails(&world, &[], words).await;
 }
 
@@ -405,10 +406,11 @@ async fn a_policy_that_denies_a_publish_names_what_is_missing() {
         .set_policy(policy_without("topic/$aws/things/my-thing/jobs/start-next"))
         .unwrap();
     let words = "StartNextPendingJobExecution could not be published: the server refused a publish \
-                 to $aws/things/my-thing/jobs/start-next: PUBACK 0x87 (not authorized). Add to the policy of your certificate: allow iot:Publish on \
-                 arn:aws:iot:REGION:ACCOUNT:topic/$aws/things/my-thing/jobs/start-next (policy.json \
-                 has it for every request). First of all, check that --thing_name is the name of this \
-                 certificate's thing.";
+                 to $aws/things/my-thing/jobs/start-next: PUBACK 0x87 (not authorized). \
+                 Check --thing_name first: it must be the name of this certificate's thing. \
+                 Add to the policy of your certificate: allow iot:Publish on \
+                 arn:aws:iot:REGION:ACCOUNT:topic/$aws/things/my-thing/jobs/start-next \
+                 (policy.json has it for every request).";
     fails(&world, &[], words).await;
 }
 

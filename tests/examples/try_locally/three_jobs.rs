@@ -54,8 +54,8 @@ pub async fn three_jobs(arguments: &Arguments) -> Outcome {
         core.endpoint(),
         core.port()
     );
-    println!("Three jobs are queued. This is the command that does them:\n");
-    println!("    cargo run -- {}\n", device::shown(&flags));
+    println!("Three jobs are queued. What does them now is this, run in this process:\n");
+    println!("    jobs-mqtt5 {}\n", device::shown(&flags));
 
     let idle = Arc::new(Notify::new());
     let output = Output::to(

@@ -1,6 +1,7 @@
 //! Notice a cancel.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jobs_mqtt5::agent::{Job, WorkResult};
 use serde_json::json;
@@ -9,22 +10,45 @@ use tokio::sync::watch;
 use crate::world::{PATIENCE, World, happens, within};
 use crate::{NotYet, exercises, judge};
 
+/// How long the job waters that is not canceled, in seconds.
+const WATERED: u64 = 2;
+
 /// Lets water into the garden while it is open.
 #[derive(Default)]
-pub struct Valve(watch::Sender<bool>);
+pub struct Valve(watch::Sender<Water>);
+
+#[derive(Default)]
+struct Water {
+    since: Option<Instant>,
+    /// How long it ran before the valve was last closed.
+    ran: Duration,
+}
 
 impl Valve {
     pub fn open(&self) {
-        self.0.send_replace(true);
+        self.0
+            .send_modify(|water| water.since = Some(Instant::now()));
     }
 
     pub fn close(&self) {
-        self.0.send_replace(false);
+        self.0.send_modify(|water| {
+            if let Some(since) = water.since.take() {
+                water.ran = since.elapsed();
+            }
+        });
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.borrow().since.is_some()
+    }
+
+    fn ran(&self) -> Duration {
+        self.0.borrow().ran
     }
 
     async fn is(&self, open: bool) {
         let mut valve = self.0.subscribe();
-        let _ = valve.wait_for(|is_open| *is_open == open).await; // the sender lives
+        let _ = valve.wait_for(|now| now.since.is_some() == open).await; // the sender lives
     }
 }
 
@@ -46,8 +70,21 @@ pub async fn check(
              at once, and the next job done."
         ));
     }
-    world.queue("next", json!({"seconds": 0}));
+    world.queue("next", json!({"seconds": WATERED}));
     world.succeeds("next").await?;
+    if valve.is_open() {
+        return Err(
+            "The job after it is SUCCEEDED, and the valve is still open. Expected: it is \
+                    closed however the work ends."
+                .into(),
+        );
+    }
+    let ran = valve.ran();
+    if ran < Duration::from_secs(WATERED) {
+        return Err(format!(
+            "The job after it was to water for {WATERED} seconds, and the valve was closed after {ran:.1?}."
+        ));
+    }
     Ok(())
 }
 
