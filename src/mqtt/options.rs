@@ -16,7 +16,7 @@ use super::transport::{Tcp, Transport};
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// The server's host name. It is also what the server's certificate must be for.
+    /// The server's host name, without a port. It is also what the server's certificate must be for.
     pub endpoint: String,
     /// The server's port: 8883, or 443, where AWS IoT Core wants an ALPN name that is added here.
     pub port: u16,
