@@ -46,6 +46,7 @@ pub fn build_program() -> Option<PathBuf> {
     if folder.ends_with("release") {
         build.arg("--release");
     }
+    println!("Building the program for the second terminal...");
     let is_built = build.status().ok()?.success();
     let program = folder.join(format!("jobs-mqtt5{EXE_SUFFIX}"));
     if !is_built || !program.is_file() {

@@ -53,7 +53,6 @@ pub async fn serve(arguments: &Arguments) -> Outcome {
     let page = Page::bind(page_port, token).await.map_err(|error| {
         format!("Port {page_port}, for the page, can't be used: {error}. Try another --page-port.")
     })?;
-    println!("Building the program for the second terminal...");
     let program = device::build_program();
     let flags = device::shown(&device::flags(&core, &files));
     introduce(arguments, &page, program, &flags);
