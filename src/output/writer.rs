@@ -75,6 +75,7 @@ impl Writers {
             text: if full { String::new() } else { text },
             since: None,
         });
+        drop(lines); // whoever is woken wants them
         self.changed[stream as usize].notify_all();
     }
 
@@ -97,6 +98,7 @@ impl Writers {
             if let Some(written) = position(&lines, stream) {
                 lines.remove(written);
             }
+            drop(lines);
             self.changed[stream as usize].notify_all();
         }
     }
