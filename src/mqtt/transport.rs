@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 /// A stream of bytes, both ways.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -54,11 +54,11 @@ pub struct Tcp;
 impl Transport for Tcp {
     fn dial<'a>(&'a self, host: &'a str, port: u16, limit: Duration) -> Dialing<'a> {
         Box::pin(async move {
-            let deadline = Instant::now() + limit;
-            let looked_up = timeout_at(deadline, tokio::net::lookup_host((host, port))).await;
-            let looked_up = looked_up.map_err(|_| io::Error::other("no name server answered"))?;
-            let addresses: Vec<_> = looked_up?.collect();
-            let left = deadline.saturating_duration_since(Instant::now());
+            let begun = Instant::now();
+            let looked_up = timeout(limit, tokio::net::lookup_host((host, port))).await;
+            let addresses =
+                looked_up.map_err(|_| io::Error::other("no name server answered"))??;
+            let left = limit.saturating_sub(begun.elapsed());
             let stream = connect_first(addresses, left).await?;
             Ok(Box::new(stream) as Box<dyn Stream>)
         })

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use jobs_mqtt5::agent::{self, Agent, Event, Job, Options, Outcome, Unwanted, WorkResult};
 use jobs_mqtt5::jobs::{self, JobStatus, StatusDetails};
-use jobs_mqtt5::mqtt::{self, Backoff};
+use jobs_mqtt5::mqtt;
 use jobs_mqtt5::sample::{SampleError, lines};
 use local_iot_core::{Fault, On, Operation, Status, Times};
 use tokio::process::Command;
 use tokio::time::sleep;
 
 use crate::support::{
-    Ended, Program, THING, World, counted_work, held_work, idle, quick_work, within,
+    Ended, Program, THING, World, counted_work, held_work, idle, long_waits, quick_work, within,
 };
 
 // Work that does not end
@@ -274,9 +274,7 @@ async fn a_service_that_starts_again_what_it_has_called_ended_does_not_have_work
         let fault = Fault::Reject(On::Outcome, code.to_owned());
         world.core.faults().add(fault, Times::Always);
         let mut settings = world.settings();
-        let minute = Duration::from_secs(60);
-        settings.agent.backoff = Backoff::new(minute, minute).seeded(1);
-        assert!(settings.agent.backoff.clone().next_wait() > Duration::from_secs(10));
+        settings.agent.backoff = long_waits(Duration::from_secs(60));
         let (work, count) = counted_work();
         let running = world.run(settings, work);
         // Once more is no proof of anything; from then on, it is paced.

@@ -8,12 +8,11 @@ use jobs_mqtt5::jobs::{
     ErrorCode, ExecutionReply, JobExecution, JobId, JobStatus, PendingJobExecutions, Rejection,
     UpdatedExecution,
 };
-use jobs_mqtt5::mqtt::Backoff;
 use local_iot_core::{Fault, On, Operation, Status, Times};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::support::{World, within};
+use crate::support::{World, long_waits, within};
 
 fn read<T: DeserializeOwned>(payload: Value) -> T {
     serde_json::from_value(payload).unwrap()
@@ -307,12 +306,9 @@ async fn a_reply_that_comes_while_a_request_waits_for_its_next_try_is_as_good() 
     let start = Operation::StartNext;
     let late = Fault::LateReply(On::Only(start), Duration::from_millis(300));
     world.core.faults().add(late, Times::Once);
-    let minute = Duration::from_secs(60);
-    let backoff = Backoff::new(minute, minute).seeded(1);
-    assert!(backoff.clone().next_wait() > minute / 4);
     let mut device = world.device(|settings| {
         settings.jobs.reply_timeout = Duration::from_millis(50);
-        settings.jobs.backoff = backoff;
+        settings.jobs.backoff = long_waits(Duration::from_secs(60));
     });
     let job = device.next().await;
     assert_eq!(*job.id(), "job");

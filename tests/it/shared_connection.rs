@@ -7,7 +7,7 @@ use jobs_mqtt5::agent::{Agent, Outcome};
 use jobs_mqtt5::mqtt::{self, Backoff, Publish, PublishError};
 use local_iot_core::{Event, Fault, Limits, Status, Times};
 
-use crate::support::{OTHER, THING, World, next_message, within};
+use crate::support::{OTHER, THING, World, long_waits, next_message, within};
 
 /// The SUBSCRIBE packets so far: how many filters each had.
 fn subscribes(world: &World) -> Vec<usize> {
@@ -73,8 +73,7 @@ async fn each_gets_the_messages_of_its_filters_and_no_others_before_and_after_th
 async fn each_suback_code_goes_to_whoever_asked() {
     let world = World::open().await;
     let mut options = world.settings().mqtt;
-    let minute = Duration::from_secs(60);
-    options.backoff = Backoff::new(minute, minute).seeded(1); // what is refused waits for it
+    options.backoff = long_waits(Duration::from_secs(60)); // what is refused is asked for again after it
     let (mqtt, _) = jobs_mqtt5::mqtt::connect(options);
     let allowed = mqtt.subscribe(["a"]);
     let secret = mqtt.subscribe(["b", "secret/+"]);

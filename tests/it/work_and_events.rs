@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jobs_mqtt5::agent::{Job, Outcome};
-use jobs_mqtt5::mqtt::Backoff;
 use jobs_mqtt5::sample::lines;
 use local_iot_core::{Event, Fault, On, Operation, Status, Times};
 
-use crate::support::{World, counted_work, done_once, held_work, idle, quick_work, within};
+use crate::support::{
+    World, counted_work, done_once, held_work, idle, long_waits, quick_work, within,
+};
 
 // 4. Deliveries and events that come twice, in a burst, while working, or never
 
@@ -46,14 +47,8 @@ async fn a_rejection_that_is_delivered_twice_counts_once() {
     let fault = Fault::Reject(On::Only(Operation::GetPending), throttled);
     faults.add(fault, Times::Count(4)); // after five without result it would be given up
     // The second copy comes before the next try, as it would with the waits of a real device.
-    let most = Duration::from_millis(500);
-    let is_long = |backoff: &Backoff| {
-        let mut backoff = backoff.clone();
-        (0..4).all(|_| backoff.next_wait() > most / 4)
-    };
     let mut settings = world.settings();
-    let mut backoffs = (0..).map(|seed| Backoff::new(most, most).seeded(seed));
-    settings.jobs.backoff = backoffs.find(is_long).unwrap();
+    settings.jobs.backoff = long_waits(Duration::from_millis(500));
     let running = world.run(settings, quick_work());
     running.out.wait_for("Pending Jobs:").await;
     assert_eq!(world.requests(Operation::GetPending), 5);

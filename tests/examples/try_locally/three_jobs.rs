@@ -54,7 +54,7 @@ pub async fn three_jobs(arguments: &Arguments) -> Outcome {
         core.endpoint(),
         core.port()
     );
-    println!("Three jobs are queued. What does them now is this, run in this process:\n");
+    println!("Three jobs are queued. This does them, here and now:\n");
     println!("    jobs-mqtt5 {}\n", device::shown(&flags));
 
     let idle = Arc::new(Notify::new());

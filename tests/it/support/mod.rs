@@ -217,6 +217,16 @@ pub fn settings(flags: &[String]) -> Settings {
     settings
 }
 
+/// A backoff that does not draw short waits: each of its first four is longer than a quarter of this.
+pub fn long_waits(most: Duration) -> Backoff {
+    let is_long = |backoff: &Backoff| {
+        let mut backoff = backoff.clone();
+        (0..4).all(|_| backoff.next_wait() > most / 4)
+    };
+    let mut backoffs = (0..).map(|seed| Backoff::new(most, most).seeded(seed));
+    backoffs.find(is_long).unwrap()
+}
+
 /// The library running in this process.
 pub struct Running {
     pub out: Captured,

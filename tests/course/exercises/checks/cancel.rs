@@ -26,8 +26,8 @@ struct Water {
 
 impl Valve {
     pub fn open(&self) {
-        self.0
-            .send_modify(|water| water.since = Some(Instant::now()));
+        let now = Instant::now();
+        self.0.send_modify(|water| water.since = Some(now));
     }
 
     pub fn close(&self) {
@@ -73,16 +73,12 @@ pub async fn check(
     world.queue("next", json!({"seconds": WATERED}));
     world.succeeds("next").await?;
     if valve.is_open() {
-        return Err(
-            "The job after it is SUCCEEDED, and the valve is still open. Expected: it is \
-                    closed however the work ends."
-                .into(),
-        );
+        return Err("The next job is SUCCEEDED, and the valve is still open.".into());
     }
     let ran = valve.ran();
     if ran < Duration::from_secs(WATERED) {
         return Err(format!(
-            "The job after it was to water for {WATERED} seconds, and the valve was closed after {ran:.1?}."
+            "The next job was to water for {WATERED} seconds, and the valve was closed after {ran:.1?}."
         ));
     }
     Ok(())
