@@ -34,8 +34,8 @@
 //! - [`agent`]: what a device does with its jobs
 //! - [`sample`]: what it says of it, in the words of AWS's Python sample
 //!
-//! Beside them: [`program`] (from flags to exit code), [`output`] (stdout and stderr), [`advice`] (what
-//! to do about an error), [`ErrorClass`] (whether it passes), [`Text`] (safe to show), [`stop`] (signals). The place for your own work is
+//! Beside them: [`program`] (from flags to exit code), [`output`] (stdout and stderr), [`ErrorClass`]
+//! (whether an error passes), [`Text`] (safe to show), [`stop`] (signals). The place for your own work is
 //! `src/work.rs`, in the program.
 //!
 //! `mqtt`, `jobs`, `agent`, `tls`, `text.rs` and `error_class.rs` can be copied into another crate and compile there.
@@ -60,7 +60,6 @@
     )
 )]
 
-pub mod advice;
 pub mod agent;
 pub mod cli;
 mod error_class;

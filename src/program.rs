@@ -29,17 +29,13 @@ where
         .enable_all()
         .build();
     let ended = match runtime {
-        Ok(runtime) => {
-            let ended = runtime.block_on(async {
+        Ok(runtime) => runtime
+            .block_on(async {
                 let settings = Settings::from_flags(&flags, &output)?;
                 let work = async move |job: &Job| work(job, &flags).await;
                 sample::run(settings, work, &output, stop::signal()?).await
-            });
-            // Work has a thread of its own, which ends with the process. To shut the runtime down
-            // would have it panic on the way.
-            std::mem::forget(runtime);
-            ended.map_err(|error: SampleError| error.explained())
-        }
+            })
+            .map_err(|error: SampleError| error.explained()),
         Err(error) => Err(format!("The program can't be started: {error}.")),
     };
     if let Err(words) = &ended {

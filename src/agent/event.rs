@@ -13,9 +13,7 @@ use crate::jobs::{self, JobExecution, JobId, JobStatus, RequestError, StatusDeta
 pub enum Event {
     /// The service is asked for the next job.
     Starting,
-    /// The server has taken that request.
-    StartPublished,
-    /// A job was started, or one that an earlier run left IN_PROGRESS is taken up again.
+    /// A job was started, or one that an earlier run left IN_PROGRESS is resumed.
     Started(Arc<JobExecution>),
     /// Nothing is pending, or nothing that is for this program.
     NothingToStart,
@@ -49,9 +47,7 @@ pub enum Event {
     Abandoned { job_id: JobId, why: Unwanted },
     /// How the work ended is being reported.
     Reporting { job_id: JobId, status: JobStatus },
-    /// The server has taken the report.
-    ReportPublished { job_id: JobId },
-    /// The service has taken the report, or refused it for good.
+    /// The service has taken the report, or no longer wants it.
     Reported { job_id: JobId, result: ReportResult },
     /// A report failed, and is sent again.
     ReportFailed { job_id: JobId, error: RequestError },

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use tokio::runtime::Handle;
-use tokio::task::{AbortHandle, spawn_blocking};
-use tokio::time::timeout;
-use tracing::debug;
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::AbortHandle;
 
 use super::background;
-use super::context::Context;
+use super::error::Error;
 use super::event::Event;
-use super::outcome::{CheckpointError, Interrupted, Outcome, ReportResult, Unwanted, WorkResult};
+use super::outcome::{Interrupted, Outcome, ReportResult, Unwanted, WorkResult};
 use super::report::Report;
-use super::running::{Note, Running, Standing};
+use super::running::{Context, CurrentState, Running, State};
+use super::supervise;
 use crate::jobs::{JobExecution, JobId, JobStatus, RequestError, StatusDetails};
 
 /// A job execution that this device has started and not ended.
@@ -38,9 +37,9 @@ impl Job {
     pub(super) fn new(
         context: &Arc<Context>,
         execution: JobExecution,
-        starts: Option<u32>,
+        working: OwnedMutexGuard<()>,
     ) -> Self {
-        let running = Arc::new(Running::new(context, execution, starts));
+        let running = Arc::new(Running::new(context, execution, working));
         let progress = running.progress.subscribe();
         let background = tokio::spawn(background::run(Arc::clone(&running), progress));
         Self {
@@ -73,14 +72,14 @@ impl Job {
     }
 
     /// The execution as the service has it now; `None` if it is gone. The presigned URLs in its
-    /// document are fresh: those that the job came with expire.
+    /// document are fresh: those that the job came with expire. Safe to cancel.
     ///
     /// # Errors
     /// See [`jobs::Client::send`](crate::jobs::Client::send).
     pub async fn describe(&self) -> Result<Option<JobExecution>, RequestError> {
-        Ok(match self.running.standing(true).await? {
-            Standing::Found(execution) => Some(execution),
-            Standing::Gone(_) => None,
+        Ok(match self.running.current_state(true).await? {
+            CurrentState::Found(execution) => Some(execution),
+            CurrentState::Gone(_) => None,
         })
     }
 
@@ -88,69 +87,34 @@ impl Job {
     /// under way at a time, at most one in [`Options::progress_interval`](super::Options), and the
     /// latest wins. Renews the step timer, where one is set.
     pub fn progress(&self, details: StatusDetails) {
-        self.note(details, false);
-    }
-
-    /// The same, but soon and for sure: it does not wait for its turn, and is sent until the service
-    /// has it; a job that is left IN_PROGRESS waits for that as long as for any reply. For what the next
-    /// run should know, where the work need not wait.
-    pub fn checkpoint_soon(&self, details: StatusDetails) {
-        self.note(details, true);
-    }
-
-    fn note(&self, details: StatusDetails, is_durable: bool) {
-        let details = self.running.counted(details);
-        self.running.progress.send_modify(|note| {
-            // What replaces details that are to arrive for sure has to arrive for sure.
-            let is_durable = is_durable || note.as_ref().is_some_and(|before| before.is_durable);
-            *note = Some(Note {
-                details,
-                is_durable,
-            });
-        });
+        self.running.progress.send_replace(Some(details));
     }
 
     /// Sets the status details, and returns when the service has them: for what the next run must
-    /// know, before a restart for instance. Waits for as long as it takes.
+    /// know, before a restart for instance. Waits for as long as it takes. Safe to cancel: whether the
+    /// service has them is then not known, and what is reported next knows what to do.
     ///
     /// # Errors
     /// If the job is no longer wanted, the service can't take these details, or the connection has
-    /// ended for good.
-    pub async fn checkpoint(&self, details: StatusDetails) -> Result<(), CheckpointError> {
-        let job = &self.running;
+    /// ended permanently.
+    pub async fn checkpoint(&self, details: StatusDetails) -> Result<(), Error> {
         // A progress that waits for its turn is older, and must not take the checkpoint's place.
-        job.progress.send_replace(None);
+        self.running.progress.send_replace(None);
         let report = Report {
-            job: Arc::clone(job),
-            known: job.known().await,
+            job: Arc::clone(&self.running),
             status: JobStatus::InProgress,
-            details: job.counted(details),
-            max_tries: None,
+            details,
         };
-        match report.send(|| ()).await? {
+        match report.send().await? {
             ReportResult::Unwanted(why) => Err(Interrupted::Unwanted(why).into()),
             _ => Ok(()),
-        }
-    }
-
-    /// Sees to it that what was to reach the service for sure is there before the program ends.
-    async fn keep_promise(&self) {
-        let promised = self.running.progress.borrow().clone();
-        if let Some(note) = promised.filter(|note| note.is_durable) {
-            let limit = self.running.context.jobs.options().reply_timeout;
-            if !matches!(
-                timeout(limit, self.checkpoint(note.details)).await,
-                Ok(Ok(()))
-            ) {
-                debug!("the last checkpoint of job_id:{} may be lost", self.id());
-            }
         }
     }
 
     /// Why the service no longer wants the job done (it was canceled, timed out, removed or created
     /// anew); `None` while it does.
     pub fn unwanted(&self) -> Option<Unwanted> {
-        self.running.unwanted.borrow().clone()
+        self.running.unwanted()
     }
 
     /// Whether the program was told to stop. A job that has not ended soon after that stays
@@ -165,8 +129,8 @@ impl Job {
     /// If the job is no longer wanted, or the program was told to stop. As the end of the work, it is
     /// not called FAILED.
     pub fn check(&self) -> Result<(), Interrupted> {
-        match self.unwanted() {
-            Some(why) => Err(Interrupted::Unwanted(why)),
+        match &*self.running.interrupted.borrow() {
+            Some(why) => Err(why.clone()),
             None if self.is_stopping() => Err(Interrupted::Stopping),
             None => Ok(()),
         }
@@ -174,16 +138,20 @@ impl Job {
 
     /// For work that waits: returns when it is to end, as [`Self::check`] would say. Safe to cancel.
     pub async fn interrupted(&self) -> Interrupted {
-        let mut unwanted = self.running.unwanted.subscribe();
+        let mut interrupted = self.running.interrupted.subscribe();
         tokio::select! {
             biased;
-            _ = unwanted.wait_for(Option::is_some) => {}
-            () = self.running.context.is_stopping() => {}
+            _ = interrupted.wait_for(Option::is_some) => {}
+            () = self.running.context.is(|state| *state == State::Stopping) => {}
         }
         self.check().err().unwrap_or(Interrupted::Stopping)
     }
 
-    /// Does some work on this job, on a thread of its own: it may block as well as wait, and panic.
+    /// Does some work on this job, on a thread of its own: it may block as well as wait, and panic. The
+    /// thread has a tokio runtime of its own, and what is spawned there ends with the work.
+    ///
+    /// Dropping the future tells the work to end ([`Self::check`] fails), and does not wait for it; no
+    /// other job of this client is given out before it has.
     pub async fn run<W>(&self, work: W) -> Outcome
     where
         W: AsyncFnOnce(&Self) -> WorkResult + Send + 'static,
@@ -192,9 +160,8 @@ impl Job {
             running: Arc::clone(&self.running),
             background: Arc::clone(&self.background),
         };
-        let runtime = Handle::current();
-        let ended = spawn_blocking(move || runtime.block_on(work(&job)));
-        ended.await.into()
+        let _guard = EndWork(&self.running);
+        supervise::on_a_thread(move |runtime| runtime.block_on(work(&job)).into()).await
     }
 
     /// Reports how the work ended, and returns when the service has taken that, or no longer wants to
@@ -204,77 +171,86 @@ impl Job {
     /// the next start would only give it again. Nor is one that is no longer wanted. FAILED and REJECTED
     /// put their reason beside the last status details.
     ///
+    /// Dropping the future leaves open whether the service has the report; the next start tells.
+    ///
     /// # Errors
     /// If there is no reporting at all: the policy has never allowed it, or the connection has ended
-    /// for good.
+    /// permanently.
     pub async fn finish(self, outcome: impl Into<Outcome>) -> Result<ReportResult, RequestError> {
-        let (outcome, job_id) = (outcome.into(), self.id());
+        let (outcome, job_id) = (outcome.into(), self.id().clone());
         let context = &self.running.context;
-        let emit = |event| context.emit(event);
-        emit(Event::WorkEnded {
+        context.emit(Event::WorkEnded {
             job_id: job_id.clone(),
             outcome: outcome.clone(),
         });
         if let Some(why) = self.unwanted() {
-            emit(Event::Abandoned {
-                job_id: job_id.clone(),
-                why: why.clone(),
-            });
-            return Ok(ReportResult::Unwanted(why));
+            let result = ReportResult::Unwanted(why.clone());
+            context.emit(Event::Abandoned { job_id, why });
+            return Ok(result);
         }
-        if outcome == Outcome::LeftInProgress {
-            self.keep_promise().await;
-            context.leave(job_id);
-            return Ok(ReportResult::LeftInProgress);
-        }
-        self.background.0.abort(); // from here on, what is first in line is no news
-        emit(Event::Reporting {
+        let (status, reason) = match &outcome {
+            Outcome::Succeeded(_) => (JobStatus::Succeeded, None),
+            Outcome::Failed(reason) => (JobStatus::Failed, Some(reason.raw().trim())),
+            Outcome::Rejected(reason) => (JobStatus::Rejected, Some(reason.raw().trim())),
+            Outcome::LeftInProgress | Outcome::Unwanted(_) => {
+                context.leave_in_progress(&job_id);
+                return Ok(ReportResult::LeftInProgress);
+            }
+        };
+        self.background.0.abort(); // from here on, changes in the queue no longer concern this job
+        context.emit(Event::Reporting {
             job_id: job_id.clone(),
-            status: outcome.status(),
+            status: status.clone(),
         });
-        let known = self.running.known().await;
+        let known = self.running.known.lock().await.details.clone();
         // The last progress, if the service may not have it.
         let last = self.running.progress.borrow().clone();
-        let last = last.map(|note| note.details);
-        let last = last.filter(|last| *last != known.details);
-        let details = match &outcome {
-            Outcome::Failed(reason) | Outcome::Rejected(reason) => {
-                let reason = match reason.raw().trim() {
+        let last = last.filter(|last| *last != known);
+        let details = match (reason, &outcome) {
+            (Some(reason), _) => {
+                let reason = match reason {
                     "" => "no reason was given",
                     reason => reason,
                 };
                 let reason = StatusDetails::default().with_text("reason", reason);
-                reason.over(last.as_ref().unwrap_or(&known.details))
+                reason.over(last.as_ref().unwrap_or(&known))
             }
-            Outcome::Succeeded(details) if !details.is_empty() => details.clone(),
+            (None, Outcome::Succeeded(details)) if !details.is_empty() => details.clone(),
             _ => last.unwrap_or_default(),
         };
         let report = Report {
             job: Arc::clone(&self.running),
-            known,
-            status: outcome.status(),
+            status,
             details,
-            max_tries: None,
-        };
-        let published = || {
-            let job_id = job_id.clone();
-            emit(Event::ReportPublished { job_id });
         };
         let result = tokio::select! {
             biased;
-            result = report.send(published) => result?,
+            result = report.send() => result?,
             () = background::is_replaced(&self.running) => {
                 self.running.no_longer_wanted(&Unwanted::Deleted);
                 ReportResult::Unwanted(Unwanted::Deleted)
             }
         };
         if result == ReportResult::Accepted {
-            context.report_accepted();
+            context.note_reported(Some(self.running.execution.id()));
         }
-        emit(Event::Reported {
-            job_id: job_id.clone(),
+        context.emit(Event::Reported {
+            job_id,
             result: result.clone(),
         });
         Ok(result)
+    }
+}
+
+/// Tells the work to end when nobody waits for it any longer.
+struct EndWork<'a>(&'a Running);
+
+impl Drop for EndWork<'_> {
+    fn drop(&mut self) {
+        self.0.interrupted.send_if_modified(|so_far| {
+            let is_new = so_far.is_none();
+            so_far.get_or_insert(Interrupted::Stopping);
+            is_new
+        });
     }
 }

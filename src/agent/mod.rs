@@ -1,7 +1,7 @@
 //! What a device does with its jobs: start the next, work, report, wait for more. Others call it the
 //! jobs agent.
 //!
-//! [`run`] is the whole of a device that does jobs. Or, with the loop in your own hands:
+//! [`run`] is the whole of a device that does jobs. Or, with a loop of your own:
 //!
 //! ```no_run
 //! # use jobs_mqtt5::agent::{Agent, Job, Outcome, WorkResult};
@@ -17,54 +17,51 @@
 //! # }
 //! ```
 //!
+//! - `start`: starts the next, or the first that is for this program
 //! - `job`, `outcome`: what the work holds, and how it ends
 //! - `supervise`: has the work done, and sees to it that it ends
 //! - `report`: an update that is repeated until the service has taken it, or no longer wants it
 //! - `background`: reports the progress, and watches whether the job is still wanted
-//! - `listed`, `unreadable`: what is started when it is not simply the next; `starts`: how often
-//! - `running`, `context`: what these share
+//! - `running`: what these share
 //! - `event`, `error`, `options`: what is told, why an agent ends, and how it does its jobs
 
 use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::time::{sleep, timeout};
+use tracing::warn;
 
 mod background;
-mod context;
 mod error;
 mod event;
 mod job;
-mod listed;
 mod options;
 mod outcome;
 mod report;
 mod running;
-mod starts;
+mod start;
 mod supervise;
-mod unreadable;
 
 pub use error::Error;
 pub use event::Event;
 pub use job::Job;
 pub use options::{Filter, Options};
-pub use outcome::{CheckpointError, Interrupted, Outcome, ReportResult, Unwanted, WorkResult};
+pub use outcome::{Interrupted, Outcome, ReportResult, Unwanted, WorkResult};
 
-use context::{Context, State};
-use unreadable::Unblocked;
+use running::{Context, State};
 
-use crate::jobs::{self, ExecutionId, JobExecution, JobId, Operation, RequestError, StartNext};
+use crate::jobs::{self, JobExecution, JobId, Operation, RequestError};
 use crate::mqtt::{Backoff, Events};
+
+/// So many starts in a row without a report that the service took are nothing unusual: a job may have
+/// been canceled.
+const UNUSUAL_STARTS: u32 = 3;
 
 /// Does the jobs of a thing, one at a time, in the order in which the service hands them out.
 pub struct Agent {
     context: Arc<Context>,
-    /// The pauses after a start that failed, or that led to nothing.
-    backoff: Backoff,
-    /// What was started last, and how many reports the service had taken by then.
-    last: Option<(ExecutionId, u64)>,
-    /// Jobs in a row that led to nothing.
-    fruitless: u32,
+    /// Counts the starts since the service last took a report, and paces them.
+    unreported_starts: Backoff,
 }
 
 /// Tells an agent to stop. Cheap to clone.
@@ -103,10 +100,8 @@ impl Agent {
     /// The same, with other options.
     pub fn with_options(jobs: &jobs::Client, options: Options) -> Self {
         Self {
-            backoff: options.backoff.clone(),
+            unreported_starts: options.backoff.clone(),
             context: Context::new(jobs.clone(), options),
-            last: None,
-            fruitless: 0,
         }
     }
 
@@ -123,6 +118,9 @@ impl Agent {
     /// Does jobs until it is told to stop, or one is left IN_PROGRESS on purpose. Only one is worked on
     /// at a time, on a thread of its own: it may block as well as wait, and panic. Told to stop, it waits
     /// for the work to end, and for its report.
+    ///
+    /// Dropping the future ends it as well: the work is told to, but not waited for. The next run of this
+    /// client's jobs waits for it before it works on another.
     ///
     /// # Errors
     /// [`Error::Request`] if there is no going on: the policy denies what is needed and always did, or
@@ -156,8 +154,8 @@ impl Agent {
     }
 
     fn end(&self) -> End {
-        match self.context.state() {
-            State::Left(job_id) => End::LeftInProgress(job_id),
+        match &*self.context.state.borrow() {
+            State::LeftInProgress(job_id) => End::LeftInProgress(job_id.clone()),
             _ => End::Stopped,
         }
     }
@@ -170,18 +168,26 @@ impl Agent {
     /// be read is REJECTED, and the one behind it started.
     ///
     /// # Errors
-    /// If there is no going on: see [`RequestError::is_fatal`].
-    pub async fn next(&mut self) -> Result<Option<Job>, RequestError> {
+    /// [`Error::Request`] if there is no going on: see [`RequestError::is_fatal`].
+    /// [`Error::WorkOverdue`] if work on an earlier job, which was dropped, does not end.
+    pub async fn next(&mut self) -> Result<Option<Job>, Error> {
         let context = Arc::clone(&self.context);
-        let mut over = pin!(context.is_over());
+        let mut over = pin!(context.is(|state| *state != State::Running));
+        let mut was_told = true;
         loop {
             // What was told so far is in line before this request.
-            let signs = context.jobs.queue().borrow().signs;
+            let changes = context.jobs.queue().borrow().changes;
             let step = async {
-                match self.start().await? {
-                    Some(execution) => self.begin(execution).await,
-                    None => self.wait_for_more(signs).await.map(|()| None),
+                let Some(execution) = start::start(&context).await? else {
+                    was_told = self.wait_for_more(changes).await?;
+                    return Ok::<_, Error>(None);
+                };
+                if !was_told {
+                    let job_id = &execution.job_id;
+                    warn!("no event has told of job_id:{job_id}: subscribing once more");
+                    context.jobs.subscribe_again();
                 }
+                self.begin(execution).await.map(Some)
             };
             tokio::select! {
                 biased;
@@ -193,77 +199,41 @@ impl Agent {
         }
     }
 
-    /// Starts the next execution. `None` if there is none.
-    async fn start(&mut self) -> Result<Option<JobExecution>, RequestError> {
-        let context = Arc::clone(&self.context);
-        loop {
-            context.emit(Event::Starting);
-            let started = match &context.options.filter {
-                Some(filter) => listed::start_first(&context, |one| filter(one)).await,
-                None => self.start_first_in_line().await,
-            };
-            let error = match started {
-                Ok(execution) => return Ok(execution),
-                Err(error) if error.is_fatal() => return Err(error),
-                Err(error) => error,
-            };
-            context.emit(Event::StartFailed(error.clone()));
-            match unreadable::unblock(&context, &error).await {
-                Ok(Unblocked::Rejected) => {}
-                Ok(Unblocked::Bypassed(execution)) => return Ok(Some(execution)),
-                Ok(Unblocked::NothingElse) => return Ok(None),
-                Err(_) => sleep(self.backoff.next_wait()).await,
-            }
-        }
-    }
-
-    async fn start_first_in_line(&self) -> Result<Option<JobExecution>, RequestError> {
-        let jobs = &self.context.jobs;
-        let request = StartNext {
-            step_timeout_in_minutes: self.context.options.step_timeout_in_minutes,
-            ..StartNext::default()
-        };
-        let max_tries = Some(jobs.options().max_tries);
-        let published = || self.context.emit(Event::StartPublished);
-        let reply = jobs.send_with(request, max_tries, published).await?;
-        Ok(reply.execution)
-    }
-
-    /// Wraps an execution that was started as a [`Job`]. `None` if it was started too often already.
-    async fn begin(&mut self, execution: JobExecution) -> Result<Option<Job>, RequestError> {
-        let (id, accepted) = (execution.id(), self.context.accepted());
-        let before = self.last.replace((id.clone(), accepted));
+    /// Wraps an execution that was started as a [`Job`], once no other job is worked on.
+    async fn begin(&mut self, execution: JobExecution) -> Result<Job, Error> {
+        let context = &self.context;
         // A service that contradicts itself (it starts what it has called CANCELED, or once more what
         // we have ended) must not have us start a job many times a second.
-        let led_to_nothing =
-            before.is_some_and(|(last, reports)| last == id || reports == accepted);
-        if !led_to_nothing {
-            self.fruitless = 0;
-            self.backoff.reset();
-        } else if self.fruitless == 0 {
-            self.fruitless = 1; // one job that was canceled proves nothing
-        } else {
-            sleep(self.backoff.next_wait()).await;
+        let reported = context.note_reported(None);
+        if reported.is_some_and(|reported| reported != execution.id()) {
+            self.unreported_starts.reset();
         }
-        let started = Event::Started(Arc::new(execution.clone()));
-        self.context.emit(started);
-        starts::counted(&self.context, execution).await
+        let wait = self.unreported_starts.next_wait();
+        if self.unreported_starts.failures() >= UNUSUAL_STARTS {
+            sleep(wait).await;
+        }
+        let limit = context.options.overdue_limit;
+        let working = Arc::clone(context.jobs.working()).lock_owned();
+        let Ok(working) = timeout(limit, working).await else {
+            let (job_id, after) = (execution.job_id, limit);
+            return Err(Error::WorkOverdue { job_id, after });
+        };
+        context.emit(Event::Started(Arc::new(execution.clone())));
+        Ok(Job::new(context, execution, working))
     }
 
     /// Returns when there may be something to start: the service has said so, a lost session may have
-    /// swallowed that it did, or nothing was heard for [`Options::idle_timeout`].
-    async fn wait_for_more(&mut self, signs: u64) -> Result<(), RequestError> {
+    /// swallowed that it did (`true`), or nothing was heard for [`Options::idle_timeout`] (`false`).
+    async fn wait_for_more(&mut self, changes: u64) -> Result<bool, RequestError> {
         let context = &self.context;
         context.emit(Event::NothingToStart);
-        self.backoff.reset();
+        self.unreported_starts.reset();
         let mut queue = context.jobs.queue();
+        let changed = queue.wait_for(|now| now.changes > changes);
         tokio::select! {
             biased;
-            _ = timeout(context.options.idle_timeout, queue.wait_for(|now| now.signs > signs)) => Ok(()),
-            error = context.jobs.denied() => {
-                let operation = Operation::StartNext;
-                Err(RequestError::Subscribe { operation, error })
-            }
+            changed = timeout(context.options.idle_timeout, changed) => Ok(changed.is_ok()),
+            error = context.jobs.denied(Operation::StartNext) => Err(error),
             error = context.connection_ended(Operation::StartNext) => Err(error),
         }
     }
@@ -272,6 +242,6 @@ impl Agent {
 impl Stopper {
     /// Tells the agent to stop: it starts no more, and the work hears of it. Returns at once.
     pub fn stop(&self) {
-        self.0.stop();
+        self.0.state.send_replace(State::Stopping);
     }
 }

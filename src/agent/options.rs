@@ -32,10 +32,6 @@ pub struct Options {
     /// After this time without an end, the agent ends with [`Error::WorkOverdue`](super::Error), so
     /// that a supervisor starts the program anew. 5 minutes.
     pub overdue_limit: Duration,
-    /// A job that was started so often and never ended is FAILED, so that one that crashes the program
-    /// does not block the queue. It costs one update a job, and is kept in the status detail `starts`.
-    /// A start after a planned restart counts as well. `None`, the default: no limit.
-    pub max_starts: Option<u32>,
     /// Which executions are for this program, where several share one thing. Those of others stay as
     /// they are: the agent looks at each before it starts it. `None`, the default: all of them.
     pub filter: Option<Filter>,
@@ -50,7 +46,6 @@ impl Default for Options {
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
             overdue_after: Duration::from_secs(10),
             overdue_limit: Duration::from_secs(5 * 60),
-            max_starts: None,
             filter: None,
         }
     }

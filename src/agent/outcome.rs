@@ -1,8 +1,7 @@
 //! How the work on a job ends, and why a job is no longer wanted.
 
+use std::any::Any;
 use std::error::Error;
-
-use tokio::task::JoinError;
 
 use crate::jobs::{ErrorCode, JobStatus, RequestError, StatusDetails};
 use crate::text::{Text, panic_message};
@@ -20,6 +19,8 @@ pub enum Outcome {
     /// Left IN_PROGRESS on purpose, for instance because the device is about to restart: the agent
     /// ends, and the next run of the program takes the job up again.
     LeftInProgress,
+    /// The job is no longer wanted. How the work ended is not reported.
+    Unwanted(Unwanted),
 }
 
 /// What work returns. `?` on any error, and on a `String`, becomes FAILED with that reason; on what
@@ -66,18 +67,6 @@ pub enum ReportResult {
     Unwanted(Unwanted),
 }
 
-/// A checkpoint that the service did not take.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CheckpointError {
-    /// The service no longer wants the job done.
-    #[error(transparent)]
-    Unwanted(#[from] Interrupted),
-    /// The service can't take these details, or there is no reporting at all.
-    #[error(transparent)]
-    Request(#[from] RequestError),
-}
-
 impl Outcome {
     /// SUCCEEDED, and nothing more to say.
     pub fn succeeded() -> Self {
@@ -94,14 +83,9 @@ impl Outcome {
         Self::Rejected(reason.into())
     }
 
-    /// The status that the job execution gets.
-    pub fn status(&self) -> JobStatus {
-        match self {
-            Self::Succeeded(_) => JobStatus::Succeeded,
-            Self::Failed(_) => JobStatus::Failed,
-            Self::Rejected(_) => JobStatus::Rejected,
-            Self::LeftInProgress => JobStatus::InProgress,
-        }
+    /// FAILED, with what a panic said.
+    pub(super) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        Self::failed(format!("the work panicked: {}", panic_message(panic).raw()))
     }
 }
 
@@ -111,24 +95,14 @@ impl From<WorkResult> for Outcome {
             Ok(outcome) => return outcome,
             Err(error) => error,
         };
-        match error.downcast_ref::<Interrupted>() {
+        let interrupted = match error.downcast_ref::<super::Error>() {
+            Some(super::Error::Interrupted(why)) => Some(why),
+            _ => error.downcast_ref(),
+        };
+        match interrupted {
             Some(Interrupted::Stopping) => Self::LeftInProgress,
-            // If the job is unwanted indeed, this is not reported.
-            _ => Self::failed(error.to_string()),
-        }
-    }
-}
-
-impl From<Result<WorkResult, JoinError>> for Outcome {
-    /// For work that ran as a task: a panic is FAILED, with its message.
-    fn from(ended: Result<WorkResult, JoinError>) -> Self {
-        match ended.map_err(JoinError::try_into_panic) {
-            Ok(result) => result.into(),
-            Err(Ok(panic)) => {
-                let said = panic_message(&*panic);
-                Self::failed(format!("the work panicked: {}", said.raw()))
-            }
-            Err(Err(canceled)) => Self::failed(canceled.to_string()),
+            Some(Interrupted::Unwanted(why)) => Self::Unwanted(why.clone()),
+            None => Self::failed(error.to_string()),
         }
     }
 }

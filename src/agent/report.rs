@@ -5,86 +5,72 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedMutexGuard;
 use tokio::time::sleep;
 use tracing::warn;
 
 use super::event::Event;
 use super::outcome::{ReportResult, Unwanted};
-use super::running::{Known, Running, Standing};
+use super::running::{CurrentState, Known, Running};
 use crate::jobs::{JobStatus, RequestError, StatusDetails, Update};
 use crate::mqtt::Backoff;
 
-/// A report that is on its way.
+/// A report that is to be sent.
 pub(super) struct Report {
     pub job: Arc<Running>,
-    pub known: OwnedMutexGuard<Known>,
     pub status: JobStatus,
     pub details: StatusDetails,
-    /// `None`: until the service has taken it or no longer wants it.
-    pub max_tries: Option<u32>,
 }
 
 impl Report {
-    /// Sends it until the service has taken it, or says that the job is no longer ours. Calls
-    /// `published` when the server has it.
-    pub async fn send(
-        mut self,
-        published: impl FnOnce() + Send,
-    ) -> Result<ReportResult, RequestError> {
+    /// Sends it until the service has taken it, or says that the job is no longer ours.
+    pub async fn send(mut self) -> Result<ReportResult, RequestError> {
         let mut backoff = self.job.context.options.backoff.clone();
-        let mut published = Some(published);
         loop {
-            let update = self.update();
-            let jobs = &self.job.context.jobs;
-            let published = || {
-                published
-                    .take()
-                    .into_iter()
-                    .for_each(|published| published())
-            };
-            let error = match jobs.send_with(update, self.max_tries, published).await {
-                Ok(_) => {
-                    self.known.accepted(self.details.clone());
-                    return Ok(self.accepted());
+            let job = Arc::clone(&self.job);
+            let mut known = job.known.lock().await;
+            match self.send_once(&mut known).await {
+                Ok(result) => return Ok(result),
+                Err(error) => {
+                    drop(known);
+                    self.pause(error, &mut backoff).await?;
                 }
-                Err(error) => error,
-            };
-            match self.understand(error).await {
-                Ok(Some(ReportResult::Unwanted(why))) => {
-                    self.job.no_longer_wanted(&why);
-                    return Ok(ReportResult::Unwanted(why));
-                }
-                Ok(Some(_)) => return Ok(self.accepted()),
-                Ok(None) => {}
-                Err(error) => self.pause(error, &mut backoff).await?,
             }
         }
     }
 
-    /// The service has taken it.
-    fn accepted(&self) -> ReportResult {
-        if self.status == JobStatus::InProgress {
-            let (job_id, details) = (self.job.job_id(), self.details.clone());
-            let progress = Event::Progress { job_id, details };
-            self.job.context.emit(progress);
+    /// Sends it, and once more each time that the execution proves to have another version.
+    pub async fn send_once(&self, known: &mut Known) -> Result<ReportResult, RequestError> {
+        let context = &self.job.context;
+        loop {
+            known.sending(&self.status, &self.details);
+            let result = match context.jobs.send(self.update(known)).await {
+                Ok(_) => {
+                    known.accepted();
+                    Some(ReportResult::Accepted)
+                }
+                Err(error) => self.understand(error, known).await?,
+            };
+            match &result {
+                Some(ReportResult::Unwanted(why)) => self.job.no_longer_wanted(why),
+                Some(_) if self.status == JobStatus::InProgress => {
+                    let (job_id, details) = (self.job.job_id(), self.details.clone());
+                    context.emit(Event::Progress { job_id, details });
+                }
+                _ => {}
+            }
+            if let Some(result) = result {
+                return Ok(result);
+            }
         }
-        ReportResult::Accepted
     }
 
     /// An update of the version that we know.
-    fn update(&mut self) -> Update {
+    fn update(&self, known: &Known) -> Update {
         let mut update = Update::execution(&self.job.execution, self.status.clone());
-        update.expected_version = Some(self.known.version);
+        update.expected_version = Some(known.version);
         update.status_details = self.details.clone();
         if self.status == JobStatus::InProgress {
             update.step_timeout_in_minutes = self.job.context.options.step_timeout_in_minutes;
-            let then = if self.details.is_empty() {
-                self.known.details.clone()
-            } else {
-                self.details.clone()
-            };
-            self.known.in_doubt.push(then);
         }
         update
     }
@@ -92,48 +78,42 @@ impl Report {
     /// What a refusal means: a result, or (`None`) that the execution has another version. The error
     /// if it says nothing about the execution.
     async fn understand(
-        &mut self,
+        &self,
         error: RequestError,
+        known: &mut Known,
     ) -> Result<Option<ReportResult>, RequestError> {
-        let RequestError::Rejected {
-            rejection,
-            repeated,
-            ..
-        } = &error
-        else {
+        let Some(rejection) = error.rejection() else {
             return Err(error);
         };
-        let refused = self.status == JobStatus::InProgress && !repeated;
+        if !error.was_repeated {
+            known.refused();
+        }
+        let explains = |state| known.is_at(state) || known.is_our_doing(state);
         let state = match (&rejection.execution_state, Unwanted::said_by(&error)) {
-            (Some(state), _) if self.known.is_our_change(state, refused) => state.clone(),
+            (Some(state), _) if state.status.is_terminal() || explains(state) => state.clone(),
             (None, Some(why)) => return Ok(Some(ReportResult::Unwanted(why))),
             (None, None) if error.is_about_the_request() => return Err(error),
             // It may be a job that was created anew under this name, and waits to be worked on.
-            _ => match self.job.standing(false).await? {
-                Standing::Found(now) => now.state(),
-                Standing::Gone(why) => return Ok(Some(ReportResult::Unwanted(why))),
+            _ => match self.job.current_state(false).await? {
+                CurrentState::Found(now) => now.state(),
+                CurrentState::Gone(why) => return Ok(Some(ReportResult::Unwanted(why))),
             },
         };
-        if state.status.is_terminal() {
-            if state.status != self.status {
-                let why = Unwanted::Status(state.status);
-                return Ok(Some(ReportResult::Unwanted(why)));
-            }
-            if !repeated {
-                self.job.warn_conflict(); // we said it once only, and it was there before
-            }
-            return Ok(Some(ReportResult::Accepted));
+        if state.status.is_terminal() && state.status != self.status {
+            let why = Unwanted::Status(state.status);
+            return Ok(Some(ReportResult::Unwanted(why)));
         }
-        if self.known.is_at(&state) {
+        let is_ours = known.is_our_doing(&state);
+        let is_terminal = state.status.is_terminal();
+        if known.is_at(&state) && !is_terminal {
             return Err(error);
         }
-        let is_ours = self.known.is_our_change(&state, refused);
         if !is_ours {
             self.job.warn_conflict();
         }
-        self.known.stands(state);
-        let is_done = self.status == JobStatus::InProgress && self.known.details == self.details;
-        Ok((is_ours && is_done).then_some(ReportResult::Accepted))
+        known.set_state(state);
+        let is_done = self.status == JobStatus::InProgress && known.details == self.details;
+        Ok((is_terminal || is_ours && is_done).then_some(ReportResult::Accepted))
     }
 
     /// The pause before the report is sent once more: without the details, if they are at fault.
@@ -142,11 +122,9 @@ impl Report {
         error: RequestError,
         backoff: &mut Backoff,
     ) -> Result<(), RequestError> {
-        if error.is_fatal() || self.max_tries.is_some() {
+        let is_checkpoint = self.status == JobStatus::InProgress; // it is these details, or none
+        if error.is_fatal() || error.is_about_the_request() && is_checkpoint {
             return Err(error);
-        }
-        if error.is_about_the_request() && self.status == JobStatus::InProgress {
-            return Err(error); // a checkpoint is these details, or it is none
         }
         // The work's details must not keep the job from being ended: the reason alone, then none.
         let reason = match self.details.get("reason") {

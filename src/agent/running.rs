@@ -1,60 +1,137 @@
-//! A running job, as the parts of an agent share it.
+//! What the parts of an agent share: what it is to do, and the job that is running.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+use tokio::sync::{OwnedMutexGuard, broadcast, watch};
 
-use super::context::Context;
 use super::event::Event;
-use super::outcome::Unwanted;
+use super::options::Options;
+use super::outcome::{Interrupted, Unwanted};
 use crate::jobs::{
-    Describe, ExecutionState, JobExecution, JobId, JobStatus, RequestError, StatusDetails,
+    self, Describe, ExecutionId, ExecutionState, JobExecution, JobId, JobStatus, Operation,
+    RequestError, StatusDetails,
 };
 
-/// The status detail that counts the starts of a job.
-pub(super) const STARTS: &str = "starts";
+/// A listener may be this many events behind before it misses one.
+const EVENTS_KEPT: usize = 256;
+
+/// What the parts of an agent share.
+pub(super) struct Context {
+    pub jobs: jobs::Client,
+    pub options: Options,
+    pub events: broadcast::Sender<Event>,
+    pub state: watch::Sender<State>,
+    /// The execution whose report the service took last, if that was since the last start.
+    pub reported: Mutex<Option<ExecutionId>>,
+}
+
+/// Whether the agent is to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    Running,
+    /// It was told to stop.
+    Stopping,
+    /// This job was left IN_PROGRESS on purpose: the next start would only give it again.
+    LeftInProgress(JobId),
+}
+
+impl Context {
+    pub fn new(jobs: jobs::Client, options: Options) -> Arc<Self> {
+        let (events, _) = broadcast::channel(EVENTS_KEPT);
+        // One stream: what the service tells comes in its place between what the agent does.
+        let weak = events.downgrade();
+        jobs.listen(move |event| match weak.upgrade() {
+            Some(events) => {
+                let _ = events.send(Event::Jobs(event.clone()));
+                true
+            }
+            None => false, // the agent is gone
+        });
+        Arc::new(Self {
+            jobs,
+            options,
+            events,
+            state: watch::Sender::new(State::Running),
+            reported: Mutex::default(),
+        })
+    }
+
+    /// Tells an event to whoever listens.
+    pub fn emit(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    pub fn is_told_to_stop(&self) -> bool {
+        *self.state.borrow() == State::Stopping
+    }
+
+    pub fn leave_in_progress(&self, job_id: &JobId) {
+        self.state.send_if_modified(|state| {
+            let goes_on = *state == State::Running;
+            if goes_on {
+                *state = State::LeftInProgress(job_id.clone());
+            }
+            goes_on
+        });
+    }
+
+    /// Returns once the agent is in such a state. Safe to cancel.
+    pub async fn is(&self, wanted: impl FnMut(&State) -> bool) {
+        let mut state = self.state.subscribe();
+        let _ = state.wait_for(wanted).await; // the sender lives
+    }
+
+    /// Returns when the connection has ended permanently. Safe to cancel.
+    pub async fn connection_ended(&self, operation: Operation) -> RequestError {
+        self.jobs.mqtt().ended().await;
+        RequestError::ended(operation)
+    }
+
+    /// Notes an execution whose report the service has taken; `None`: a new start. Returns the last.
+    pub fn note_reported(&self, id: Option<ExecutionId>) -> Option<ExecutionId> {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut reported, id)
+    }
+}
 
 /// A running job, as the parts of an agent share it.
 pub(super) struct Running {
     pub context: Arc<Context>,
     pub execution: JobExecution,
-    /// How often it was started, where that is limited.
-    pub starts: Option<u32>,
     /// The status details that the work reported last. `None`: none, or a checkpoint took their place.
-    pub progress: watch::Sender<Option<Note>>,
-    pub unwanted: watch::Sender<Option<Unwanted>>,
+    pub progress: watch::Sender<Option<StatusDetails>>,
+    /// Why the work is to end, where that is about this job alone.
+    pub interrupted: watch::Sender<Option<Interrupted>>,
     /// What the service has. Whoever holds it may send an update: one at a time.
-    known: Arc<Mutex<Known>>,
+    pub known: tokio::sync::Mutex<Known>,
     has_warned: AtomicBool,
+    /// No other job is worked on meanwhile.
+    _working: OwnedMutexGuard<()>,
 }
 
 /// How an execution stands with the service.
-pub(super) enum Standing {
+pub(super) enum CurrentState {
     /// The service has it so.
     Found(JobExecution),
     /// It is not there any longer, or has ended.
     Gone(Unwanted),
 }
 
-/// Status details to be reported.
-#[derive(Clone, PartialEq)]
-pub(super) struct Note {
-    pub details: StatusDetails,
-    /// Whether they are to reach the service as soon as possible, however long that takes.
-    pub is_durable: bool,
-}
-
 /// What the service has of an execution, as far as we know.
 pub(super) struct Known {
     pub version: i64,
     pub details: StatusDetails,
-    /// Details that were sent since, of which it is not known whether they arrived.
-    pub in_doubt: Vec<StatusDetails>,
+    /// What our updates since then would have left, where it is not known whether they arrived.
+    in_doubt: Vec<(JobStatus, StatusDetails)>,
 }
 
 impl Running {
-    pub fn new(context: &Arc<Context>, execution: JobExecution, starts: Option<u32>) -> Self {
+    pub fn new(
+        context: &Arc<Context>,
+        execution: JobExecution,
+        working: OwnedMutexGuard<()>,
+    ) -> Self {
         let known = Known {
             version: execution.version_number,
             details: execution.status_details.clone(),
@@ -63,11 +140,11 @@ impl Running {
         Self {
             context: Arc::clone(context),
             progress: watch::Sender::new(None),
-            unwanted: watch::Sender::new(None),
-            known: Arc::new(Mutex::new(known)),
+            interrupted: watch::Sender::new(None),
+            known: tokio::sync::Mutex::new(known),
             has_warned: AtomicBool::new(false),
-            starts,
             execution,
+            _working: working,
         }
     }
 
@@ -75,30 +152,20 @@ impl Running {
         self.execution.job_id.clone()
     }
 
-    /// The right to send an update.
-    pub async fn known(&self) -> OwnedMutexGuard<Known> {
-        Arc::clone(&self.known).lock_owned().await
-    }
-
-    /// The same details, and the number of starts where it is counted: an update replaces them all.
-    pub fn counted(&self, details: StatusDetails) -> StatusDetails {
-        match self.starts {
-            Some(starts) => details.with_text(STARTS, &starts.to_string()),
-            None => details,
-        }
-    }
-
     /// How the execution stands now. With its job document, if that is asked for.
-    pub async fn standing(&self, document: bool) -> Result<Standing, RequestError> {
+    pub async fn current_state(&self, document: bool) -> Result<CurrentState, RequestError> {
         let mut describe = Describe::job(&self.execution.job_id);
         describe.execution_number = Some(self.execution.execution_number);
         describe.include_job_document = document;
         let found = match self.context.jobs.send(describe).await {
             Ok(reply) => reply.execution,
-            Err(error) => return Unwanted::said_by(&error).map(Standing::Gone).ok_or(error),
+            Err(error) => {
+                let why = Unwanted::said_by(&error);
+                return why.map(CurrentState::Gone).ok_or(error);
+            }
         };
         let ours = found.filter(|found| found.id() == self.execution.id());
-        Ok(ours.map_or(Standing::Gone(Unwanted::Deleted), Standing::Found))
+        Ok(ours.map_or(CurrentState::Gone(Unwanted::Deleted), CurrentState::Found))
     }
 
     /// Somebody else has changed the execution. (Is told once.)
@@ -109,14 +176,21 @@ impl Running {
         }
     }
 
+    pub fn unwanted(&self) -> Option<Unwanted> {
+        match &*self.interrupted.borrow() {
+            Some(Interrupted::Unwanted(why)) => Some(why.clone()),
+            _ => None,
+        }
+    }
+
     /// The service no longer wants the job done. It is told before the work hears of it.
     pub fn no_longer_wanted(&self, why: &Unwanted) {
-        self.unwanted.send_if_modified(|so_far| {
-            if so_far.is_some() {
+        self.interrupted.send_if_modified(|so_far| {
+            if let Some(Interrupted::Unwanted(_)) = so_far {
                 return false;
             }
             let (job_id, why) = (self.job_id(), why.clone());
-            *so_far = Some(why.clone());
+            *so_far = Some(Interrupted::Unwanted(why.clone()));
             self.context.emit(Event::NoLongerWanted { job_id, why });
             true
         });
@@ -124,31 +198,43 @@ impl Running {
 }
 
 impl Known {
-    /// An update with these details was taken.
-    pub fn accepted(&mut self, details: StatusDetails) {
-        if !details.is_empty() {
-            self.details = details; // an update without details leaves those that there are
+    /// An update is about to leave that would set this status and these details; none keep those that
+    /// there are.
+    pub fn sending(&mut self, status: &JobStatus, details: &StatusDetails) {
+        let details = if details.is_empty() {
+            &self.details
+        } else {
+            details
+        };
+        self.in_doubt.push((status.clone(), details.clone()));
+    }
+
+    /// The update that left last was taken.
+    pub fn accepted(&mut self) {
+        if let Some((_, details)) = self.in_doubt.pop() {
+            self.details = details;
         }
         self.version += 1;
         self.in_doubt.clear();
     }
 
+    /// The update that left last was refused, and was sent once only.
+    pub fn refused(&mut self) {
+        self.in_doubt.pop();
+    }
+
     /// The execution stands so.
-    pub fn stands(&mut self, state: ExecutionState) {
+    pub fn set_state(&mut self, state: ExecutionState) {
         self.details = state.status_details;
         self.version = state.version_number.unwrap_or(self.version);
         self.in_doubt.clear();
     }
 
-    /// Whether we know how the execution has come to stand so: it has ended, or stands as before, or
-    /// as one of our updates left it whose reply was lost. `refused`: the one that was refused just
-    /// now is no such update.
-    pub fn is_our_change(&self, state: &ExecutionState, refused: bool) -> bool {
-        let sent = self.in_doubt.len() - usize::from(refused);
-        state.status.is_terminal()
-            || self.is_at(state)
-            || state.status == JobStatus::InProgress
-                && self.in_doubt[..sent].contains(&state.status_details)
+    /// Whether one of our updates left the execution so, and its reply was lost.
+    pub fn is_our_doing(&self, state: &ExecutionState) -> bool {
+        self.in_doubt.iter().any(|(status, details)| {
+            *status == state.status && (status.is_terminal() || *details == state.status_details)
+        })
     }
 
     /// Whether that is the version that we know.

@@ -1,22 +1,40 @@
 //! The client of the Jobs service: AWS's `IotJobsClient`, on an MQTT5 client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::AbortHandle;
+use tokio::sync::{Mutex, watch};
 
-use super::error::RequestError;
+use super::error::{RequestError, RequestErrorKind};
 use super::event::Event;
-use super::exchange::Requester;
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Queue};
 use super::job_id::JobId;
 use super::model::{JobExecution, PendingJobExecutions, UpdatedExecution};
-use super::options::Options;
-use super::queue::Queue;
-use super::requests::{Describe, GetPending, Request, StartNext, Update};
-use super::topics::Topics;
-use super::worked::Worked;
-use crate::mqtt::{self, Events};
+use super::requests::{Describe, GetPending, StartNext, Update};
+use super::topics::{Operation, Topics};
+use crate::mqtt::{self, Backoff, Events, Handled};
+
+/// How patient a client is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// How long a reply may take, from the PUBACK of its request on. 10 seconds.
+    pub reply_timeout: Duration,
+    /// After so many tries without a result, a request has failed: 5.
+    pub max_tries: u32,
+    /// The waits between tries: up to 1, 2, 4, 8… seconds, never more than 60.
+    pub backoff: Backoff,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            reply_timeout: Duration::from_secs(10),
+            max_tries: 5,
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+        }
+    }
+}
 
 /// A client of the Jobs service for one thing, on a connection that others use as well. Cheap to
 /// clone. A gateway has one for each of its things: up to ten on a connection, which has 50
@@ -27,14 +45,11 @@ use crate::mqtt::{self, Events};
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    requests: Requester,
-    filling: AbortHandle,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.filling.abort();
-    }
+    mqtt: mqtt::Client,
+    options: Options,
+    inbox: Arc<Inbox>,
+    handled: Handled,
+    working: Arc<Mutex<()>>,
 }
 
 impl Client {
@@ -49,22 +64,21 @@ impl Client {
     /// The same, with other options.
     pub fn with_options(mqtt: &mqtt::Client, thing_name: &str, options: Options) -> Self {
         let topics = Topics::new(thing_name);
-        let subscription = mqtt.subscribe(topics.filters());
-        let worked = Worked::new(mqtt.clone(), subscription.granted());
-        let inbox = Arc::new(Inbox::new(worked));
-        let filling = tokio::spawn({
-            let (inbox, mqtt, topics) = (Arc::clone(&inbox), mqtt.clone(), topics.clone());
-            async move { inbox.fill(subscription, mqtt, topics).await }
+        let filters = topics.filters();
+        let inbox = Inbox::new(topics);
+        let handled = mqtt.handle(filters, {
+            let inbox = Arc::clone(&inbox);
+            move |delivery| {
+                inbox.on_delivery(delivery);
+                true
+            }
         });
-        let requests = Requester {
+        Self(Arc::new(Inner {
             mqtt: mqtt.clone(),
-            topics,
             options,
             inbox,
-        };
-        Self(Arc::new(Inner {
-            requests,
-            filling: filling.abort_handle(),
+            handled,
+            working: Arc::default(),
         }))
     }
 
@@ -104,62 +118,58 @@ impl Client {
         self.send(request).await
     }
 
-    /// Publishes a request, and returns the reply to it. Waits for a connection for as long as that
-    /// takes. Where no reply comes in time, or the service is busy, the request is sent again, and an
-    /// [`Event::Retrying`] says so.
-    ///
-    /// # Errors
-    /// [`RequestError::Rejected`] if the service says no for good, [`RequestError::Unanswered`] after
-    /// [`Options::max_tries`], [`RequestError::Unreadable`] if the answer is twice none that can be
-    /// read, the others if the request or its reply can't pass at all.
-    pub async fn send<R: Request>(&self, request: R) -> Result<R::Reply, RequestError> {
-        let max_tries = Some(self.options().max_tries);
-        self.send_with(request, max_tries, || ()).await
-    }
-
-    /// The same, with another number of tries (`None`: no limit), and a function that is called once
-    /// the server has acknowledged the request.
-    ///
-    /// # Errors
-    /// See [`Client::send`].
-    pub async fn send_with<R: Request>(
-        &self,
-        request: R,
-        max_tries: Option<u32>,
-        published: impl FnOnce() + Send,
-    ) -> Result<R::Reply, RequestError> {
-        self.0.requests.send(&request, max_tries, published).await
-    }
-
     /// What happens without having been asked for, from now on.
     pub fn events(&self) -> Events<Event> {
-        Events::of(&self.0.requests.inbox.events)
+        Events::of(&self.0.inbox.events)
     }
 
     /// Calls a function with each event, before anything else comes of it, until it returns `false`.
     /// It must not wait.
     pub fn listen(&self, listener: impl Fn(&Event) -> bool + Send + 'static) {
-        self.0.requests.inbox.listen(Box::new(listener));
+        self.0.inbox.listen(Box::new(listener));
     }
 
-    /// What the service has said last about the queue, and what it says from now on.
+    /// What the service has said last about the queue, and what it says from now on. Once the
+    /// connection has ended permanently, nothing new comes.
     pub fn queue(&self) -> watch::Receiver<Queue> {
-        self.0.requests.inbox.queue.subscribe()
+        self.0.inbox.queue.subscribe()
     }
 
     /// Returns if the policy denies us replies and events, and always did: no waiting helps. Safe to
     /// cancel.
-    pub async fn denied(&self) -> mqtt::SubscribeError {
-        self.0.requests.inbox.worked.never_granted().await
+    pub async fn denied(&self, operation: Operation) -> RequestError {
+        let mut denied = self.0.inbox.denied.subscribe();
+        loop {
+            if let Some(error) = &*denied.borrow_and_update() {
+                let kind = RequestErrorKind::Subscribe(error.clone());
+                return RequestError::new(operation, kind, false);
+            }
+            let _ = denied.changed().await; // the sender lives
+        }
+    }
+
+    /// Subscribes to its topic filters once more, in the session under way: for whoever finds that the
+    /// server no longer tells what it should. Never waits.
+    pub fn subscribe_again(&self) {
+        self.0.handled.subscribe_again();
     }
 
     /// The connection that this client stands on.
     pub fn mqtt(&self) -> &mqtt::Client {
-        &self.0.requests.mqtt
+        &self.0.mqtt
     }
 
     /// How patient it is.
     pub fn options(&self) -> &Options {
-        &self.0.requests.options
+        &self.0.options
+    }
+
+    pub(super) fn inbox(&self) -> &Inbox {
+        &self.0.inbox
+    }
+
+    /// Locked by whoever works on a job of this thing: one at a time.
+    pub(crate) fn working(&self) -> &Arc<Mutex<()>> {
+        &self.0.working
     }
 }

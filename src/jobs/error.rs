@@ -1,5 +1,7 @@
-//! Why a request failed.
+//! Why a request failed, or one try of it.
 
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use super::job_id::JobId;
@@ -9,176 +11,180 @@ use crate::error_class::ErrorClass;
 use crate::mqtt::{PublishError, SubscribeError};
 use crate::text::Text;
 
-/// Why a request failed.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+/// Why a request failed, or one try of it.
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-#[allow(missing_docs)] // the texts say what the fields are
-pub enum RequestError {
-    /// The service rejected it, and would reject it again.
-    #[error("{operation} was rejected with {rejection}")]
-    Rejected {
-        operation: Operation,
-        rejection: Rejection,
-        /// Whether the request was sent more than once, so that it may have been carried out before.
-        repeated: bool,
-    },
-    /// It was sent several times, without a result.
-    #[error("{operation} was asked {tries} times without success: {last}")]
-    Unanswered {
-        operation: Operation,
-        tries: u32,
-        #[source]
-        last: TryError,
-    },
+pub struct RequestError {
+    /// What was asked for.
+    pub operation: Operation,
+    kind: RequestErrorKind,
+    /// Whether the request was sent more than once, so that it may have been carried out before.
+    pub was_repeated: bool,
+    /// Whether the service has answered such a request before. If not, the policy most likely denies it.
+    has_worked: bool,
+    /// How often it was tried, if it ended for that.
+    tries: Option<u32>,
+}
+
+/// What kind of error it is.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum RequestErrorKind {
+    /// The service rejected it.
+    Rejected(Rejection),
+    /// The server took it, and no reply came within this time.
+    NoReply(Duration),
     /// The service accepted it, with an answer that can't be read.
-    #[error("{operation} was answered with a job execution that can't be read ({problem})")]
     Unreadable {
-        operation: Operation,
         /// The job, if at least that could be read.
         job_id: Option<JobId>,
+        /// What is wrong with it.
         problem: Text,
     },
     /// It could not be published.
-    #[error("{operation} could not be published: {error}")]
-    Publish {
-        operation: Operation,
-        #[source]
-        error: PublishError,
-    },
-    /// The server does not let us have the replies.
-    #[error("{operation} can't be answered: {error}")]
-    Subscribe {
-        operation: Operation,
-        #[source]
-        error: SubscribeError,
-    },
-}
-
-/// What kind of error it is: what a fleet can count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-#[allow(missing_docs)] // RequestError says what they are
-pub enum RequestErrorKind {
-    Rejected,
-    Unanswered,
-    Unreadable,
-    Publish,
-    Subscribe,
-}
-
-/// Why one try of a request had no result. The next one may have.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TryError {
-    /// The server took the request, and no reply came.
-    #[error("no reply came within {} seconds", within.as_secs_f32())]
-    NoReply {
-        /// The time limit.
-        within: Duration,
-        /// Whether the service has ever answered this client. If not, the policy most likely does
-        /// not let its replies through.
-        has_ever_replied: bool,
-    },
-    /// The service is busy.
-    #[error("the service answered with {0}")]
-    Rejected(Rejection),
-    /// The reply can't be read: it may be damaged.
-    #[error("the reply could not be read ({0})")]
-    Unreadable(Text),
-    /// The server did not take the request.
-    #[error(transparent)]
     Publish(PublishError),
+    /// The server does not let us have the replies.
+    Subscribe(SubscribeError),
 }
 
 impl RequestError {
-    /// What kind of error it is.
-    pub fn kind(&self) -> RequestErrorKind {
-        match self {
-            Self::Rejected { .. } => RequestErrorKind::Rejected,
-            Self::Unanswered { .. } => RequestErrorKind::Unanswered,
-            Self::Unreadable { .. } => RequestErrorKind::Unreadable,
-            Self::Publish { .. } => RequestErrorKind::Publish,
-            Self::Subscribe { .. } => RequestErrorKind::Subscribe,
+    pub(super) fn new(operation: Operation, kind: RequestErrorKind, has_worked: bool) -> Self {
+        Self {
+            operation,
+            kind,
+            was_repeated: false,
+            has_worked,
+            tries: None,
         }
     }
 
-    /// Whether it passes by itself, by somebody's hand, or never.
+    /// The connection has ended permanently.
+    pub(crate) fn ended(operation: Operation) -> Self {
+        let kind = RequestErrorKind::Publish(PublishError::Ended);
+        Self::new(operation, kind, true)
+    }
+
+    /// The same, as the end of it after this many tries.
+    pub(super) fn after(self, tries: u32) -> Self {
+        let tries = Some(tries);
+        Self { tries, ..self }
+    }
+
+    /// What kind of error it is.
+    pub fn kind(&self) -> &RequestErrorKind {
+        &self.kind
+    }
+
+    /// What can be done about it.
     pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Unanswered { last, .. } => last.class(),
-            Self::Publish { error, .. } => error.class(),
-            Self::Subscribe { error, .. } => error.class(),
-            Self::Rejected { .. } | Self::Unreadable { .. } => ErrorClass::Permanent,
+        use RequestErrorKind as K;
+        match &self.kind {
+            K::Rejected(rejection) if rejection.code.is_transient() => ErrorClass::Transient,
+            K::NoReply(_) if self.has_worked => ErrorClass::Transient,
+            K::NoReply(_) => ErrorClass::Misconfigured,
+            K::Publish(error) => error.class(),
+            K::Subscribe(error) => error.class(),
+            K::Rejected(_) | K::Unreadable { .. } => ErrorClass::Permanent,
         }
     }
 
     /// The service's code, if it was the service that refused.
     pub fn code(&self) -> Option<&ErrorCode> {
-        match self {
-            Self::Rejected { rejection, .. }
-            | Self::Unanswered {
-                last: TryError::Rejected(rejection),
-                ..
-            } => Some(&rejection.code),
-            _ => None,
-        }
-    }
-
-    /// What was asked for.
-    pub fn operation(&self) -> Operation {
-        match self {
-            Self::Rejected { operation, .. }
-            | Self::Unanswered { operation, .. }
-            | Self::Unreadable { operation, .. }
-            | Self::Publish { operation, .. }
-            | Self::Subscribe { operation, .. } => *operation,
-        }
-    }
-
-    /// Whether no other request would fare better: the policy forbids what a device lives on and always
-    /// did, or the connection has ended for good.
-    pub fn is_fatal(&self) -> bool {
-        use PublishError as P;
-        match self {
-            Self::Publish { error, .. } => matches!(error, P::NotAuthorized { .. } | P::Ended),
-            Self::Subscribe { .. } => true,
-            _ => false,
-        }
-    }
-
-    /// Whether the request itself is at fault: it is invalid, or too large, or it costs the session
-    /// each time that it is sent.
-    pub fn is_about_the_request(&self) -> bool {
-        use PublishError as P;
-        match self {
-            Self::Rejected { rejection, .. } => rejection.code == ErrorCode::InvalidRequest,
-            Self::Publish { error, .. } => {
-                matches!(error, P::TooLarge { .. } | P::BadTopic { .. })
-            }
-            Self::Unanswered { last, .. } => *last == TryError::Publish(P::SessionLost),
-            _ => false,
-        }
+        self.rejection().map(|rejection| &rejection.code)
     }
 
     /// The rejection, if the service has rejected the request.
     pub fn rejection(&self) -> Option<&Rejection> {
-        match self {
-            Self::Rejected { rejection, .. } => Some(rejection),
+        match &self.kind {
+            RequestErrorKind::Rejected(rejection) => Some(rejection),
             _ => None,
+        }
+    }
+
+    /// Whether the next try of the same request may have a result.
+    pub(super) fn may_pass(&self) -> bool {
+        match &self.kind {
+            // The first time the answer may be damaged; twice, it is as the service has it.
+            RequestErrorKind::Unreadable { .. } => !self.was_repeated,
+            RequestErrorKind::Subscribe(_) => false,
+            _ => self.class() != ErrorClass::Permanent && !self.is_fatal(),
+        }
+    }
+
+    /// Whether no other request would fare better: the policy forbids what a device lives on and always
+    /// did, or the connection has ended permanently.
+    pub fn is_fatal(&self) -> bool {
+        match &self.kind {
+            RequestErrorKind::Publish(PublishError::Ended) => true,
+            RequestErrorKind::Publish(PublishError::NotAuthorized { .. })
+            | RequestErrorKind::Subscribe(_) => !self.has_worked,
+            _ => false,
+        }
+    }
+
+    /// Whether the request itself is at fault: it is invalid, or too large.
+    pub fn is_about_the_request(&self) -> bool {
+        match &self.kind {
+            RequestErrorKind::Rejected(rejection) => rejection.code == ErrorCode::InvalidRequest,
+            RequestErrorKind::Publish(error) => {
+                *error != PublishError::Ended && error.class() == ErrorClass::Permanent
+            }
+            _ => false,
         }
     }
 }
 
-impl TryError {
-    /// Whether it passes by itself, or by somebody's hand.
-    pub fn class(&self) -> ErrorClass {
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operation = self.operation;
+        if let Some(tries) = self.tries {
+            let kind = &self.kind;
+            return write!(
+                f,
+                "{operation} was asked {tries} times without success: {kind}"
+            );
+        }
+        match &self.kind {
+            RequestErrorKind::Rejected(rejection) => {
+                write!(f, "{operation} was rejected with {rejection}")
+            }
+            RequestErrorKind::Unreadable { problem, .. } => write!(
+                f,
+                "{operation} was answered with a job execution that can't be read ({problem})"
+            ),
+            RequestErrorKind::Publish(error) => {
+                write!(f, "{operation} could not be published: {error}")
+            }
+            RequestErrorKind::Subscribe(error) => {
+                write!(f, "{operation} can't be answered: {error}")
+            }
+            kind @ RequestErrorKind::NoReply(_) => write!(f, "{operation}: {kind}"),
+        }
+    }
+}
+
+impl fmt::Display for RequestErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Publish(PublishError::NotAuthorized { .. })
-            | Self::NoReply {
-                has_ever_replied: false,
-                ..
-            } => ErrorClass::Misconfigured,
-            _ => ErrorClass::Transient,
+            Self::Rejected(rejection) => write!(f, "the service answered with {rejection}"),
+            Self::NoReply(within) => {
+                write!(f, "no reply came within {} seconds", within.as_secs_f32())
+            }
+            Self::Unreadable { problem, .. } => {
+                write!(f, "the reply could not be read ({problem})")
+            }
+            Self::Publish(error) => error.fmt(f),
+            Self::Subscribe(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for RequestError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.kind {
+            RequestErrorKind::Publish(error) => Some(error),
+            RequestErrorKind::Subscribe(error) => Some(error),
+            _ => None,
         }
     }
 }
@@ -187,65 +193,73 @@ impl TryError {
 mod tests {
     use super::*;
 
-    fn rejected(code: ErrorCode) -> RequestError {
-        RequestError::Rejected {
-            operation: Operation::Update,
-            rejection: Rejection {
-                code,
-                message: Text::default(),
-                execution_state: None,
-            },
-            repeated: false,
-        }
-    }
-
-    fn publish(error: PublishError) -> RequestError {
-        let operation = Operation::Update;
-        RequestError::Publish { operation, error }
-    }
-
-    fn unanswered(last: TryError) -> RequestError {
-        RequestError::Unanswered {
-            operation: Operation::Describe,
-            tries: 5,
-            last,
-        }
-    }
-
     #[test]
     fn an_error_says_what_it_is_about() {
         use ErrorClass as C;
-        let no_reply = |has_ever_replied| TryError::NoReply {
-            within: Duration::from_secs(10),
-            has_ever_replied,
+        use RequestErrorKind as K;
+        let rejected = |code| {
+            K::Rejected(Rejection {
+                code,
+                message: Text::default(),
+                execution_state: None,
+            })
         };
-        let lost = TryError::Publish(PublishError::SessionLost);
-        let large = PublishError::TooLarge { size: 2, limit: 1 };
-        // Its class; whether the program can't go on; whether the request is at fault.
-        for (error, is) in [
+        let no_reply = K::NoReply(Duration::from_secs(10));
+        let large = K::Publish(PublishError::TooLarge { size: 2, limit: 1 });
+        let denied = K::Publish(PublishError::NotAuthorized {
+            topic: "t".into(),
+            disconnected: false,
+        });
+        let permanent = (C::Permanent, false);
+        // What it is, and whether such a request was answered before; its class; whether the program
+        // can't go on; whether the request is at fault; whether it is tried again.
+        for (kind, has_worked, (class, is_fatal), is_at_fault, may_pass) in [
             (
                 rejected(ErrorCode::InvalidRequest),
-                (C::Permanent, false, true),
+                true,
+                permanent,
+                true,
+                false,
             ),
             (
                 rejected(ErrorCode::VersionMismatch),
-                (C::Permanent, false, false),
+                true,
+                permanent,
+                false,
+                false,
             ),
-            (publish(PublishError::Ended), (C::Permanent, true, false)),
-            (publish(large), (C::Permanent, false, true)),
-            (unanswered(no_reply(true)), (C::Transient, false, false)),
             (
-                unanswered(no_reply(false)),
-                (C::Misconfigured, false, false),
+                rejected(ErrorCode::RequestThrottled),
+                true,
+                (C::Transient, false),
+                false,
+                true,
             ),
-            (unanswered(lost), (C::Transient, false, true)),
+            (
+                K::Publish(PublishError::Ended),
+                true,
+                (C::Permanent, true),
+                false,
+                false,
+            ),
+            (
+                K::Publish(PublishError::SessionLost),
+                true,
+                (C::Transient, false),
+                false,
+                true,
+            ),
+            (large, true, permanent, true, false),
+            (no_reply.clone(), true, (C::Transient, false), false, true),
+            (no_reply, false, (C::Misconfigured, false), false, true),
+            (denied.clone(), true, (C::Misconfigured, false), false, true),
+            (denied, false, (C::Misconfigured, true), false, false),
         ] {
-            let found = (
-                error.class(),
-                error.is_fatal(),
-                error.is_about_the_request(),
-            );
-            assert_eq!(found, is, "{error}");
+            let error = RequestError::new(Operation::Update, kind, has_worked);
+            assert_eq!(error.class(), class, "{error}");
+            assert_eq!(error.is_fatal(), is_fatal, "{error}");
+            assert_eq!(error.is_about_the_request(), is_at_fault, "{error}");
+            assert_eq!(error.may_pass(), may_pass, "{error}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::TryError;
+use super::error::RequestError;
 use super::model::JobExecution;
 use super::topics::Operation;
 use crate::mqtt::SubscribeError;
@@ -14,12 +14,12 @@ use crate::mqtt::SubscribeError;
 pub enum Event {
     /// `NextJobExecutionChanged`: another execution is the first in line now, or (`None`) none is.
     NextJobExecutionChanged(Option<Arc<JobExecution>>),
+    /// The server has taken a request.
+    Published(Operation),
     /// One try of a request had no result. The next one follows.
     Retrying {
-        /// What is asked for.
-        operation: Operation,
         /// Why there was no result.
-        error: TryError,
+        error: RequestError,
         /// The next try is after this wait.
         wait: Duration,
     },

@@ -1,26 +1,24 @@
-//! Sorts what comes in: each reply to the request it belongs to, each event to whoever listens.
+//! Takes what the connection has for the jobs of a thing, on the connection's own task: hands each reply
+//! to the request that it belongs to, and tells each event.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde::Deserialize;
-use tokio::sync::{broadcast, mpsc, watch};
-use tokio::task::yield_now;
+use tokio::sync::{broadcast, oneshot, watch};
 use tracing::{debug, trace};
 
 use super::event::Event;
-use super::model::{ExecutionReply, JobExecution};
-use super::queue::{First, Queue};
+use super::job_id::{ExecutionId, JobId};
+use super::model::ExecutionReply;
 use super::topics::{Incoming, Operation, Topics};
-use super::worked::Worked;
-use crate::mqtt::{self, Message, Subscription};
+use crate::mqtt::{Delivery, Message, SubscribeError};
 use crate::text::printable;
 
 /// A listener may be this many events behind before it misses one.
 const EVENTS_KEPT: usize = 64;
-/// A request may be this many replies behind: one that comes a fifth time tells nothing new.
-const REPLIES_KEPT: usize = 4;
 
 /// A reply whose topic and `clientToken` fit the request; its content is not looked at yet.
 #[derive(Debug)]
@@ -32,8 +30,36 @@ pub(super) struct Reply {
 /// A request that waits for its reply.
 struct Awaited {
     operation: Operation,
-    job_id: Option<String>,
-    to: mpsc::Sender<Reply>,
+    job_id: Option<JobId>,
+    to: oneshot::Sender<Reply>,
+}
+
+/// What the service has said last about the queue of a thing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Queue {
+    /// How often there was a sign that something is to be started: an event that names an execution,
+    /// or a new session, in which events may have been missed.
+    pub changes: u64,
+    /// How many of these were new sessions.
+    pub new_sessions: u64,
+    /// The first in line.
+    pub first: First,
+}
+
+/// The first in line. An execution that is IN_PROGRESS comes before those that are QUEUED.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum First {
+    /// There was no event yet.
+    #[default]
+    Unknown,
+    /// Nothing is pending.
+    Nothing,
+    /// This execution.
+    Execution(ExecutionId),
+    /// The last event could not be read.
+    Unreadable,
 }
 
 /// Hears each event, and says whether it wants the next.
@@ -41,45 +67,60 @@ type Listener = Box<dyn Fn(&Event) -> bool + Send>;
 
 /// Where replies and events go.
 pub(super) struct Inbox {
+    pub topics: Topics,
     /// The requests that wait for a reply, by their `clientToken`.
     awaited: Mutex<BTreeMap<String, Awaited>>,
+    /// The operations that the service has ever answered: a bit for each.
+    answered: AtomicU8,
     listeners: Mutex<Vec<Listener>>,
+    last_event: Mutex<Option<Bytes>>,
     pub events: broadcast::Sender<Event>,
     pub queue: watch::Sender<Queue>,
-    pub worked: Worked,
+    /// Why there are no replies: the policy denies them, and nothing was ever answered.
+    pub denied: watch::Sender<Option<SubscribeError>>,
 }
 
 impl Inbox {
-    pub fn new(worked: Worked) -> Self {
-        Self {
+    pub fn new(topics: Topics) -> Arc<Self> {
+        Arc::new(Self {
+            topics,
             awaited: Mutex::default(),
+            answered: AtomicU8::new(0),
             listeners: Mutex::default(),
+            last_event: Mutex::default(),
             events: broadcast::channel(EVENTS_KEPT).0,
             queue: watch::Sender::default(),
-            worked,
-        }
+            denied: watch::Sender::default(),
+        })
     }
 
-    /// From now on, replies with this token are expected, for as long as the receiver lives.
-    pub fn await_replies(
+    /// From now on, a reply with this token is expected, for as long as the receiver lives.
+    pub fn await_reply(
         &self,
         token: String,
         operation: Operation,
-        job_id: Option<&str>,
-    ) -> mpsc::Receiver<Reply> {
-        let (to, replies) = mpsc::channel(REPLIES_KEPT);
-        let job_id = job_id.map(str::to_owned);
-        let mut awaited = lock(&self.awaited);
-        awaited.retain(|_, other| !other.to.is_closed());
-        awaited.insert(
-            token,
-            Awaited {
-                operation,
-                job_id,
-                to,
-            },
-        );
-        replies
+        job_id: Option<&JobId>,
+    ) -> oneshot::Receiver<Reply> {
+        let (to, reply) = oneshot::channel();
+        let awaited = Awaited {
+            operation,
+            job_id: job_id.cloned(),
+            to,
+        };
+        let mut all = lock(&self.awaited);
+        all.retain(|_, other| !other.to.is_closed());
+        all.insert(token, awaited);
+        reply
+    }
+
+    /// Whether the service has ever answered such a request.
+    pub fn has_answered(&self, operation: Operation) -> bool {
+        self.answered.load(Ordering::Relaxed) & 1 << operation as u8 != 0
+    }
+
+    /// Whether the service has ever answered any request.
+    pub fn has_worked(&self) -> bool {
+        self.answered.load(Ordering::Relaxed) != 0
     }
 
     /// From now on, this hears each event before anything else comes of it, until it returns `false`.
@@ -93,77 +134,60 @@ impl Inbox {
         let _ = self.events.send(event);
     }
 
-    /// Takes what the connection brings, until it ends.
-    pub async fn fill(&self, mut from: Subscription, mqtt: mqtt::Client, topics: Topics) {
-        let mut granted = from.granted();
-        let mut session = mqtt.session();
-        let mut last_event = None;
-        loop {
-            tokio::select! {
-                biased;
-                message = from.next() => match message {
-                    Some(message) => self.take(&topics, message, &mut last_event).await,
-                    None => return,
-                },
-                begun = mqtt.session_after(session) => {
-                    if session > 0 {
-                        Queue::may_have_changed(&self.queue); // an event may have been missed
-                    }
-                    if begun.is_err() {
-                        return;
-                    }
-                    session = mqtt.session();
-                }
-                () = granted.changed() => {
-                    if let Err(refused) = granted.wait().await
-                        && !Worked::is_first_mistake(&refused) // else it ends every request
-                    {
-                        self.emit(Event::SubscriptionRefused(refused));
-                    }
-                }
+    /// Takes what the connection has. Never waits.
+    pub fn on_delivery(&self, delivery: Delivery) {
+        match delivery {
+            Delivery::Message(message) => self.on_message(message),
+            Delivery::NewSession => self.queue.send_modify(|queue| {
+                queue.changes += 1;
+                queue.new_sessions += 1;
+            }),
+            Delivery::Refused(refused) if refused.is_denied() && !self.has_worked() => {
+                self.denied.send_replace(Some(refused));
             }
+            Delivery::Refused(refused) => self.emit(Event::SubscriptionRefused(refused)),
+            Delivery::Granted => drop(self.denied.send_replace(None)),
         }
     }
 
     /// One message: a reply is handed over, an event told, and anything else ignored.
-    async fn take(&self, topics: &Topics, message: Message, last_event: &mut Option<Bytes>) {
+    fn on_message(&self, message: Message) {
         let Message { topic, payload, .. } = message;
         let shown = printable(&topic);
         trace!(topic = &*shown, bytes = payload.len(), "received");
-        let taken = match topics.read(&topic) {
+        let handled = match self.topics.read(&topic) {
             None => Err("not a topic of this thing's jobs"),
-            Some(Incoming::NextJobExecutionChanged) if last_event.as_ref() == Some(&payload) => {
-                Err("the last event once more (QoS 1 may deliver twice)")
-            }
-            Some(Incoming::NextJobExecutionChanged) => self.take_event(last_event.insert(payload)),
+            Some(Incoming::NextJobExecutionChanged) => self.on_event(payload),
             Some(Incoming::Reply {
                 operation,
                 job_id,
                 accepted,
             }) => self.hand_over(operation, job_id, Reply { accepted, payload }),
         };
-        match taken {
-            // What a reply brings about is told before an event that came after it.
-            Ok(Taken::Reply) => yield_now().await,
-            Ok(Taken::Event) => {}
-            Err(why) => debug!(topic = &*shown, "ignored a message: {why}"),
+        if let Err(why) = handled {
+            debug!(topic = &*shown, "ignored a message: {why}");
         }
     }
 
-    fn take_event(&self, payload: &[u8]) -> Result<Taken, &'static str> {
-        let Ok(next) = serde_json::from_slice::<ExecutionReply>(payload) else {
-            // Something has changed, though nobody knows what.
-            Queue::changed(&self.queue, First::Unreadable);
-            return Err("a NextJobExecutionChanged that can't be read");
-        };
-        let first = match next.execution.as_ref().map(JobExecution::id) {
-            Some(id) => First::Execution(id),
-            None => First::Nothing,
+    /// `NextJobExecutionChanged`: another execution is the first in line now.
+    fn on_event(&self, payload: Bytes) -> Result<(), &'static str> {
+        if lock(&self.last_event).replace(payload.clone()) == Some(payload.clone()) {
+            return Err("the last event once more (QoS 1 may deliver twice)");
+        }
+        let next: Result<ExecutionReply, _> = serde_json::from_slice(&payload);
+        let next = next.map(|next| next.execution.map(Arc::new));
+        let first = match &next {
+            Ok(Some(execution)) => First::Execution(execution.id()),
+            Ok(None) => First::Nothing,
+            Err(_) => First::Unreadable,
         };
         // The event is told before what comes of it.
-        self.emit(Event::NextJobExecutionChanged(next.execution.map(Arc::new)));
-        Queue::changed(&self.queue, first);
-        Ok(Taken::Event)
+        let handled = next.map(|next| self.emit(Event::NextJobExecutionChanged(next)));
+        self.queue.send_modify(|queue| {
+            queue.changes += u64::from(first != First::Nothing);
+            queue.first = first;
+        });
+        handled.map_err(|_| "a NextJobExecutionChanged that can't be read")
     }
 
     /// Gives a reply to the request with its token, if it is an answer to that.
@@ -172,31 +196,28 @@ impl Inbox {
         operation: Operation,
         job_id: Option<&str>,
         reply: Reply,
-    ) -> Result<Taken, &'static str> {
+    ) -> Result<(), &'static str> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Envelope {
             client_token: String,
         }
-        let envelope: Envelope =
+        let Envelope { client_token } =
             serde_json::from_slice(&reply.payload).map_err(|_| "not JSON with a clientToken")?;
-        let all = lock(&self.awaited);
-        let awaited = all
-            .get(&envelope.client_token)
-            .ok_or("a clientToken that nobody waits for")?;
-        if awaited.operation != operation || awaited.job_id.as_deref() != job_id {
+        let mut all = lock(&self.awaited);
+        let awaited = all.get(&client_token);
+        let awaited = awaited.ok_or("a clientToken that nobody waits for")?;
+        let its_job = awaited.job_id.as_ref().map(JobId::as_str);
+        if awaited.operation != operation || its_job != job_id {
             return Err("the clientToken of another request");
         }
-        self.worked.replied();
-        let _ = awaited.to.try_send(reply);
-        Ok(Taken::Reply)
+        self.answered
+            .fetch_or(1 << operation as u8, Ordering::Relaxed);
+        if let Some(awaited) = all.remove(&client_token) {
+            let _ = awaited.to.send(reply);
+        }
+        Ok(())
     }
-}
-
-/// What became of a message.
-enum Taken {
-    Reply,
-    Event,
 }
 
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {

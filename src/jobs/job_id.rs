@@ -1,7 +1,6 @@
-//! The name of a job.
+//! What tells jobs and their executions apart.
 
 use std::fmt;
-use std::ops::Deref;
 
 use serde::Deserialize;
 
@@ -35,6 +34,11 @@ impl JobId {
             Err(JobIdError)
         }
     }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl TryFrom<String> for JobId {
@@ -42,14 +46,6 @@ impl TryFrom<String> for JobId {
 
     fn try_from(text: String) -> Result<Self, JobIdError> {
         Self::new(text)
-    }
-}
-
-impl Deref for JobId {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
     }
 }
 
@@ -62,6 +58,25 @@ impl PartialEq<&str> for JobId {
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// One execution among all: a job can be tried several times on one thing, and a job that was deleted
+/// can come again under its old name. Never its document, which can differ from copy to copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutionId {
+    pub(super) job_id: JobId,
+    pub(super) execution_number: i64,
+    pub(super) queued_at_second: Option<u64>,
+}
+
+impl ExecutionId {
+    /// Whether one of the two belongs to a job that was deleted, and the other to the one that was
+    /// created anew under its name: an update can't tell them apart.
+    pub fn has_namesake(&self, other: &Self) -> bool {
+        self.job_id == other.job_id
+            && self.execution_number == other.execution_number
+            && self.queued_at_second != other.queued_at_second
     }
 }
 

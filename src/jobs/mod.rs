@@ -17,11 +17,9 @@
 //!
 //! - `client`: the four operations, and what comes unasked
 //! - `exchange`: one request and the reply that belongs to it
-//! - `inbox`: sorts what comes in
-//! - `queue`: which execution is the first in line
-//! - `worked`: what has worked so far
-//! - `requests`, `model`, `details`, `job_id`, `execution_id`, `timestamp`: what can be asked, and what is answered
-//! - `event`, `error`, `options`: what happens unasked, why a request failed, how patient a client is
+//! - `inbox`: takes what comes in; which execution is the first in line
+//! - `requests`, `model`, `details`, `job_id`, `timestamp`: what can be asked, and what is answered
+//! - `event`, `error`: what happens unasked, why a request failed
 //! - `topics`: every topic string
 
 mod client;
@@ -29,29 +27,23 @@ mod details;
 mod error;
 mod event;
 mod exchange;
-mod execution_id;
 mod inbox;
 mod job_id;
 mod model;
-mod options;
-mod queue;
 mod requests;
 mod timestamp;
 mod topics;
-mod worked;
 
-pub use client::Client;
+pub use client::{Client, Options};
 pub use details::{DetailError, StatusDetails};
-pub use error::{RequestError, RequestErrorKind, TryError};
+pub use error::{RequestError, RequestErrorKind};
 pub use event::Event;
-pub use execution_id::ExecutionId;
-pub use job_id::{JobId, JobIdError};
+pub use inbox::{First, Queue};
+pub use job_id::{ExecutionId, JobId, JobIdError};
 pub use model::{
     ErrorCode, ExecutionReply, ExecutionState, JobDocument, JobExecution, JobExecutionSummary,
     JobStatus, PendingJobExecutions, Rejection, UpdatedExecution,
 };
-pub use options::Options;
-pub use queue::{First, Queue};
 pub use requests::{Describe, GetPending, Request, StartNext, Update};
 pub use timestamp::Timestamp;
 pub use topics::{Incoming, Operation, Topics};

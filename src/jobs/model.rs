@@ -11,8 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::details::{self, StatusDetails};
-use super::execution_id::ExecutionId;
-use super::job_id::JobId;
+use super::job_id::{ExecutionId, JobId};
 use super::timestamp::{self, Timestamp};
 use crate::text::{Text, printable};
 
@@ -175,41 +174,15 @@ impl JobExecution {
 
 /// The reply to `GetPendingJobExecutions`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", from = "RawPending")]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PendingJobExecutions {
     /// Started, and not ended yet.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub in_progress_jobs: Vec<JobExecutionSummary>,
     /// Not started yet.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub queued_jobs: Vec<JobExecutionSummary>,
-    /// So many more are pending that can't be read.
-    pub unreadable: usize,
-}
-
-/// The list as it comes: one execution that can't be read must not cost the others.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawPending {
-    #[serde(default, deserialize_with = "null_is_default")]
-    in_progress_jobs: Vec<Box<RawValue>>,
-    #[serde(default, deserialize_with = "null_is_default")]
-    queued_jobs: Vec<Box<RawValue>>,
-}
-
-impl From<RawPending> for PendingJobExecutions {
-    fn from(raw: RawPending) -> Self {
-        let sent = raw.in_progress_jobs.len() + raw.queued_jobs.len();
-        let read = |all: Vec<Box<RawValue>>| {
-            let each = all.iter().map(|one| serde_json::from_str(one.get()));
-            each.filter_map(Result::ok).collect::<Vec<_>>()
-        };
-        let (in_progress_jobs, queued_jobs) = (read(raw.in_progress_jobs), read(raw.queued_jobs));
-        Self {
-            unreadable: sent - in_progress_jobs.len() - queued_jobs.len(),
-            in_progress_jobs,
-            queued_jobs,
-        }
-    }
 }
 
 /// The reply to `StartNextPendingJobExecution` and `DescribeJobExecution`, and the event

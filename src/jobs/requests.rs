@@ -29,7 +29,7 @@ pub trait Request: Serialize + Send + Sync + sealed::Sealed {
     const OPERATION: Operation;
 
     /// The job it is about, for the operations on one job.
-    fn job_id(&self) -> Option<&str> {
+    fn job_id(&self) -> Option<&JobId> {
         None
     }
 }
@@ -96,7 +96,7 @@ impl Request for Describe {
     type Reply = ExecutionReply;
     const OPERATION: Operation = Operation::Describe;
 
-    fn job_id(&self) -> Option<&str> {
+    fn job_id(&self) -> Option<&JobId> {
         Some(&self.job_id)
     }
 }
@@ -157,7 +157,7 @@ impl Request for Update {
     type Reply = UpdatedExecution;
     const OPERATION: Operation = Operation::Update;
 
-    fn job_id(&self) -> Option<&str> {
+    fn job_id(&self) -> Option<&JobId> {
         Some(&self.job_id)
     }
 }

@@ -1,8 +1,7 @@
-//! From the options to a connection that the server has accepted: TCP, perhaps a proxy, TLS, CONNECT
-//! and CONNACK. Each step has a timeout of its own.
+//! From the options to a connection that the server has accepted: TCP, perhaps a proxy, TLS, then
+//! CONNECT and CONNACK.
 
 use std::io;
-use std::mem::replace;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,136 +12,111 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::decode::{Incoming, MAX_PACKET_SIZE, Violation};
-use super::error::ConnectionError;
-use super::failure::Server;
+use super::error::{ConnectionError, ConnectionErrorKind as Kind};
+use super::handshake::words;
 use super::options::Options;
 use super::proxy::tunnel;
+use super::reason::ReasonCode;
 use super::silence::{Heard, LastHeard};
 use super::transport::Stream;
 use super::wire::{Wire, WireError};
+use crate::error_class::ErrorClass;
+use crate::text::printable;
 
 /// The ALPN name that AWS IoT Core wants on port 443. See
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html>.
 const ALPN_MQTT: &[u8] = b"x-amzn-mqtt-ca";
 
-/// A transport that can tell what became of a dial in vain has this long to say so.
+/// A transport that can tell why dialing failed has this long to say so.
 const DIAL_GRACE: Duration = Duration::from_secs(1);
 
 /// What the server allows on this connection (MQTT5, section 3.2.2.3).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Limits {
     /// QoS 1 publishes of ours that may wait for their PUBACK.
     pub receive_maximum: u16,
     /// Of a packet, in bytes.
     pub max_packet_size: usize,
     pub keep_alive: Duration,
+    /// Whether it takes publishes at QoS 1.
+    pub has_qos_1: bool,
+    pub has_retain: bool,
+    pub has_wildcards: bool,
+    pub has_shared_subscriptions: bool,
+    /// The client ID that it has given to a client without one.
+    pub client_id: Option<String>,
 }
 
 impl Limits {
-    fn new(said: Option<&ConnAckProperties>, options: &Options) -> Result<Self, Violation> {
-        let receive_maximum = said.and_then(|said| said.receive_max);
-        let max_packet_size = said.and_then(|said| said.max_packet_size);
-        if receive_maximum == Some(0) || max_packet_size == Some(0) {
+    fn new(
+        properties: Option<Box<ConnAckProperties>>,
+        options: &Options,
+    ) -> Result<Self, Violation> {
+        let mut limits = Self {
+            receive_maximum: u16::MAX,
+            max_packet_size: usize::MAX,
+            keep_alive: options.keep_alive,
+            has_qos_1: true,
+            has_retain: true,
+            has_wildcards: true,
+            has_shared_subscriptions: true,
+            client_id: None,
+        };
+        let Some(properties) = properties else {
+            return Ok(limits);
+        };
+        if properties.receive_max == Some(0) || properties.max_packet_size == Some(0) {
             let what = "a CONNACK with a maximum of 0";
             return Err(Violation::protocol_error(what));
         }
-        // Without a wish of the server's (or with 0, which is "none"), ours tells when a link is dead.
-        let keep_alive = said.and_then(|said| said.server_keep_alive);
-        let keep_alive = keep_alive.filter(|seconds| *seconds > 0);
-        let keep_alive = keep_alive.map(|seconds| Duration::from_secs(seconds.into()));
-        Ok(Self {
-            receive_maximum: receive_maximum.unwrap_or(u16::MAX),
-            max_packet_size: max_packet_size.map_or(usize::MAX, |size| size as usize),
-            keep_alive: keep_alive.unwrap_or(options.keep_alive),
-        })
+        if let Some(receive_maximum) = properties.receive_max {
+            limits.receive_maximum = receive_maximum;
+        }
+        if let Some(size) = properties.max_packet_size {
+            limits.max_packet_size = size as usize;
+        }
+        // Where the server asks for 0 ("none"), ours tells when a link is dead.
+        if let Some(seconds) = properties.server_keep_alive.filter(|seconds| *seconds > 0) {
+            limits.keep_alive = Duration::from_secs(seconds.into());
+        }
+        limits.has_qos_1 = properties.max_qos != Some(0);
+        limits.has_retain = properties.retain_available != Some(0);
+        limits.has_wildcards = properties.wildcard_subscription_available != Some(0);
+        limits.has_shared_subscriptions = properties.shared_subscription_available != Some(0);
+        limits.client_id = properties.assigned_client_identifier;
+        Ok(limits)
     }
 }
 
-/// Connects, and waits for the CONNACK. Returns whether the server had kept the session, as well.
-/// `is_unanswered` says whether an earlier CONNECT may have been taken, and nobody heard of it; if this
-/// one fails without an answer, that is true of it as well.
-pub(super) async fn connect(
-    options: &Options,
-    clean_start: bool,
-    heard: &LastHeard,
-    is_unanswered: &mut bool,
-) -> Result<(Wire, Limits, bool), ConnectionError> {
-    let server = Server::of(options);
-    let stream = open(options, &server, heard).await?;
-    let mut wire = Wire::new(secure(stream, options, &server, heard).await?);
-    let connect = connect_packet(options, clean_start);
-    wire.send(&connect).map_err(|_| server.will_too_large())?;
-    let was_unanswered = replace(is_unanswered, true);
-    let answer = heard.wait_for(options.connack_timeout, wire.next()).await;
-    let answer = match answer.map_err(|silent| server.no_answer("CONNACK", silent))? {
-        Ok(Incoming::Connack { code, .. }) if code.is_error() => {
-            *is_unanswered = was_unanswered;
-            return Err(server.refused(code));
+/// Opens a stream to the server, perhaps through a proxy, and does the TLS handshake on it.
+pub(super) async fn open(options: &Options, heard: &LastHeard) -> Result<Wire, ConnectionError> {
+    let address = options.address();
+    let stream = match &options.proxy {
+        None => dial(options, &options.endpoint, options.port, heard)
+            .await
+            .map_err(|error| {
+                let what = format!("{address} can't be reached: {}", words(&error));
+                ConnectionError::new(Kind::Unreachable, what).with_source(error)
+            })?,
+        Some(proxy) => {
+            let dialed = dial(options, &proxy.host, proxy.port, heard).await;
+            let mut stream = dialed.map_err(|error| {
+                let what = format!("{proxy} can't be reached: {}", words(&error));
+                ConnectionError::new(Kind::ProxyUnreachable, what).with_source(error)
+            })?;
+            let tunneling = tunnel(&mut *stream, proxy, &address);
+            let tunneled = heard.wait_for(options.handshake_timeout, tunneling).await;
+            tunneled
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                .map_err(|error| {
+                    let why = words(&error);
+                    let what = format!("{proxy} did not answer the request for {address}: {why}");
+                    ConnectionError::new(Kind::ProxyRefused, what).with_source(error)
+                })??;
+            stream
         }
-        Ok(Incoming::Disconnect { code, text }) => return Err(server.disconnected(code, &text)),
-        Err(WireError::Closed) => return Err(server.closed_early()),
-        Err(WireError::Io(error)) => return Err(server.broken(error, false)),
-        Err(WireError::Violation(fault)) => Err(fault),
-        Ok(Incoming::Connack {
-            session_present,
-            limits,
-            ..
-        }) => match Limits::new(limits.as_deref(), options) {
-            Ok(_) if session_present && clean_start => Err(Violation::protocol_error(
-                "a CONNACK with a session where a new one was asked for",
-            )),
-            limits => limits.map(|limits| (limits, session_present)),
-        },
-        Ok(_) => Err(Violation::protocol_error("something else than a CONNACK")),
     };
-    match answer {
-        Ok((limits, session_present)) => {
-            *is_unanswered = was_unanswered; // this one has its answer
-            wire.max_packet_size = limits.max_packet_size;
-            Ok((wire, limits, session_present))
-        }
-        Err(fault) => {
-            wire.disconnect(fault.code, None).await;
-            Err(server.violation(fault))
-        }
-    }
-}
-
-fn connect_packet(options: &Options, clean_start: bool) -> Packet {
-    let connect = Connect {
-        keep_alive: u16::try_from(options.keep_alive.as_secs()).unwrap_or(u16::MAX),
-        client_id: options.client_id.clone(),
-        clean_start,
-        properties: Some(ConnectProperties {
-            session_expiry_interval: u32::try_from(options.session_expiry.as_secs()).ok(),
-            max_packet_size: Some(MAX_PACKET_SIZE as u32),
-            // No topic_alias_max: a server that uses aliases all the same breaks the rules.
-            ..ConnectProperties::new()
-        }),
-    };
-    let will = options.will.clone().map(|will| will.will());
-    Packet::Connect(connect, will, None)
-}
-
-/// Opens a stream to the server, perhaps through a proxy.
-async fn open(
-    options: &Options,
-    server: &Server<'_>,
-    heard: &LastHeard,
-) -> Result<Box<dyn Stream>, ConnectionError> {
-    let Some(proxy) = &options.proxy else {
-        let dialed = dial(options, &options.endpoint, options.port, heard).await;
-        return dialed.map_err(|error| server.unreachable(error));
-    };
-    let dialed = dial(options, &proxy.host, proxy.port, heard).await;
-    let mut stream = dialed.map_err(|error| server.proxy_unreachable(proxy, error))?;
-    let address = server.address();
-    let tunneling = tunnel(&mut *stream, proxy, &address);
-    let tunneled = heard.wait_for(options.proxy_timeout, tunneling).await;
-    match tunneled.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
-        Ok(()) => Ok(stream),
-        Err(error) => Err(server.not_tunneled(proxy, error)),
-    }
+    Ok(Wire::new(secure(stream, options, heard).await?))
 }
 
 /// Opens a stream. (A transport that does not keep to the limit is not waited for much longer.)
@@ -164,19 +138,21 @@ async fn dial(
 async fn secure(
     stream: Box<dyn Stream>,
     options: &Options,
-    server: &Server<'_>,
     heard: &LastHeard,
 ) -> Result<Box<dyn Stream>, ConnectionError> {
     let Some(config) = &options.tls else {
         return Ok(stream);
     };
-    let name = ServerName::try_from(options.endpoint.clone());
-    let name = name.map_err(|_| server.bad_endpoint())?;
+    let endpoint = &options.endpoint;
+    let name = ServerName::try_from(endpoint.clone()).map_err(|_| {
+        let what = format!("'{}' can't be the name of a server", printable(endpoint));
+        ConnectionError::new(Kind::BadOptions, what).class_of(ErrorClass::Permanent)
+    })?;
     let shaking = TlsConnector::from(with_alpn(config, options.port)).connect(name, stream);
-    match heard.wait_for(options.tls_timeout, shaking).await {
+    match heard.wait_for(options.handshake_timeout, shaking).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(error)) => Err(server.broken(error, false)),
-        Err(silent) => Err(server.no_answer("TLS handshake", silent)),
+        Ok(Err(error)) => Err(lost(options, WireError::Io(error), false)),
+        Err(waited) => Err(silent(options, "TLS handshake", waited)),
     }
 }
 
@@ -188,4 +164,108 @@ fn with_alpn(config: &Arc<ClientConfig>, port: u16) -> Arc<ClientConfig> {
     let mut config = ClientConfig::clone(config);
     config.alpn_protocols = vec![ALPN_MQTT.to_vec()];
     Arc::new(config)
+}
+
+/// Sends CONNECT, and waits for the CONNACK. Returns what the server allows, and whether it had kept
+/// the session.
+pub(super) async fn introduce(
+    wire: &mut Wire,
+    options: &Options,
+    clean_start: bool,
+    heard: &LastHeard,
+) -> Result<(Limits, bool), ConnectionError> {
+    let connect = connect_packet(options, clean_start);
+    wire.send(&connect).map_err(|_| {
+        let what = "the last will is too large for a CONNECT";
+        ConnectionError::new(Kind::BadOptions, what).class_of(ErrorClass::Permanent)
+    })?;
+    let answer = heard.wait_for(options.handshake_timeout, wire.next()).await;
+    let address = options.address();
+    let accepted = match answer.map_err(|waited| silent(options, "CONNACK", waited))? {
+        Ok(Incoming::Connack { code, .. }) if code.is_error() => {
+            return Err(refused(&address, code));
+        }
+        Ok(Incoming::OldConnack) => {
+            let what = format!("{address} speaks MQTT 3.1.1 only");
+            let error = ConnectionError::new(Kind::OldProtocol, what);
+            return Err(error.class_of(ErrorClass::Misconfigured));
+        }
+        Ok(Incoming::Disconnect { code, text }) => {
+            return Err(ConnectionError::disconnected(&address, code, &text));
+        }
+        Ok(Incoming::Connack {
+            session_present: true,
+            ..
+        }) if clean_start => Err(Violation::protocol_error(
+            "a CONNACK with a session where a new one was asked for",
+        )),
+        Ok(Incoming::Connack {
+            session_present,
+            properties,
+            ..
+        }) => Limits::new(properties, options).map(|limits| (limits, session_present)),
+        Ok(_) => Err(Violation::protocol_error("something else than a CONNACK")),
+        Err(WireError::Violation(fault)) => Err(fault),
+        Err(error) => return Err(lost(options, error, false)),
+    };
+    match accepted {
+        Ok((limits, session_present)) => {
+            wire.max_packet_size = limits.max_packet_size;
+            Ok((limits, session_present))
+        }
+        Err(fault) => {
+            wire.disconnect(fault.code, None).await;
+            Err(ConnectionError::violation(&address, fault))
+        }
+    }
+}
+
+fn connect_packet(options: &Options, clean_start: bool) -> Packet {
+    let connect = Connect {
+        keep_alive: u16::try_from(options.keep_alive.as_secs()).unwrap_or(u16::MAX),
+        client_id: options.client_id.clone(),
+        clean_start,
+        properties: Some(ConnectProperties {
+            session_expiry_interval: u32::try_from(options.session_expiry.as_secs()).ok(),
+            max_packet_size: Some(MAX_PACKET_SIZE as u32),
+            // No topic_alias_max: a server that uses aliases all the same breaks the rules.
+            ..ConnectProperties::new()
+        }),
+    };
+    let will = options.will.clone().map(|will| will.will());
+    Packet::Connect(connect, will, None)
+}
+
+/// An answer that did not come while the connection was made.
+fn silent(options: &Options, no: &str, waited: Duration) -> ConnectionError {
+    let (address, seconds) = (options.address(), waited.as_secs());
+    let what = format!("{address} did not answer within {seconds} seconds (no {no})");
+    ConnectionError::new(Kind::Silent, what)
+}
+
+/// A CONNACK that says no (MQTT5, section 3.2.2.2).
+fn refused(address: &str, code: ReasonCode) -> ConnectionError {
+    let what = format!("{address} refused the connection: CONNACK {code}");
+    let error = ConnectionError::new(Kind::Refused, what).reason(code);
+    match code.0 {
+        // unspecified, implementation specific; unavailable, busy, use another; quota, rate
+        0x80 | 0x83 | 0x88 | 0x89 | 0x9C | 0x97 | 0x9F => error,
+        _ => error.class_of(ErrorClass::Misconfigured),
+    }
+}
+
+/// What it means that nothing more comes. `accepted`: whether a CONNACK had come.
+pub(super) fn lost(options: &Options, error: WireError, accepted: bool) -> ConnectionError {
+    let address = options.address();
+    match error {
+        WireError::Closed => ConnectionError::closed(&address, accepted),
+        WireError::Violation(fault) => ConnectionError::violation(&address, fault),
+        WireError::Io(error) => {
+            let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
+            match tls.cloned() {
+                Some(tls) => ConnectionError::tls(&options.endpoint, &address, tls),
+                None => ConnectionError::broken(&address, error, accepted),
+            }
+        }
+    }
 }

@@ -1,14 +1,15 @@
-//! What can go wrong, as values: a kind to count by, a class, the reason code where there is one. (What
-//! to check is the program's to say: it knows what its settings are called.)
+//! Why there is no connection, as a value: a kind to count by, a class, the reason code where there is
+//! one. (What to check is the program's to say: it knows what its settings are called.)
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
-use super::filter::is_filter;
+use super::decode::Violation;
+use super::handshake::{self, HandshakeFailure, words};
 use super::reason::ReasonCode;
 use crate::error_class::ErrorClass;
-use crate::text::{cut, printable};
 
 /// What kind of thing ended a connection, or kept it from coming about: to count by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,15 +23,17 @@ pub enum ConnectionErrorKind {
     ProxyRefused,
     /// The proxy wants a user name and a password, or other ones.
     ProxyAuth,
-    /// The TLS handshake failed: the error's source says how.
-    Tls,
+    /// The TLS handshake failed.
+    Tls(HandshakeFailure),
     /// The server refused the connection: CONNACK (MQTT5, section 3.2.2.2).
     Refused,
+    /// The server speaks MQTT 3.1.1 only.
+    OldProtocol,
     /// The server ended the connection: DISCONNECT (MQTT5, section 3.14.2.1).
     Disconnected,
-    /// The connection was closed without a word before the server had accepted it.
+    /// The connection was closed without DISCONNECT before the server had accepted it.
     ClosedEarly,
-    /// The connection was closed without a word.
+    /// The connection was closed without DISCONNECT.
     Closed,
     /// Nothing came for too long while the connection was made.
     Silent,
@@ -40,8 +43,8 @@ pub enum ConnectionErrorKind {
     Violation,
     /// The socket failed.
     Broken,
-    /// The endpoint can't be the name of a server.
-    BadEndpoint,
+    /// The endpoint can't be the name of a server, or the last will is too large for a CONNECT.
+    BadOptions,
 }
 
 /// Why there is no connection.
@@ -57,15 +60,71 @@ pub struct ConnectionError {
 
 impl ConnectionError {
     /// An error that may pass, in words: what was tried, and what came back.
-    pub(super) fn new(kind: ConnectionErrorKind, what: String) -> Self {
+    pub(super) fn new(kind: ConnectionErrorKind, what: impl Into<String>) -> Self {
         Self {
             kind,
             class: ErrorClass::Transient,
             reason_code: None,
-            what,
+            what: what.into(),
             in_flight: Vec::new(),
             source: None,
         }
+    }
+
+    /// The connection was closed. `accepted`: whether its CONNACK had come.
+    pub(super) fn closed(address: &str, accepted: bool) -> Self {
+        if accepted {
+            let what = format!("{address} closed the connection");
+            return Self::new(ConnectionErrorKind::Closed, what);
+        }
+        let what = format!("{address} closed the connection before it answered CONNECT");
+        Self::new(ConnectionErrorKind::ClosedEarly, what)
+    }
+
+    /// An error of the stream, below TLS. `accepted`: whether a CONNACK had come.
+    pub(super) fn broken(address: &str, error: io::Error, accepted: bool) -> Self {
+        use io::ErrorKind as K;
+        match error.kind() {
+            K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::UnexpectedEof => {
+                Self::closed(address, accepted)
+            }
+            _ => {
+                let what = format!("the connection to {address} broke: {}", words(&error));
+                Self::new(ConnectionErrorKind::Broken, what).with_source(error)
+            }
+        }
+    }
+
+    /// An error of TLS: in the handshake, or in an alert that came later.
+    pub(super) fn tls(endpoint: &str, address: &str, error: rustls::Error) -> Self {
+        let (failure, what) = handshake::understand(&error, endpoint, address);
+        let error = Self::new(ConnectionErrorKind::Tls(failure), what).with_source(error);
+        match failure {
+            HandshakeFailure::NotTls | HandshakeFailure::Other => error,
+            _ => error.class_of(ErrorClass::Misconfigured),
+        }
+    }
+
+    /// A DISCONNECT of the server, with what it says beside the code (MQTT5, section 3.14.2.1).
+    pub(super) fn disconnected(address: &str, code: ReasonCode, text: &str) -> Self {
+        let mut reason = code.to_string();
+        if !text.is_empty() {
+            reason = format!("{}; {})", reason.trim_end_matches(')'), words(&text));
+        }
+        let what = format!("{address} ended the connection: DISCONNECT {reason}");
+        let error = Self::new(ConnectionErrorKind::Disconnected, what).reason(code);
+        match code {
+            ReasonCode::SESSION_TAKEN_OVER => error.class_of(ErrorClass::Permanent),
+            ReasonCode::NOT_AUTHORIZED => error.class_of(ErrorClass::Misconfigured),
+            _ => error,
+        }
+    }
+
+    /// What it sent is against the rules. (Whoever answers: it may not be the server at all.)
+    pub(super) fn violation(address: &str, fault: Violation) -> Self {
+        let Violation { code, what } = fault;
+        let what = format!("{address} broke the rules of MQTT5: it sent {what}");
+        Self::new(ConnectionErrorKind::Violation, what).reason(code)
     }
 
     pub(super) fn class_of(self, class: ErrorClass) -> Self {
@@ -115,11 +174,6 @@ impl ConnectionError {
     pub fn in_flight(&self) -> &[String] {
         &self.in_flight
     }
-
-    /// Whether trying again soon is of no use, because somebody has to fix it.
-    pub(super) fn needs_operator(&self) -> bool {
-        self.class == ErrorClass::Misconfigured
-    }
 }
 
 impl fmt::Display for ConnectionError {
@@ -135,109 +189,7 @@ impl Error for ConnectionError {
     }
 }
 
-/// Why a message was not published to `topic`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs)] // the texts say what the fields are
-pub enum PublishError {
-    /// The server began a new session before it acknowledged the message: it may have arrived.
-    #[error("the session was lost before the message was acknowledged")]
-    SessionLost,
-    /// The policy does not allow it: PUBACK 0x87, or DISCONNECT 0x87 while it was the oldest that was
-    /// not acknowledged.
-    #[error(
-        "the server refused a publish to {}: {} 0x87 (not authorized)",
-        printable(topic),
-        if *disconnected { "DISCONNECT" } else { "PUBACK" }
-    )]
-    NotAuthorized { topic: String, disconnected: bool },
-    /// The server did not take it for another reason, which may pass.
-    #[error(
-        "the server refused a publish to {}: PUBACK {reason}",
-        printable(topic)
-    )]
-    Refused { topic: String, reason: ReasonCode },
-    /// It is larger (bytes) than CONNACK's Maximum Packet Size, or than AWS's 128 KiB of payload; or one
-    /// of its properties has more than 65,535 bytes.
-    #[error("the message has {size} bytes, and the server takes up to {limit}")]
-    TooLarge { size: usize, limit: usize },
-    /// It is no topic to publish to: it is empty, or has a wildcard (`#` or `+`) in it.
-    #[error("'{}' is no topic to publish to", printable(&cut(topic, 300)))]
-    BadTopic { topic: String },
-    /// The connection has ended for good.
-    #[error("the connection has ended")]
-    Ended,
-}
-
-impl PublishError {
-    /// What can be done about it.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::SessionLost | Self::Refused { .. } => ErrorClass::Transient,
-            Self::NotAuthorized { .. } => ErrorClass::Misconfigured,
-            Self::TooLarge { .. } | Self::BadTopic { .. } | Self::Ended => ErrorClass::Permanent,
-        }
-    }
-
-    /// The reason code, where the server gave one.
-    pub fn reason_code(&self) -> Option<ReasonCode> {
-        match self {
-            Self::NotAuthorized { .. } => Some(ReasonCode::NOT_AUTHORIZED),
-            Self::Refused { reason, .. } => Some(*reason),
-            _ => None,
-        }
-    }
-}
-
-/// The server did not grant a topic filter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SubscribeError {
-    /// The filter that was refused.
-    pub filter: String,
-    /// Why.
-    pub reason: ReasonCode,
-    /// Whether all filters of the subscription were granted before: then this is no first mistake.
-    pub was_granted: bool,
-}
-
-impl SubscribeError {
-    /// Whether the policy is the reason (SUBACK 0x87).
-    pub fn is_denied(&self) -> bool {
-        self.reason == ReasonCode::NOT_AUTHORIZED
-    }
-
-    /// What can be done about it.
-    pub fn class(&self) -> ErrorClass {
-        if self.is_denied() {
-            ErrorClass::Misconfigured
-        } else if is_filter(&self.filter) {
-            ErrorClass::Transient
-        } else {
-            ErrorClass::Permanent
-        }
-    }
-}
-
-impl Error for SubscribeError {}
-
-impl fmt::Display for SubscribeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let filter = cut(&self.filter, 300);
-        let filter = printable(&filter);
-        if is_filter(&self.filter) {
-            let reason = self.reason;
-            write!(
-                f,
-                "the server refused the subscription to {filter}: SUBACK {reason}"
-            )
-        } else {
-            write!(f, "'{filter}' is no topic filter (MQTT5, section 4.7)")
-        }
-    }
-}
-
-/// The connection has ended for good; nothing can be published any longer.
+/// The connection has ended permanently; nothing can be published any longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the connection has ended")]
 pub struct Ended;

@@ -30,6 +30,14 @@ pub enum Event {
         /// The next try is after this wait.
         wait: Duration,
     },
+    /// A subscriber does not read fast enough, and messages for it were dropped. (The next one that it
+    /// reads says so as well: [`Message::missed`](super::Message).)
+    Overflow {
+        /// Its topic filters.
+        filters: Vec<String>,
+        /// So many messages since it last had room. It is told of the 1st, 2nd, 4th, 8th…
+        dropped: u64,
+    },
     /// It is over: as asked, or because of a failure that no waiting fixes. Nothing comes after this.
     Ended(Result<(), ConnectionError>),
 }
@@ -37,7 +45,7 @@ pub enum Event {
 /// Whether there is a connection, and how many connections and sessions there have been.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Status {
-    pub online: bool,
+    pub is_connected: bool,
     pub connections: u64,
     pub sessions: u64,
 }
@@ -66,7 +74,7 @@ impl<E> Stream for Events<E> {
     }
 }
 
-/// The next event, and the way to those after it.
+/// The next event, and the receiver for the rest.
 async fn next<E: Clone>(mut events: broadcast::Receiver<E>) -> Option<(E, broadcast::Receiver<E>)> {
     loop {
         match events.recv().await {

@@ -1,6 +1,58 @@
-//! Topic filters: what is one, and which topics match it (MQTT5, section 4.7).
+//! Topic filters: what is one, which topics match it (MQTT5, section 4.7), and that one was refused.
+
+use std::fmt;
 
 use rumqttc::v5::mqttbytes::valid_filter;
+
+use super::reason::ReasonCode;
+use crate::error_class::ErrorClass;
+use crate::text::{cut, printable};
+
+/// The server did not grant a topic filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SubscribeError {
+    /// The filter that was refused.
+    pub filter: String,
+    /// Why.
+    pub reason: ReasonCode,
+}
+
+impl SubscribeError {
+    /// Whether the policy is the reason (SUBACK 0x87).
+    pub fn is_denied(&self) -> bool {
+        self.reason == ReasonCode::NOT_AUTHORIZED
+    }
+
+    /// What can be done about it.
+    pub fn class(&self) -> ErrorClass {
+        if self.is_denied() {
+            ErrorClass::Misconfigured
+        } else if is_filter(&self.filter) {
+            ErrorClass::Transient
+        } else {
+            ErrorClass::Permanent
+        }
+    }
+}
+
+impl std::error::Error for SubscribeError {}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let filter = cut(&self.filter, 300);
+        let filter = printable(&filter);
+        if is_filter(&self.filter) {
+            let reason = self.reason;
+            write!(
+                f,
+                "the server refused the subscription to {filter}: SUBACK {reason}"
+            )
+        } else {
+            write!(f, "'{filter}' is no topic filter (MQTT5, section 4.7)")
+        }
+    }
+}
 
 /// Whether it can be sent as a topic filter.
 pub(super) fn is_filter(filter: &str) -> bool {

@@ -9,15 +9,15 @@ use rumqttc::v5::mqttbytes::v5::Publish;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::error::PublishError;
+use super::publish::PublishError;
 
 /// So many bytes on their way need no time of their own…
-const AT_ONCE: usize = 4_000;
+const FREE_BYTES: usize = 4_000;
 /// …and the slowest link that is waited for takes this many bytes in a second.
-const SLOWEST: usize = 1_000;
+const MIN_BYTES_PER_SECOND: usize = 1_000;
 
-/// Tells a publisher how it ended. If it is dropped without a word, the session was lost.
-pub(super) type Done = oneshot::Sender<Result<(), PublishError>>;
+/// Tells a publisher how it ended: in the session with this number, or not.
+pub(super) type Done = oneshot::Sender<Result<u64, PublishError>>;
 
 /// What waits for its acknowledgement.
 #[derive(Debug)]
@@ -112,10 +112,6 @@ impl InFlight {
         self.slots.iter().filter(is_publish).count()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
     /// The oldest, if it is a publish: what a DISCONNECT that says "not authorized" refuses.
     pub fn take_oldest_publish(&mut self) -> Option<(Publish, Done)> {
         match self.slots.pop_front()? {
@@ -135,7 +131,7 @@ impl InFlight {
     pub fn oldest(&self) -> Option<(Instant, &'static str, Duration)> {
         let slot = self.slots.iter().min_by_key(|slot| slot.since)?;
         let bytes: usize = self.slots.iter().map(|slot| slot.size).sum();
-        let milliseconds = bytes.saturating_sub(AT_ONCE) * 1_000 / SLOWEST;
+        let milliseconds = bytes.saturating_sub(FREE_BYTES) * 1_000 / MIN_BYTES_PER_SECOND;
         let more = Duration::from_millis(milliseconds as u64);
         Some((slot.since, slot.sent.name(), more))
     }
@@ -203,7 +199,7 @@ mod tests {
     fn publish(
         in_flight: &mut InFlight,
         size: usize,
-    ) -> (u16, oneshot::Receiver<Result<(), PublishError>>) {
+    ) -> (u16, oneshot::Receiver<Result<u64, PublishError>>) {
         let (done, outcome) = oneshot::channel();
         let id = in_flight.next_id();
         let packet = super::super::Publish::new("a", "").packet(id);

@@ -7,9 +7,10 @@
 //! The task owns everything, and clients send it what they want. From the outside in:
 //!
 //! - `reconnect`: the task, from one connection to the next, with `backoff` between them
-//! - `connect`: TCP (`transport`), `proxy`, TLS, CONNECT and CONNACK; `failure`: why that failed
+//! - `connect`: TCP (`transport`), `proxy`, TLS (`handshake`: why it failed), CONNECT and CONNACK
 //! - `connection`: one connection; `silence`: when the server was last heard
-//! - `session`: what outlives a connection: `subscriptions`, packets `in_flight`, the `rate_limiter`
+//! - `session`: what outlives a connection: `subscriptions` of each `subscriber`, packets `in_flight`, the
+//!   `rate_limiter`
 //! - `wire`: packets over a stream of bytes; `decode`: from bytes to packets
 //!
 //! And what clients hold: `options`, `publish`, `subscription`, `events`, `error`, `reason`; `filter`
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 mod backoff;
 mod connect;
@@ -27,8 +28,8 @@ mod connection;
 mod decode;
 mod error;
 mod events;
-mod failure;
 mod filter;
+mod handshake;
 mod in_flight;
 mod options;
 mod proxy;
@@ -38,25 +39,30 @@ mod reason;
 mod reconnect;
 mod session;
 mod silence;
+mod subscriber;
 mod subscription;
 mod subscriptions;
 mod transport;
 mod wire;
 
 pub use backoff::Backoff;
-pub use error::{ConnectionError, ConnectionErrorKind, Ended, PublishError, SubscribeError};
+pub use error::{ConnectionError, ConnectionErrorKind, Ended};
 pub use events::{Event, Events};
+pub use filter::SubscribeError;
+pub use handshake::HandshakeFailure;
 pub use options::{Options, Proxy, ProxyAuth};
-pub use publish::{Message, Publish, QoS};
+pub use publish::{Message, Publish, PublishError, QoS};
 pub use reason::ReasonCode;
-pub use subscription::{Granted, Subscription};
+pub use subscriber::Delivery;
+pub use subscription::{Buffer, Granted, Handled, Subscription};
 pub use transport::{AddressErrors, Dialing, Stream, Tcp, Transport, connect_first};
 
 use events::{EVENTS_KEPT, Status};
-use reconnect::Task;
+use reconnect::{Kept, Task};
 use session::{Command, Session, ToPublish};
 use silence::LastHeard;
-use subscriptions::Wish;
+use subscriber::{Handler, Interest};
+use subscriptions::Subscriptions;
 
 /// So many messages may wait to be published; more wait with those who publish them.
 const PUBLISHES_KEPT: usize = 16;
@@ -68,7 +74,7 @@ pub struct Client {
     publishes: mpsc::Sender<ToPublish>,
     status: watch::Receiver<Status>,
     heard: LastHeard,
-    last_subscription: Arc<AtomicU64>,
+    last_number: Arc<AtomicU64>,
 }
 
 /// Starts to connect, and keeps the connection up.
@@ -84,14 +90,21 @@ pub fn connect(options: Options) -> (Client, Events<Event>) {
     let (commands, commands_out) = mpsc::unbounded_channel();
     let (publishes, publishes_out) = mpsc::channel(PUBLISHES_KEPT);
     let heard = LastHeard::new();
+    let kept = if options.clean_start {
+        Kept::Nothing
+    } else {
+        Kept::Session
+    };
+    let subscriptions = Subscriptions::new(events.clone());
+    let refusals = options.backoff.clone();
     let task = Task {
-        session: Session::new(commands_out, publishes_out, options.backoff.clone()),
+        session: Session::new(commands_out, publishes_out, subscriptions, refusals),
+        backoff: options.backoff.clone(),
+        kept,
         heard: heard.clone(),
         events,
         status: status_in,
-        has_session: !options.clean_start,
-        is_in_doubt: false,
-        futile: 0,
+        unproductive: 0,
         options,
     };
     tokio::spawn(task.run());
@@ -100,7 +113,7 @@ pub fn connect(options: Options) -> (Client, Events<Event>) {
         publishes,
         status,
         heard,
-        last_subscription: Arc::default(),
+        last_number: Arc::default(),
     };
     (client, listener)
 }
@@ -111,15 +124,24 @@ impl Client {
     ///
     /// Waits for a connection, for its turn (100 publishes a second) and for the acknowledgement as
     /// long as it takes; a publish that a lost connection left without one is sent again when the
-    /// session is resumed. Who no longer waits takes it back, as long as it was not sent.
+    /// session is resumed. Dropping the future cancels it, unless it was sent.
     ///
     /// # Errors
     /// [`PublishError::SessionLost`] if the server forgot the session before it acknowledged: whether
     /// the message arrived can't be known. The other errors say that it did not.
     pub async fn publish(&self, publish: Publish) -> Result<(), PublishError> {
+        self.publish_in_session(publish).await.map(drop)
+    }
+
+    /// The same, and returns the number of the session in which that was: for whoever waits for an answer,
+    /// which may be lost with that session.
+    ///
+    /// # Errors
+    /// See [`Client::publish`].
+    pub async fn publish_in_session(&self, publish: Publish) -> Result<u64, PublishError> {
         publish.check()?;
-        let (to_publish, outcome) = ToPublish::new(publish);
-        let sent = self.publishes.send(to_publish).await;
+        let (done, outcome) = oneshot::channel();
+        let sent = self.publishes.send(ToPublish { publish, done }).await;
         sent.map_err(|_| PublishError::Ended)?;
         outcome.await.unwrap_or(Err(PublishError::Ended))
     }
@@ -129,21 +151,54 @@ impl Client {
     /// What is subscribed to before there is a connection leaves together, at most 8 filters to a
     /// SUBSCRIBE; each new session is subscribed anew. AWS IoT Core allows 50 subscriptions on a
     /// connection.
+    ///
+    /// PUBACK leaves when a message has been put into the subscription's [`Buffer`], not when it was
+    /// read: PUBACKs leave in the order of the messages (MQTT5, section 4.6), so a subscriber that is
+    /// slow would hold up all the others. What must not be lost needs a larger buffer, or an answer of
+    /// your own.
     pub fn subscribe<F: Into<String>>(&self, filters: impl IntoIterator<Item = F>) -> Subscription {
-        let filters = filters.into_iter().map(Into::into).collect();
-        self.new_subscription(Wish::Filters(filters))
+        self.subscribe_with(filters, Buffer::default())
+    }
+
+    /// The same, with another buffer.
+    pub fn subscribe_with<F: Into<String>>(
+        &self,
+        filters: impl IntoIterator<Item = F>,
+        buffer: Buffer,
+    ) -> Subscription {
+        let interest = Interest::Filters(filters.into_iter().map(Into::into).collect());
+        Subscription::new(buffer, |handler| self.add(interest, handler))
     }
 
     /// Receives the messages that match no filter of any [`Subscription`]: AWS IoT Core can deliver a
     /// [direct message](https://docs.aws.amazon.com/iot/latest/developerguide/mqtt.html) to a topic
     /// that nobody has subscribed to. Without a receiver, the log counts them.
     pub fn subscribe_unmatched(&self) -> Subscription {
-        self.new_subscription(Wish::Unmatched)
+        Subscription::new(Buffer::default(), |handler| {
+            self.add(Interest::Unmatched, handler)
+        })
     }
 
-    fn new_subscription(&self, wish: Wish) -> Subscription {
-        let number = self.last_subscription.fetch_add(1, Ordering::Relaxed);
-        Subscription::new(number, wish, self.commands.clone())
+    /// Subscribes, and has a function called with each message instead of a buffer filled: on the
+    /// connection's own task, so it must not wait. It must not own a [`Client`] either, or the connection
+    /// never ends. It returns whether it had room for what it got.
+    pub fn handle<F: Into<String>>(
+        &self,
+        filters: impl IntoIterator<Item = F>,
+        handler: impl FnMut(Delivery) -> bool + Send + 'static,
+    ) -> Handled {
+        let filters = filters.into_iter().map(Into::into).collect();
+        self.add(Interest::Filters(filters), Box::new(handler))
+    }
+
+    fn add(&self, interest: Interest, handler: Handler) -> Handled {
+        let number = self.last_number.fetch_add(1, Ordering::Relaxed);
+        Handled::new(number, interest, handler, self.commands.clone())
+    }
+
+    /// Whether there is a connection just now.
+    pub fn is_connected(&self) -> bool {
+        self.status.borrow().is_connected
     }
 
     /// The number of the session that is under way: one more with each that the server begins anew.
@@ -157,31 +212,40 @@ impl Client {
         self.status.borrow().connections
     }
 
-    /// For how long nothing at all has come from the server. While this is short, an answer that takes
-    /// its time is on a slow link, and not lost.
-    pub fn silent_for(&self) -> Duration {
-        self.heard.at().elapsed()
-    }
-
-    /// Returns once the session with this number is over and a new one has begun.
+    /// Waits for an answer while the server is not silent for longer than `timeout`: on a slow link it
+    /// may stand behind others. (Not without end: 14 times the timeout.) Safe to cancel, if the answer
+    /// is.
     ///
     /// # Errors
-    /// If the connection has ended for good.
-    pub async fn session_after(&self, session: u64) -> Result<(), Ended> {
-        let mut status = self.status.clone();
-        let newer = status.wait_for(|now| now.sessions > session).await;
-        newer.map(drop).map_err(|_| Ended)
+    /// How long it was waited for.
+    pub async fn wait_for<T>(
+        &self,
+        timeout: Duration,
+        answer: impl Future<Output = T>,
+    ) -> Result<T, Duration> {
+        self.heard.wait_for(timeout, answer).await
     }
 
-    /// Returns when the connection has ended for good. Safe to cancel.
+    /// Returns the number of the next session once the one with this number is over. Safe to cancel.
+    ///
+    /// # Errors
+    /// If the connection has ended permanently.
+    pub async fn session_after(&self, session: u64) -> Result<u64, Ended> {
+        let mut status = self.status.clone();
+        let newer = status.wait_for(|now| now.sessions > session).await;
+        newer.map(|now| now.sessions).map_err(|_| Ended)
+    }
+
+    /// Returns when the connection has ended permanently. Safe to cancel.
     pub async fn ended(&self) -> Ended {
         let mut status = self.status.clone();
         while status.changed().await.is_ok() {}
         Ended
     }
 
-    /// Says DISCONNECT and closes the connection, for everybody. [`Event::Ended`] follows, within a
-    /// second.
+    /// Sends DISCONNECT and closes the connection, for everybody. [`Event::Ended`] follows, within a
+    /// second. After a clean start ([`Options::clean_start`]) this ends the session on the server, too:
+    /// what it had stored for this client is gone.
     pub fn disconnect(&self) {
         let _ = self.commands.send(Command::Disconnect); // else it has ended already
     }

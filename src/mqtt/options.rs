@@ -11,8 +11,8 @@ use super::transport::{Tcp, Transport};
 /// What to connect to, as whom, and how patiently.
 ///
 /// The timeouts are about silence: each begins anew whenever anything comes from the other side, so a
-/// slow link is waited for. (Not without end: an answer that has not come after thirty times its
-/// timeout is overdue whatever else comes.)
+/// slow link is waited for. (Not without end: an answer that has not come after fourteen times
+/// its timeout is overdue whatever else comes.)
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
@@ -41,12 +41,9 @@ pub struct Options {
     pub keep_alive: Duration,
     /// How long TCP may take, over all addresses of the host. 10 seconds.
     pub tcp_timeout: Duration,
-    /// How long a proxy may be silent. 10 seconds.
-    pub proxy_timeout: Duration,
-    /// How long the server may be silent in the TLS handshake. 10 seconds.
-    pub tls_timeout: Duration,
-    /// How long the server may be silent before its CONNACK. 10 seconds.
-    pub connack_timeout: Duration,
+    /// How long the other side may be silent in each handshake after that: the proxy's, TLS, and CONNECT
+    /// with its CONNACK. 10 seconds.
+    pub handshake_timeout: Duration,
     /// How long the server may be silent before a SUBACK, UNSUBACK or PUBACK; then the connection is
     /// given up for a new one. 10 seconds, and one more for each 1,000 bytes on their way above 4,000.
     pub ack_timeout: Duration,
@@ -88,9 +85,7 @@ impl Options {
             will: None,
             keep_alive: Duration::from_secs(30),
             tcp_timeout: ANSWER,
-            proxy_timeout: ANSWER,
-            tls_timeout: ANSWER,
-            connack_timeout: ANSWER,
+            handshake_timeout: ANSWER,
             ack_timeout: ANSWER,
             session_expiry: Duration::from_secs(15 * 60),
             backoff: Backoff::default(),
@@ -98,6 +93,11 @@ impl Options {
             max_tries: None,
             patience: Duration::ZERO,
         }
+    }
+
+    /// `endpoint:port`, for messages.
+    pub(super) fn address(&self) -> String {
+        format!("{}:{}", self.endpoint, self.port)
     }
 }
 
@@ -118,6 +118,13 @@ impl Proxy {
     pub fn new(host: &str, port: u16) -> Self {
         let (host, auth) = (host.to_owned(), None);
         Self { host, port, auth }
+    }
+}
+
+impl fmt::Display for Proxy {
+    /// `the HTTP proxy HOST:PORT`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the HTTP proxy {}:{}", self.host, self.port)
     }
 }
 

@@ -9,7 +9,6 @@ pub struct ReasonCode(pub u8);
 /// Those that the connection itself has a use for.
 #[allow(missing_docs)] // the names are MQTT5's
 impl ReasonCode {
-    pub const NO_MATCHING_SUBSCRIBERS: Self = Self(0x10);
     pub const MALFORMED_PACKET: Self = Self(0x81);
     pub const PROTOCOL_ERROR: Self = Self(0x82);
     pub const NOT_AUTHORIZED: Self = Self(0x87);
@@ -21,6 +20,8 @@ impl ReasonCode {
     pub const QUOTA_EXCEEDED: Self = Self(0x97);
     pub const PAYLOAD_FORMAT_INVALID: Self = Self(0x99);
     pub const QOS_NOT_SUPPORTED: Self = Self(0x9B);
+    pub const SHARED_SUBSCRIPTIONS_NOT_SUPPORTED: Self = Self(0x9E);
+    pub const WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED: Self = Self(0xA2);
 
     /// Whether it says that something was not done.
     pub fn is_error(self) -> bool {

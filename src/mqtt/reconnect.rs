@@ -1,38 +1,43 @@
 //! The task that owns everything, and goes from one connection to the next.
 
-use std::mem::replace;
-
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::connect::connect;
+use super::backoff::Backoff;
+use super::connect::{introduce, open};
 use super::connection::Connection;
 use super::error::{ConnectionError, ConnectionErrorKind as Kind};
 use super::events::{Event, Status};
 use super::options::Options;
-use super::reason::ReasonCode;
 use super::session::Session;
 use super::silence::LastHeard;
 use crate::error_class::ErrorClass;
 
 /// After this many short connections in a row that led to nothing, the session is given up: what is in
 /// it would end each connection.
-const MAX_FUTILE: u32 = 3;
+const MAX_UNPRODUCTIVE: u32 = 3;
 
 pub(super) struct Task {
     pub options: Options,
+    pub backoff: Backoff,
     pub session: Session,
+    pub kept: Kept,
     pub heard: LastHeard,
     pub events: broadcast::Sender<Event>,
     pub status: watch::Sender<Status>,
-    /// Whether there is a session to resume.
-    pub has_session: bool,
-    /// Whether a CONNECT left since the last CONNACK came: it may have begun a session in place of ours,
-    /// which the next CONNACK then calls present, and in which nothing is subscribed to.
-    pub is_in_doubt: bool,
-    /// Short connections in a row on which the server broke the rules, or acknowledged nothing.
-    pub futile: u32,
+    /// Short connections in a row on which the server broke the rules, or acknowledged no publish.
+    pub unproductive: u32,
+}
+
+/// What the server may have kept of our session.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Kept {
+    Nothing,
+    Session,
+    /// A CONNECT left, and no answer came. It may have begun a session in place of ours, which the next
+    /// CONNACK then calls present, and in which nothing is subscribed to.
+    Unknown,
 }
 
 impl Task {
@@ -42,29 +47,24 @@ impl Task {
         self.session.in_flight.clear();
     }
 
+    /// Connects again and again, until it is to end (`Ok`) or waiting is of no use.
     async fn reconnect_loop(&mut self) -> Result<(), ConnectionError> {
-        let (begun, mut backoff) = (Instant::now(), self.options.backoff.clone());
+        let begun = Instant::now();
         loop {
-            let Err((error, was_stable)) = self.run_connection().await else {
-                return Ok(()); // as asked
+            let Err(error) = self.run_connection().await else {
+                return Ok(());
             };
-            self.status.send_modify(|status| status.online = false);
-            self.session.has_worked |= was_stable;
-            let may_pass = match error.class() {
-                ErrorClass::Transient => true,
-                ErrorClass::Misconfigured => {
-                    self.session.has_worked || begun.elapsed() < self.options.patience
-                }
-                ErrorClass::Permanent => false,
-            };
-            if !may_pass {
+            self.status
+                .send_modify(|status| status.is_connected = false);
+            let needs_operator = error.class() == ErrorClass::Misconfigured;
+            let is_mistake = needs_operator
+                && !self.session.has_worked
+                && begun.elapsed() >= self.options.patience;
+            if is_mistake || error.class() == ErrorClass::Permanent {
                 return Err(error);
             }
-            if was_stable {
-                backoff.reset();
-            }
-            let wait = backoff.wait(error.needs_operator() && self.session.has_worked);
-            let tries = backoff.failures();
+            let wait = self.backoff.wait(needs_operator && self.session.has_worked);
+            let tries = self.backoff.failures();
             if self.options.max_tries.is_some_and(|most| most <= tries) {
                 return Err(error.after(tries));
             }
@@ -78,20 +78,33 @@ impl Task {
         }
     }
 
-    /// From the connect to the end of one connection: as asked, or why, and whether it was stable.
-    async fn run_connection(&mut self) -> Result<(), (ConnectionError, bool)> {
-        let connected = tokio::select! {
+    /// From the connect to the end of one connection: as asked (`Ok`), or why.
+    async fn run_connection(&mut self) -> Result<(), ConnectionError> {
+        let opened = tokio::select! {
             biased;
             () = self.session.until_disconnect() => return Ok(()),
-            connected = connect(
-                &self.options,
-                !self.has_session,
-                &self.heard,
-                &mut self.is_in_doubt,
-            ) => connected,
+            opened = open(&self.options, &self.heard) => opened,
         };
-        let (wire, limits, session_present) = connected.map_err(|error| (error, false))?;
-        self.on_connack(session_present);
+        let mut wire = opened?;
+        let kept = self.kept;
+        if kept == Kept::Session {
+            self.kept = Kept::Unknown;
+        }
+        let clean_start = kept == Kept::Nothing;
+        let introduced = tokio::select! {
+            biased;
+            () = self.session.until_disconnect() => return Ok(()),
+            introduced = introduce(&mut wire, &self.options, clean_start, &self.heard) => introduced,
+        };
+        let (limits, session_present) = introduced.inspect_err(|error| {
+            if error.kind() == Kind::Refused {
+                self.kept = kept; // it has its answer
+            }
+        })?;
+        if let Some(client_id) = &limits.client_id {
+            self.options.client_id.clone_from(client_id);
+        }
+        self.on_connack(session_present, kept);
         let connected_at = Instant::now();
         let mut connection = Connection {
             options: &self.options,
@@ -106,66 +119,56 @@ impl Task {
             connection.resume();
         }
         let end = connection.run().await;
-        let is_answered = connection.is_answered;
+        let is_ignored = !connection.is_answered && self.session.in_flight.publishes() > 0;
         self.session.connection_lost();
-        end.map_err(|error| {
-            let was_stable = connected_at.elapsed() >= self.options.stable_after;
-            self.judge_session(&error, was_stable, is_answered);
-            (error, was_stable)
-        })
-    }
-
-    fn on_connack(&mut self, session_present: bool) {
-        info!(session_present, "connected");
-        let mut status = *self.status.borrow();
-        let is_in_doubt = replace(&mut self.is_in_doubt, false);
-        if !session_present {
-            self.session.begin_anew();
-        } else if is_in_doubt {
-            self.session.subscriptions.forget(); // to subscribe again does no harm
-        }
-        if !session_present || is_in_doubt || status.sessions == 0 {
-            status.sessions += 1; // one that an earlier run left is new to us as well
-        }
-        self.has_session = true;
-        (status.online, status.connections) = (true, status.connections + 1);
-        self.status.send_replace(status);
-        self.emit(Event::Connected { session_present });
-    }
-
-    /// Gives the session up if what is in it ends every connection: at once where the server says so,
-    /// else after a few that led to nothing.
-    fn judge_session(&mut self, error: &ConnectionError, was_stable: bool, is_answered: bool) {
-        let is_ignored = !self.session.in_flight.is_empty() && !is_answered;
-        if !was_stable && (error.kind() == Kind::Violation || is_ignored) {
-            self.futile += 1;
+        let Err(error) = end else {
+            return Ok(());
+        };
+        if connected_at.elapsed() >= self.options.stable_after {
+            self.backoff.reset();
+            self.session.has_worked = true;
+            self.unproductive = 0;
+        } else if is_ignored || error.kind() == Kind::Violation {
+            self.unproductive += 1;
         } else {
-            self.futile = 0;
+            self.unproductive = 0;
         }
-        if self.futile >= MAX_FUTILE || poisons_session(error) {
-            self.futile = 0;
-            self.has_session = false;
+        if self.unproductive >= MAX_UNPRODUCTIVE {
+            self.unproductive = 0;
+            self.kept = Kept::Nothing;
             self.session.begin_anew();
         }
+        Err(error)
+    }
+
+    /// The server has accepted the connection. `kept` is what we thought that it had of our session.
+    fn on_connack(&mut self, session_present: bool, kept: Kept) {
+        info!(session_present, "connected");
+        let session = &mut self.session;
+        let had_session = session.number > 0;
+        let is_replaced = session_present && kept == Kept::Unknown;
+        if !session_present {
+            session.begin_anew();
+        } else if is_replaced {
+            session.subscriptions.forget(); // to subscribe again does no harm
+        }
+        if !session_present || is_replaced || !had_session {
+            session.number += 1; // one that an earlier run left is new to us as well
+            if had_session {
+                session.subscriptions.tell_new_session();
+            }
+        }
+        self.kept = Kept::Session;
+        let sessions = session.number;
+        self.status.send_modify(|status| {
+            status.is_connected = true;
+            status.connections += 1;
+            status.sessions = sessions;
+        });
+        self.emit(Event::Connected { session_present });
     }
 
     fn emit(&self, event: Event) {
         let _ = self.events.send(event); // there may be no listener
     }
-}
-
-/// Whether the server does not take a packet of ours: in this session, it would be sent forever.
-fn poisons_session(error: &ConnectionError) -> bool {
-    use ReasonCode as R;
-    error.kind() == Kind::Disconnected
-        && matches!(
-            error.reason_code(),
-            Some(
-                R::MALFORMED_PACKET
-                    | R::PROTOCOL_ERROR
-                    | R::TOPIC_NAME_INVALID
-                    | R::PACKET_TOO_LARGE
-                    | R::PAYLOAD_FORMAT_INVALID
-            )
-        )
 }

@@ -1,18 +1,20 @@
 //! What outlives a connection: subscriptions, packets in flight, and what the clients still want.
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::error::PublishError;
 use super::in_flight::{Done, InFlight};
 use super::publish::Publish;
 use super::rate_limiter::RateLimiter;
-use super::subscriptions::{Subscriber, Subscriptions};
+use super::subscriber::Subscriber;
+use super::subscriptions::Subscriptions;
 
 /// What a client wants of the task that owns the connection.
 pub(super) enum Command {
     Subscribe(Subscriber),
+    /// Subscribes once more to what this subscriber has: the server may have lost it.
+    Resubscribe(u64),
     Unsubscribe(u64),
     Disconnect,
 }
@@ -23,17 +25,12 @@ pub(super) struct ToPublish {
     pub done: Done,
 }
 
-impl ToPublish {
-    pub fn new(publish: Publish) -> (Self, oneshot::Receiver<Result<(), PublishError>>) {
-        let (done, outcome) = oneshot::channel();
-        (Self { publish, done }, outcome)
-    }
-}
-
 /// The client's side of a session (MQTT5, section 4.1).
 pub(super) struct Session {
     commands: mpsc::UnboundedReceiver<Command>,
     publishes: mpsc::Receiver<ToPublish>,
+    /// One more with each session that the server begins anew. 0 before the first.
+    pub number: u64,
     pub subscriptions: Subscriptions,
     pub in_flight: InFlight,
     pub rate: RateLimiter,
@@ -51,12 +48,14 @@ impl Session {
     pub fn new(
         commands: mpsc::UnboundedReceiver<Command>,
         publishes: mpsc::Receiver<ToPublish>,
+        subscriptions: Subscriptions,
         refusals: Backoff,
     ) -> Self {
         Self {
             commands,
             publishes,
-            subscriptions: Subscriptions::default(),
+            number: 0,
+            subscriptions,
             in_flight: InFlight::default(),
             rate: RateLimiter::new(),
             next_publish: None,
@@ -66,13 +65,14 @@ impl Session {
         }
     }
 
-    /// Takes the next wish of a client. False once one wants to disconnect, or all are gone. Safe to
-    /// cancel.
-    pub async fn next_wish(&mut self) -> bool {
+    /// Takes the next command of a client. False once one wants to disconnect, or all clients are gone.
+    /// Safe to cancel.
+    pub async fn next_command(&mut self) -> bool {
         tokio::select! {
-            biased; // who subscribes and then asks wants to hear the answer
+            biased; // whoever subscribes and then asks wants to hear the answer
             command = self.commands.recv() => match command {
                 Some(Command::Subscribe(subscriber)) => self.subscriptions.add(subscriber),
+                Some(Command::Resubscribe(number)) => self.subscriptions.ask_again(number),
                 Some(Command::Unsubscribe(number)) => self.subscriptions.remove(number),
                 Some(Command::Disconnect) | None => return false,
             },
@@ -83,9 +83,9 @@ impl Session {
         true
     }
 
-    /// Takes wishes until there is to be no connection any longer. Safe to cancel.
+    /// Takes commands until there is to be no connection any longer. Safe to cancel.
     pub async fn until_disconnect(&mut self) {
-        while self.next_wish().await {}
+        while self.next_command().await {}
     }
 
     /// The connection is gone. What was sent on it without an acknowledgement waits for the next.

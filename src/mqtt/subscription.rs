@@ -1,49 +1,119 @@
-//! A subscription as its subscriber holds it.
+//! A subscription as its subscriber holds it: a buffer that the connection fills, or a function that it
+//! calls.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 
 use futures_util::stream::Stream;
 use tokio::sync::{mpsc, watch};
 
-use super::error::SubscribeError;
+use super::filter::SubscribeError;
 use super::publish::Message;
 use super::session::Command;
-use super::subscriptions::{Answer, Subscriber, Wish};
+use super::subscriber::{Delivery, Handler, Interest, Subscriber};
 
-/// A subscriber may be this many messages behind before it misses one.
-const INBOX: usize = 64;
+/// How much may wait for a subscriber that is slow to read. What comes above is dropped, counted, and told
+/// ([`Message::missed`], [`Event::Overflow`](super::Event)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Buffer {
+    /// So many messages.
+    pub messages: usize,
+    /// So many bytes of payload.
+    pub bytes: usize,
+}
 
-/// Receives the messages of some topic filters: a [`Stream`]. When it is dropped, it is unsubscribed
-/// from those that nobody else has.
-pub struct Subscription {
-    messages: mpsc::Receiver<Message>,
-    granted: Granted,
+impl Default for Buffer {
+    /// 64 messages, and a mebibyte.
+    fn default() -> Self {
+        Self {
+            messages: 64,
+            bytes: 1024 * 1024,
+        }
+    }
+}
+
+/// Takes back what was subscribed to, when it is dropped.
+pub struct Handled {
     number: u64,
     commands: mpsc::UnboundedSender<Command>,
 }
 
-impl Subscription {
-    /// Has the connection's task know of it.
-    pub(super) fn new(number: u64, wish: Wish, commands: mpsc::UnboundedSender<Command>) -> Self {
-        let (to, messages) = mpsc::channel(INBOX);
-        let (answer, granted) = watch::channel(Answer::None);
-        let subscriber = Subscriber::new(number, wish, to, answer);
+impl Handled {
+    /// Has the connection's task know of a subscriber.
+    pub(super) fn new(
+        number: u64,
+        interest: Interest,
+        handler: Handler,
+        commands: mpsc::UnboundedSender<Command>,
+    ) -> Self {
+        let subscriber = Subscriber::new(number, interest, handler);
         let _ = commands.send(Command::Subscribe(subscriber)); // else it has ended, and so does this
+        Self { number, commands }
+    }
+
+    /// Subscribes once more to the same filters, in the session under way: for whoever finds out that
+    /// messages stay away. Never waits.
+    pub fn subscribe_again(&self) {
+        let _ = self.commands.send(Command::Resubscribe(self.number));
+    }
+}
+
+impl Drop for Handled {
+    fn drop(&mut self) {
+        let _ = self.commands.send(Command::Unsubscribe(self.number));
+    }
+}
+
+/// Receives the messages of some topic filters: a [`Stream`](futures_util::Stream). When it is dropped,
+/// it is unsubscribed from those that nobody else has.
+pub struct Subscription {
+    messages: mpsc::Receiver<Message>,
+    /// Bytes that wait in `messages`.
+    bytes: Arc<AtomicUsize>,
+    granted: Granted,
+    _handled: Handled,
+}
+
+impl Subscription {
+    /// What a connection's task fills, by `handled`.
+    pub(super) fn new(buffer: Buffer, handled: impl FnOnce(Handler) -> Handled) -> Self {
+        let (to, messages) = mpsc::channel(buffer.messages.max(1));
+        let (answer, granted) = watch::channel(None);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::clone(&bytes);
+        let mut missed = 0;
+        let handler = move |delivery| {
+            match delivery {
+                Delivery::Message(mut message) => {
+                    let size = message.payload.len();
+                    let before = waiting.fetch_add(size, Ordering::Relaxed);
+                    message.missed = missed;
+                    if before + size > buffer.bytes || to.try_send(message).is_err() {
+                        waiting.fetch_sub(size, Ordering::Relaxed);
+                        missed += 1;
+                        return false;
+                    }
+                    missed = 0;
+                }
+                Delivery::Granted => drop(answer.send_replace(Some(Ok(())))),
+                Delivery::Refused(error) => drop(answer.send_replace(Some(Err(error)))),
+                Delivery::NewSession => {}
+            }
+            true
+        };
         Self {
             messages,
+            bytes,
             granted: Granted(granted),
-            number,
-            commands,
+            _handled: handled(Box::new(handler)),
         }
     }
 
-    /// The next message; `None` when the connection has ended for good. Safe to cancel.
-    ///
-    /// Up to 64 messages wait for a subscriber that is slow to call this; it misses those above, and
-    /// the log says so.
+    /// The next message; `None` when the connection has ended permanently. Safe to cancel.
     pub async fn next(&mut self) -> Option<Message> {
-        self.messages.recv().await
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
     /// What the server says to the filters.
@@ -56,19 +126,18 @@ impl Stream for Subscription {
     type Item = Message;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.messages.poll_recv(context)
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let _ = self.commands.send(Command::Unsubscribe(self.number));
+        let message = ready!(self.messages.poll_recv(context));
+        if let Some(message) = &message {
+            self.bytes
+                .fetch_sub(message.payload.len(), Ordering::Relaxed);
+        }
+        Poll::Ready(message)
     }
 }
 
 /// What the server said to the filters of a [`Subscription`], the last time that it was asked.
 #[derive(Clone)]
-pub struct Granted(watch::Receiver<Answer>);
+pub struct Granted(watch::Receiver<Option<Result<(), SubscribeError>>>);
 
 impl Granted {
     /// Waits until the server has answered (SUBACK). Safe to cancel.
@@ -78,16 +147,14 @@ impl Granted {
     /// does not want that drops the [`Subscription`].
     pub async fn wait(&mut self) -> Result<(), SubscribeError> {
         loop {
-            match &*self.0.borrow_and_update() {
-                Answer::None => {}
-                Answer::Granted => return Ok(()),
-                Answer::Refused(error) => return Err(error.clone()),
+            if let Some(answer) = &*self.0.borrow_and_update() {
+                return answer.clone();
             }
             self.changed().await;
         }
     }
 
-    /// Returns when the server has answered once more; never once the connection has ended for good.
+    /// Returns when the server has answered once more; never once the connection has ended permanently.
     /// Safe to cancel.
     pub async fn changed(&mut self) {
         if self.0.changed().await.is_err() {

@@ -2,26 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::broadcast;
 use tracing::{info, warn};
 
-use super::error::SubscribeError;
-use super::filter::{is_filter, matches};
+use super::connect::Limits;
+use super::events::Event;
+use super::filter::{SubscribeError, is_filter};
 use super::publish::Message;
 use super::reason::ReasonCode;
+use super::subscriber::{Delivery, Interest, Subscriber};
 use crate::text::printable;
 
 /// AWS IoT Core takes at most this many filters in one SUBSCRIBE.
 const FILTERS_IN_A_SUBSCRIBE: usize = 8;
-
-/// What the server said to all filters of one subscription.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Answer {
-    None,
-    Granted,
-    Refused(SubscribeError),
-}
 
 /// Where a filter stands in the session under way.
 #[derive(Debug, PartialEq)]
@@ -39,7 +32,7 @@ enum FilterState {
 }
 
 impl FilterState {
-    /// What is no filter is not asked for: the server would end the connection over it.
+    /// An invalid filter is not asked for: the server would end the connection over it.
     fn new(filter: &str) -> Self {
         if is_filter(filter) {
             return Self::Wanted;
@@ -48,77 +41,25 @@ impl FilterState {
     }
 }
 
-/// What a subscriber wants.
-pub(super) enum Wish {
-    Filters(Vec<String>),
-    /// The messages that match nobody's filter.
-    Unmatched,
-}
-
-/// Somebody who gets messages.
-pub(super) struct Subscriber {
-    number: u64,
-    wish: Wish,
-    to: mpsc::Sender<Message>,
-    answer: watch::Sender<Answer>,
-    was_granted: bool,
-    /// Messages that it was too slow for, since it last was not.
-    missed: u64,
-}
-
-impl Subscriber {
-    pub fn new(
-        number: u64,
-        wish: Wish,
-        to: mpsc::Sender<Message>,
-        answer: watch::Sender<Answer>,
-    ) -> Self {
-        Self {
-            number,
-            wish,
-            to,
-            answer,
-            was_granted: false,
-            missed: 0,
-        }
-    }
-
-    fn filters(&self) -> &[String] {
-        match &self.wish {
-            Wish::Filters(filters) => filters,
-            Wish::Unmatched => &[],
-        }
-    }
-
-    fn wants(&self, topic: &str) -> bool {
-        self.filters().iter().any(|filter| matches(filter, topic))
-    }
-
-    /// Gives it a message. If it has no room, it misses it.
-    fn give(&mut self, message: &Message) {
-        if let Err(TrySendError::Full(_)) = self.to.try_send(message.clone()) {
-            self.missed += 1;
-            if self.missed.is_power_of_two() {
-                let (missed, filters) = (self.missed, self.filters().join(", "));
-                let filters = printable(&filters);
-                warn!("a subscriber of {filters} does not read: {missed} messages dropped");
-            }
-        } else {
-            self.missed = 0;
-        }
-    }
-}
-
 /// All subscribers of a connection, and the filters that they have together.
-#[derive(Default)]
 pub(super) struct Subscriptions {
     subscribers: Vec<Subscriber>,
     filters: BTreeMap<String, FilterState>,
+    events: broadcast::Sender<Event>,
     /// Messages that nobody wanted.
     unmatched: u64,
 }
 
 impl Subscriptions {
+    pub fn new(events: broadcast::Sender<Event>) -> Self {
+        Self {
+            subscribers: Vec::new(),
+            filters: BTreeMap::new(),
+            events,
+            unmatched: 0,
+        }
+    }
+
     pub fn add(&mut self, subscriber: Subscriber) {
         for filter in subscriber.filters() {
             let new = || FilterState::new(filter);
@@ -131,6 +72,17 @@ impl Subscriptions {
         }
         self.subscribers.push(subscriber);
         self.tell_answers();
+    }
+
+    /// What this subscriber has is to be asked for once more.
+    pub fn ask_again(&mut self, number: u64) {
+        let with_number = |one: &&Subscriber| one.number == number;
+        let subscriber = self.subscribers.iter().find(with_number);
+        for filter in subscriber.into_iter().flat_map(Subscriber::filters) {
+            if let Some(state @ FilterState::Granted) = self.filters.get_mut(filter) {
+                *state = FilterState::Wanted;
+            }
+        }
     }
 
     /// One subscriber fewer. What nobody else has is to be unsubscribed from.
@@ -152,6 +104,26 @@ impl Subscriptions {
     /// Some filters to subscribe to now; they count as asked for from here on.
     pub fn next_to_subscribe(&mut self) -> Vec<String> {
         self.advance(&FilterState::Wanted, || FilterState::Asked)
+    }
+
+    /// What the server does not offer is not asked for: it would end the connection over it.
+    pub fn refuse_unavailable(&mut self, limits: &Limits) {
+        if limits.has_wildcards && limits.has_shared_subscriptions {
+            return;
+        }
+        for (filter, state) in &mut self.filters {
+            let reason = if !limits.has_shared_subscriptions && filter.starts_with("$share/") {
+                ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+            } else if !limits.has_wildcards && filter.contains(['+', '#']) {
+                ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED
+            } else {
+                continue;
+            };
+            if *state == FilterState::Wanted {
+                *state = FilterState::Refused(reason);
+            }
+        }
+        self.tell_answers();
     }
 
     /// Some filters to unsubscribe from now.
@@ -193,7 +165,6 @@ impl Subscriptions {
         refused.map(|(filter, reason)| SubscribeError {
             filter: filter.clone(),
             reason,
-            was_granted: false,
         })
     }
 
@@ -219,6 +190,13 @@ impl Subscriptions {
         }
     }
 
+    /// Messages may have been missed.
+    pub fn tell_new_session(&mut self) {
+        for one in &mut self.subscribers {
+            one.tell(Delivery::NewSession);
+        }
+    }
+
     /// In a new session, everything that is wanted is to be asked for; what was refused is as well.
     pub fn forget(&mut self) {
         let subscribers = &self.subscribers;
@@ -237,25 +215,29 @@ impl Subscriptions {
 
     /// Gives a message to everybody who wants it.
     pub fn deliver(&mut self, message: &Message) {
-        let mut is_matched = false;
+        let topic = &message.topic;
+        let is_matched = self.subscribers.iter().any(|one| one.wants(topic));
+        let mut is_taken = false;
         for one in &mut self.subscribers {
-            if one.wants(&message.topic) {
-                is_matched = true;
-                one.give(message);
+            let is_for_it = match one.interest {
+                Interest::Filters(_) => one.wants(topic),
+                Interest::Unmatched => !is_matched,
+            };
+            is_taken |= is_for_it;
+            if is_for_it
+                && let Some(dropped) = one.give(message.clone())
+                && dropped.is_power_of_two()
+            {
+                let filters = one.filters().to_vec();
+                let names = filters.join(", ");
+                let names = printable(&names);
+                warn!("a subscriber of {names} does not read: {dropped} messages dropped");
+                let _ = self.events.send(Event::Overflow { filters, dropped });
             }
         }
-        if is_matched {
-            return;
-        }
-        for one in &mut self.subscribers {
-            if let Wish::Unmatched = one.wish {
-                is_matched = true;
-                one.give(message);
-            }
-        }
-        self.unmatched += u64::from(!is_matched);
-        if !is_matched && self.unmatched.is_power_of_two() {
-            let (topic, count) = (printable(&message.topic), self.unmatched);
+        self.unmatched += u64::from(!is_taken);
+        if !is_taken && self.unmatched.is_power_of_two() {
+            let (topic, count) = (printable(topic), self.unmatched);
             info!("a message on {topic} matches no subscription: {count} so far");
         }
     }
@@ -264,9 +246,12 @@ impl Subscriptions {
     fn tell_answers(&mut self) {
         for one in &mut self.subscribers {
             let answer = answer_to(one, &self.filters);
-            one.was_granted |= answer == Answer::Granted;
-            if answer != Answer::None && *one.answer.borrow() != answer {
-                one.answer.send_replace(answer);
+            if answer.is_some() && one.told != answer {
+                one.told.clone_from(&answer);
+                match answer {
+                    Some(Err(refused)) => one.tell(Delivery::Refused(refused)),
+                    _ => one.tell(Delivery::Granted),
+                };
             }
         }
     }
@@ -277,31 +262,27 @@ fn is_wanted(subscribers: &[Subscriber], filter: &str) -> bool {
     filters.any(|one| one == filter)
 }
 
-/// Whether all filters are granted. One that the policy denies is the answer at once, for the server may
-/// close the connection over it; another refusal is when all are answered.
-fn answer_to(subscriber: &Subscriber, filters: &BTreeMap<String, FilterState>) -> Answer {
+/// Whether all filters are granted, if the server has said so. One that the policy denies is the answer at
+/// once, for the server may close the connection over it; another refusal is when all are answered.
+fn answer_to(
+    subscriber: &Subscriber,
+    filters: &BTreeMap<String, FilterState>,
+) -> Option<Result<(), SubscribeError>> {
     let mut is_complete = true;
-    let mut refused = None;
+    let mut answer = Ok(());
     for filter in subscriber.filters() {
         match filters.get(filter) {
             Some(FilterState::Granted) => {}
             Some(FilterState::Refused(reason)) => {
-                let error = SubscribeError {
-                    filter: filter.clone(),
-                    reason: *reason,
-                    was_granted: subscriber.was_granted,
-                };
+                let (filter, reason) = (filter.clone(), *reason);
+                let error = SubscribeError { filter, reason };
                 if error.is_denied() {
-                    return Answer::Refused(error);
+                    return Some(Err(error));
                 }
-                refused = refused.or(Some(error));
+                answer = answer.and(Err(error));
             }
             _ => is_complete = false,
         }
     }
-    match refused {
-        _ if !is_complete => Answer::None,
-        Some(error) => Answer::Refused(error),
-        None => Answer::Granted,
-    }
+    is_complete.then_some(answer)
 }

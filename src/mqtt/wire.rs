@@ -136,7 +136,7 @@ impl Wire {
     }
 
     /// Whether a packet has begun to come, and its end has not. (Once [`Self::next_read`] has no more.)
-    pub fn is_amid_packet(&self) -> bool {
+    pub fn has_partial_packet(&self) -> bool {
         !self.received.is_empty()
     }
 

@@ -4,7 +4,7 @@
 //! - `pending`: the list
 //! - `lines`: what is said in the same words each time
 //! - `printer`: what happens, in words
-//! - `settings`, `error`: what it has to know, and why it ends
+//! - `settings`: what it has to know; [`advice`]: why it ends, and what to do about an error
 
 use std::pin::pin;
 use std::time::Duration;
@@ -12,20 +12,19 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::advice;
 use crate::agent::{Agent, End, Job, WorkResult};
 use crate::jobs;
 use crate::mqtt;
 use crate::output::{Output, say};
 
-mod error;
+pub mod advice;
 #[doc(hidden)] // for the tests and the examples
 pub mod lines;
 mod pending;
 mod printer;
 mod settings;
 
-pub use error::SampleError;
+pub use advice::SampleError;
 pub use settings::Settings;
 
 use pending::Pending;
@@ -78,7 +77,7 @@ pub async fn run(
         biased;
         ended = printer.during(&mut doing) => ended.map(|end| end.map(|end| match end {
             End::LeftInProgress(job_id) => format!(
-                "job_id:{job_id} is left IN_PROGRESS, and the next run takes it up again"
+                "job_id:{job_id} is left IN_PROGRESS, and the next run resumes it"
             ),
             _ => "it was told to stop".to_owned(),
         })),

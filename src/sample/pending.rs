@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use futures_util::{StreamExt, stream};
 
-use super::error::SampleError;
+use super::advice::SampleError;
 use crate::jobs::{Client, ErrorCode, JobExecution, JobExecutionSummary, RequestError, Timestamp};
 use crate::output::{Output, say};
 use crate::text::{Text, cut};
@@ -60,7 +60,7 @@ impl Pending<'_> {
             pending.queued_jobs.as_slice(),
         ]
         .concat();
-        if all.is_empty() && pending.unreadable == 0 {
+        if all.is_empty() {
             say!(out, "No pending or queued jobs found!");
             return Ok(all);
         }
@@ -70,9 +70,6 @@ impl Pending<'_> {
             let prefix = if is_started { "In Progress: " } else { "" };
             let updated = or_unknown(job.last_updated_at);
             say!(out, "  {prefix}{} @ {updated}", job.job_id);
-        }
-        if pending.unreadable > 0 {
-            say!(out, "  ({} more can't be read.)", pending.unreadable);
         }
         if all.len() >= LISTED {
             say!(out, "  (AWS lists at most {LISTED}; more may follow.)");
@@ -119,8 +116,7 @@ impl Pending<'_> {
         let mut session = 1; // the first session had its list
         loop {
             let begun = mqtt.session_after(session).await;
-            begun.map_err(|_| SampleError::Ended)?;
-            session = mqtt.session();
+            session = begun.map_err(|_| SampleError::Ended)?;
             let pending = self.list().await?;
             self.describe(pending).await?;
         }

@@ -5,14 +5,13 @@ use std::pin::pin;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 
-use super::error::SampleError;
+use super::advice::{self, SampleError, explained};
 use super::lines;
 use super::pending::in_short;
 use super::settings::Settings;
-use crate::advice::{self, explained};
 use crate::agent::{self, Outcome, ReportResult};
 use crate::error_class::ErrorClass;
-use crate::jobs::{self, JobId, TryError};
+use crate::jobs::{self, JobId, Operation, RequestErrorKind};
 use crate::mqtt::{self, Events};
 use crate::output::{Output, say};
 use crate::text::Text;
@@ -141,11 +140,10 @@ impl Printer {
         match &self.busy {
             Busy::No | Busy::Unwanted => None,
             Busy::Working(job_id) => Some(format!(
-                "job_id:{job_id} stays IN_PROGRESS, and the next run takes it up again"
+                "job_id:{job_id} stays IN_PROGRESS, and the next run resumes it"
             )),
             Busy::Reporting(job_id) => Some(format!(
-                "the report on job_id:{job_id} may not have arrived, and if so, the next run takes it \
-                 up again"
+                "the report on job_id:{job_id} may not have arrived, and if so, the next run resumes it"
             )),
         }
     }
@@ -178,6 +176,7 @@ impl Printer {
                 }
             }
             mqtt::Event::Ended(how) => self.ended = Some(how),
+            mqtt::Event::Overflow { .. } => {} // no subscription is the sample's own
         }
     }
 
@@ -189,7 +188,6 @@ impl Printer {
                 say!(out, "Trying to start the next job...");
                 say!(out, "Publishing request to start next job...");
             }
-            E::StartPublished => say!(out, "Published request to start the next job."),
             E::Started(execution) => say!(
                 out,
                 "Request to start next job was accepted. job_id:{} job_document:{}",
@@ -234,9 +232,7 @@ impl Printer {
             E::WorkEnded { outcome, .. } => match outcome {
                 Outcome::Rejected(reason) => say!(out, "Job refused: {reason}"),
                 Outcome::Succeeded(_) => say!(out, "{}", lines::WORK_DONE),
-                Outcome::Failed(reason) if self.busy != Busy::Unwanted => {
-                    say!(out, "Work on job failed: {reason}");
-                }
+                Outcome::Failed(reason) => say!(out, "Work on job failed: {reason}"),
                 _ => say!(out, "Stopped working on job."),
             },
             E::Abandoned { job_id, why } => {
@@ -251,7 +247,6 @@ impl Printer {
                 self.busy = Busy::Reporting(job_id);
                 say!(out, "Publishing request to update job status to {status}...");
             }
-            E::ReportPublished { .. } => say!(out, "Published request to update job."),
             E::Reported { job_id, result } => {
                 self.busy = Busy::No;
                 if let ReportResult::Unwanted(why) = result {
@@ -287,17 +282,25 @@ impl Printer {
                 execution.job_id,
                 in_short(&execution)
             ),
-            jobs::Event::Retrying {
-                operation, error, ..
-            } => {
+            jobs::Event::Published(Operation::StartNext) => {
+                say!(out, "Published request to start the next job.");
+            }
+            jobs::Event::Published(Operation::Update) => {
+                if let Busy::Reporting(_) = self.busy {
+                    say!(out, "Published request to update job.");
+                }
+            }
+            jobs::Event::Published(_) => {}
+            jobs::Event::Retrying { error, .. } => {
                 let needs_operator = error.class() == ErrorClass::Misconfigured;
-                let advice = advice::on_try(&error).filter(|_| needs_operator);
-                let problem = match &error {
-                    TryError::NoReply { .. } if needs_operator => {
-                        format!("{operation}: {error}, and the service has never answered")
+                let advice = advice::on_request(&error).filter(|_| needs_operator);
+                let (operation, kind) = (error.operation, error.kind());
+                let problem = match kind {
+                    RequestErrorKind::NoReply(_) if needs_operator => {
+                        format!("{operation}: {kind}, and the service has never answered")
                     }
-                    error if needs_operator => error.to_string(),
-                    error => format!("{operation} is asked again: {error}"),
+                    kind if needs_operator => kind.to_string(),
+                    kind => format!("{operation} is asked again: {kind}"),
                 };
                 self.problem(explained(&problem, advice), needs_operator);
             }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::error::SampleError;
+use super::advice::{self, SampleError};
 use crate::cli::Flags;
 use crate::mqtt::{self, Proxy, ProxyAuth};
 use crate::output::Output;
 use crate::text::printable;
 use crate::tls::{self, Files};
-use crate::{advice, agent, jobs};
+use crate::{agent, jobs};
 
 /// In CI mode, a connection that can't be made is given up after this many tries.
 const MAX_TRIES_IN_CI: u32 = 5;

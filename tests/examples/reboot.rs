@@ -1,8 +1,10 @@
-//! A job that restarts the device: `{"operation": "reboot"}`.
+//! A job that restarts the device, `{"operation": "reboot"}`, and one that may crash it,
+//! `{"operation": "self-test"}`.
 //!
-//! The work can't report the end of it, for the restart is in the way. So it leaves a checkpoint, and
-//! the job IN_PROGRESS; the next run takes the job up again, finds the checkpoint, and reports that the
-//! device is back. Its flags are those of the sample.
+//! The work can't report the end of a restart, for the restart is in the way. So it leaves a checkpoint,
+//! and the job IN_PROGRESS; the next run resumes the job, finds the checkpoint, and reports that the
+//! device is back. What may crash the device is counted in the same way, or it would be started and crash
+//! without end, and no other job be done. Its flags are those of the sample.
 
 use std::process::ExitCode;
 
@@ -30,22 +32,45 @@ fn main() -> ExitCode {
     code
 }
 
+/// A self-test that has crashed the device so often is FAILED.
+const MAX_STARTS: u32 = 2;
+
 async fn work(job: &Job, _flags: &Flags) -> WorkResult {
     let Task { operation } = job.document()?;
-    if operation != "reboot" {
-        let reason = format!("unknown operation '{operation}'");
-        return Ok(Outcome::rejected(reason));
+    match operation.as_str() {
+        "reboot" => reboot(job).await,
+        "self-test" => test_once_more(job).await,
+        _ => Ok(Outcome::rejected(format!(
+            "unknown operation '{operation}'"
+        ))),
     }
-    match job.status_details().get("step") {
+}
+
+async fn reboot(job: &Job) -> WorkResult {
+    if job.status_details().get("step") == Some("restarting") {
         // The device is back: this run is the next one.
-        Some("restarting") => Ok(Outcome::Succeeded(StatusDetails::from_pairs([(
-            "step", "back",
-        )])?)),
-        _ => {
-            // From here on, the service has it, whatever becomes of this process.
-            job.checkpoint(StatusDetails::from_pairs([("step", "restarting")])?)
-                .await?;
-            Ok(Outcome::LeftInProgress)
-        }
+        let back = StatusDetails::from_pairs([("step", "back")])?;
+        return Ok(Outcome::Succeeded(back));
     }
+    let restarting = StatusDetails::from_pairs([("step", "restarting")])?;
+    job.checkpoint(restarting).await?; // from here on, the service has it, whatever becomes of this process
+    Ok(Outcome::LeftInProgress)
+}
+
+async fn test_once_more(job: &Job) -> WorkResult {
+    let starts = job.status_details().get("starts");
+    let starts = starts.and_then(|starts| starts.parse().ok()).unwrap_or(0);
+    if starts == MAX_STARTS {
+        let reason = format!("it was started {starts} times, and never ended");
+        return Ok(Outcome::failed(reason));
+    }
+    let next = StatusDetails::from_pairs([("starts", (starts + 1).to_string())])?;
+    job.checkpoint(next).await?;
+    self_test();
+    Ok(Outcome::succeeded())
+}
+
+/// Stands for what may take the device down, and does.
+fn self_test() {
+    std::process::abort();
 }

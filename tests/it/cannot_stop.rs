@@ -5,16 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use jobs_mqtt5::agent::{self, Agent, Event, Job, Options, Outcome, Unwanted, WorkResult};
-use jobs_mqtt5::jobs::{self, JobStatus, StatusDetails};
-use jobs_mqtt5::mqtt;
+use jobs_mqtt5::agent::{self, Event, Job, Options, Outcome, Unwanted};
+use jobs_mqtt5::jobs::StatusDetails;
 use jobs_mqtt5::sample::{SampleError, lines};
 use local_iot_core::{Fault, On, Operation, Status, Times};
-use tokio::process::Command;
 use tokio::time::sleep;
 
 use crate::support::{
-    Ended, Program, THING, World, counted_work, held_work, idle, long_waits, quick_work, within,
+    World, counted_work, held_work, idle, long_waits, quick_work, within,
 };
 
 // Work that does not end
@@ -81,7 +79,7 @@ async fn the_last_line_on_hung_work_is_true_whether_its_job_is_wanted_or_not() {
         running.out.wait_for(lines::WORK_STARTED).await;
         if is_canceled {
             world.core.jobs().cancel_job_by_force("job").unwrap();
-            let noticed = lines::no_longer_wanted("job", Unwanted::Status(JobStatus::Canceled));
+            let noticed = lines::no_longer_wanted("job", Unwanted::Ended);
             running.out.wait_for(&noticed).await;
         }
         let out = running.out.clone();
@@ -94,11 +92,10 @@ async fn the_last_line_on_hung_work_is_true_whether_its_job_is_wanted_or_not() {
 }
 
 #[test]
-fn how_long_work_may_take_to_end_and_that_starts_are_not_limited_unless_asked_for() {
+fn how_long_work_may_take_to_end() {
     let options = Options::default();
     assert_eq!(options.overdue_after, Duration::from_secs(10));
     assert_eq!(options.overdue_limit, Duration::from_secs(5 * 60));
-    assert_eq!(options.max_starts, None);
     assert!(options.filter.is_none());
 }
 
@@ -115,66 +112,12 @@ async fn that_a_job_is_no_longer_wanted_is_said_every_time_and_its_end_is_not_ca
         running.out.wait_for_count(nth + 1, working).await;
         world.core.jobs().cancel_job_by_force(id).unwrap();
         running.out.wait_for(&lines::abandoning(id)).await;
-        let said = lines::no_longer_wanted(id, Unwanted::Status(JobStatus::Canceled));
+        let said = lines::no_longer_wanted(id, Unwanted::Ended);
         assert_eq!(running.out.count(&said), 1, "{}", running.out.text());
     }
     assert_eq!(running.out.count("Stopped working on job."), ids.len());
     assert_eq!(running.out.count("failed"), 0, "{}", running.out.text());
     running.stop().await.unwrap();
-}
-
-// Work that kills the process
-
-/// How the program below finds its world: endpoint, port and files.
-const FLAGS: &str = "JOBS_MQTT5_TEST_FLAGS";
-
-/// Not a test, but a program whose work kills it: the test below starts it in processes of its own.
-#[tokio::test]
-#[ignore = "started by the test below"]
-async fn a_program_whose_work_aborts() {
-    let Ok(flags) = std::env::var(FLAGS) else {
-        return;
-    };
-    let flags: Vec<String> = flags.split('\n').map(str::to_owned).collect();
-    let settings = crate::support::settings(&flags);
-    let (mqtt, _events) = mqtt::connect(settings.mqtt);
-    let jobs = jobs::Client::with_options(&mqtt, THING, settings.jobs);
-    let mut options = settings.agent;
-    options.max_starts = Some(2);
-    let work = async |job: &Job| -> WorkResult {
-        if *job.id() == "poison" {
-            std::process::abort();
-        }
-        println!("{} is done", job.id());
-        Ok(Outcome::succeeded())
-    };
-    let ended = Agent::with_options(&jobs, options).run(work).await;
-    panic!("{ended:?}");
-}
-
-#[tokio::test]
-async fn a_job_that_kills_the_process_is_failed_after_so_many_starts_and_the_queue_goes_on() {
-    let world = World::with_jobs(&["poison", "next"]).await;
-    let start = || {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        let name = "cannot_stop::a_program_whose_work_aborts";
-        command.args(["--ignored", "--exact", "--nocapture", name]);
-        command.env(FLAGS, world.flags(&[]).join("\n"));
-        Program::start_command(command)
-    };
-    for nth in ["1", "2"] {
-        let Ended { out, err, .. } = start().end().await;
-        let poison = world.core.jobs().execution("poison").unwrap();
-        assert_eq!(poison.status, Status::InProgress, "{out}{err}");
-        assert_eq!(poison.status_details["starts"], nth);
-    }
-    let third = start();
-    world.succeeds("next").await;
-    third.kill().await;
-    let poison = world.core.jobs().execution("poison").unwrap();
-    assert_eq!(poison.status, Status::Failed);
-    let reason = &poison.status_details["reason"];
-    assert_eq!(reason, "it was started 2 times, and never ended");
 }
 
 // Output of any kind
@@ -212,7 +155,9 @@ async fn work_that_reports_any_text_succeeds() {
 async fn an_execution_that_is_not_for_this_program_stays_queued_and_costs_no_requests() {
     let world = World::with_jobs(&["theirs-1", "theirs-2"]).await;
     let mut settings = world.settings();
-    settings.agent.filter = Some(Arc::new(|execution| execution.job_id.starts_with("ours")));
+    settings.agent.filter = Some(Arc::new(|execution| {
+        execution.job_id.as_str().starts_with("ours")
+    }));
     let running = world.run(settings, quick_work());
     for id in ["theirs-1", "theirs-2"] {
         let line = format!("job_id:{id} is not for this program, and stays QUEUED.");
@@ -248,7 +193,7 @@ async fn two_programs_on_one_thing_do_each_its_own_jobs() {
     for whose in ["a-", "b-"] {
         let mut settings = world.settings();
         settings.mqtt.client_id = format!("test-{whose}");
-        settings.agent.filter = Some(Arc::new(move |one| one.job_id.starts_with(whose)));
+        settings.agent.filter = Some(Arc::new(move |one| one.job_id.as_str().starts_with(whose)));
         settings.agent.idle_timeout = Duration::from_millis(300);
         let (work, count) = counted_work();
         running.push((world.run(settings, work), count));

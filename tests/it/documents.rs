@@ -93,7 +93,7 @@ async fn a_document_that_can_not_be_read_as_the_type_wanted_fails_its_job_only()
     }
     world.queue(&["next"]);
     let work = async |job: &Job| {
-        let value: std::collections::BTreeMap<String, f64> = match &**job.id() {
+        let value: std::collections::BTreeMap<String, f64> = match job.id().as_str() {
             "next" => return Ok(Outcome::succeeded()),
             _ => job.document()?,
         };

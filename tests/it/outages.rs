@@ -230,7 +230,7 @@ async fn a_loop_of_ones_own_waits_for_a_service_that_is_busy_and_a_policy_that_i
         world.core.faults().add(fault.clone(), Times::Count(12)); // more than twice its tries
         world.queue(&["next"]);
         let next = device.next().await;
-        assert_eq!(&**next.id(), "next");
+        assert_eq!(next.id().as_str(), "next");
         assert_eq!(struck(&world, &fault), 12);
     }
 }

@@ -328,8 +328,6 @@ fn a_status_or_code_that_repaints_the_terminal_is_shown_printable() {
 fn a_job_id_that_aws_can_not_have_makes_an_execution_that_can_not_be_read() {
     for job_id in ["a#b", "a/+", "a/b", "../../etc/passwd", "", "a\0"] {
         let sent = with("jobId", json!(job_id));
-        assert!(serde_json::from_value::<JobExecution>(sent.clone()).is_err());
-        let list: PendingJobExecutions = read(json!({"queuedJobs": [sent, execution()]}));
-        assert_eq!((list.queued_jobs.len(), list.unreadable), (1, 1));
+        assert!(serde_json::from_value::<JobExecution>(sent).is_err());
     }
 }

@@ -130,7 +130,7 @@ async fn a_hint_that_leads_to_no_job_is_followed_once() {
 #[tokio::test]
 async fn work_that_fails_is_reported_as_failed_with_its_reason_and_the_next_job_is_done() {
     let world = World::with_jobs(&["bad", "good"]).await;
-    let work = async |job: &Job| match &**job.id() {
+    let work = async |job: &Job| match job.id().as_str() {
         "bad" => Err("the disk\nis full".into()),
         _ => Ok(Outcome::succeeded()),
     };
@@ -156,7 +156,7 @@ async fn work_that_fails_is_reported_as_failed_with_its_reason_and_the_next_job_
 async fn work_that_panics_is_reported_as_failed_and_the_next_job_is_done() {
     let world = World::with_jobs(&["bad", "good"]).await;
     let work = async |job: &Job| {
-        assert!(&**job.id() != "bad", "out of {}", "cheese");
+        assert!(job.id().as_str() != "bad", "out of {}", "cheese");
         Ok(Outcome::succeeded())
     };
     let running = world.run(world.settings(), work);

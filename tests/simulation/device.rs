@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jobs_mqtt5::agent::{
-    self, Agent, CheckpointError, Event, Interrupted, Job, Outcome, Stopper, WorkResult,
-};
+use jobs_mqtt5::agent::{self, Agent, Event, Interrupted, Job, Outcome, Stopper, WorkResult};
 use jobs_mqtt5::jobs::{self, StatusDetails};
 use jobs_mqtt5::mqtt;
 use local_iot_core::Journal;
@@ -111,7 +109,6 @@ impl Device {
     fn agent_options(&self) -> agent::Options {
         let mut options = agent::Options::default();
         options.step_timeout_in_minutes = self.setting.step_timeout_minutes;
-        options.max_starts = self.setting.max_starts;
         if self.setting.looks_first {
             options.filter = Some(Arc::new(|_| true));
         }
@@ -151,12 +148,9 @@ impl Device {
                 Event::Reported { job_id, result } => self.note(format!("{job_id} is {result:?}")),
                 Event::Conflict { job_id } => self.note(format!("{job_id}: a conflict")),
                 Event::WorkOverdue { job_id, .. } => self.note(format!("{job_id} is overdue")),
-                Event::Jobs(jobs::Event::Retrying {
-                    operation,
-                    error,
-                    wait,
-                }) => {
-                    self.note(format!("asks {operation} again in {wait:?}: {error}"));
+                Event::Jobs(jobs::Event::Retrying { error, wait }) => {
+                    let (operation, why) = (error.operation, error.kind());
+                    self.note(format!("asks {operation} again in {wait:?}: {why}"));
                 }
                 _ => {}
             }
@@ -182,7 +176,7 @@ impl Device {
         }
     }
 
-    /// The loop in one's own hands.
+    /// A loop of one's own.
     async fn job_loop(&self, process: u32, agent: &mut Agent) -> Result<(), agent::Error> {
         while let Some(job) = agent.next().await? {
             let outcome = self.work(process, &job).await;
@@ -206,7 +200,9 @@ impl Device {
         let document: Document = job.document()?;
         let name = format!("{} (serial {}, number {number})", job.id(), document.serial);
         self.note(format!("works on {name}"));
-        let nth = self.diary.begin(process, job.id(), document.serial, number);
+        let nth = self
+            .diary
+            .begin(process, job.id().as_str(), document.serial, number);
         if document.reboots && job.status_details().get("rebooted").is_none() {
             self.wait(job, document.seconds / 2).await?;
             checkpoint(job, "rebooted").await?;
@@ -217,11 +213,7 @@ impl Device {
             self.wait(job, document.seconds / u64::from(parts)).await?;
             if part + 1 < parts {
                 let details = StatusDetails::from_pairs([("part", part.to_string())])?;
-                if document.durable {
-                    job.checkpoint_soon(details);
-                } else {
-                    job.progress(details);
-                }
+                job.progress(details);
             }
         }
         if document.checkpoint && checkpoint(job, "done").await? == Checkpoint::Impossible {
@@ -283,7 +275,7 @@ async fn checkpoint(job: &Job, name: &str) -> Result<Checkpoint, Box<dyn Error +
     let details = StatusDetails::from_pairs([(name, "yes")])?;
     match job.checkpoint(details).await {
         Ok(()) => Ok(Checkpoint::Set),
-        Err(CheckpointError::Unwanted(why)) => Err(why.into()),
+        Err(agent::Error::Interrupted(why)) => Err(why.into()),
         Err(_) => Ok(Checkpoint::Impossible),
     }
 }

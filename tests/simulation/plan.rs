@@ -273,7 +273,6 @@ impl<'a> Planner<'a> {
             seconds: *pick(self.random, &[0, 1, 5, 20, 60, 90]),
             reports: *pick(self.random, &[0, 0, 1, 4]),
             checkpoint: self.random.u8(..6) == 0,
-            durable: self.random.u8(..3) == 0,
             reboots: self.random.u8(..15) == 0,
             ends: pick(self.random, &all).to_vec(),
             padding: "x".repeat(*pick(self.random, &[0, 0, 0, 300, 8_000])),

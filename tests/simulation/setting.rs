@@ -20,8 +20,6 @@ pub struct Setting {
     pub keeps_session: bool,
     /// Minutes that a step of a job may take, as the device asks for.
     pub step_timeout_minutes: Option<u32>,
-    /// After so many starts, a job is FAILED: more than any run has.
-    pub max_starts: Option<u32>,
     /// Whether the device looks at each job before it starts it.
     pub looks_first: bool,
     /// Whether it has the loop over the jobs in its own hands.
@@ -64,7 +62,6 @@ impl Setting {
             link,
             keeps_session: random.bool(),
             step_timeout_minutes: (random.u8(..3) == 0).then_some(30),
-            max_starts: (random.u8(..6) == 0).then_some(1_000),
             looks_first: random.u8(..6) == 0,
             has_loop: random.bool(),
         }

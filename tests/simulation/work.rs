@@ -16,8 +16,6 @@ pub struct Document {
     pub seconds: u64,
     /// How often it reports progress.
     pub reports: u32,
-    /// Whether these reports are to arrive for sure.
-    pub durable: bool,
     /// Whether it sets a checkpoint at its end.
     pub checkpoint: bool,
     /// Whether it restarts the device halfway.
@@ -35,7 +33,6 @@ impl Document {
             serial: 1_000_000,
             seconds: 1,
             reports: 0,
-            durable: false,
             checkpoint: false,
             reboots: false,
             ends: vec![Ending::Succeeds],

@@ -1,6 +1,7 @@
-//! One connection, from the CONNACK to its end. Whatever happens on it comes by here: wishes of the
-//! clients, packets from the server, and time.
+//! One connection, from the CONNACK to its end: handles what the clients want, packets from the server,
+//! and timers.
 
+use futures_util::FutureExt;
 use rumqttc::v5::mqttbytes::QoS as CodecQoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PingReq, Subscribe, Unsubscribe};
 use tokio::task::yield_now;
@@ -8,13 +9,11 @@ use tokio::time::{Instant, sleep_until};
 
 mod received;
 
-use super::connect::Limits;
-use super::decode::Violation;
-use super::error::{ConnectionError, PublishError};
-use super::failure::Server;
+use super::connect::{Limits, lost};
+use super::error::{ConnectionError, ConnectionErrorKind as Kind};
 use super::in_flight::Sent;
 use super::options::Options;
-use super::publish::QoS;
+use super::publish::{Publish, PublishError, QoS};
 use super::reason::ReasonCode;
 use super::session::{Session, ToPublish};
 use super::silence::LastHeard;
@@ -22,11 +21,6 @@ use super::wire::{TooLarge, Wire, WireError};
 
 /// At most this many publishes are in flight: enough for 100 a second at a round trip of 200 ms.
 const MAX_IN_FLIGHT: usize = 20;
-/// After so many messages, those who read them get a turn: they have room for 64.
-const MESSAGES_AT_ONCE: usize = 32;
-/// Whoever got something may answer before anything leaves, so that it leaves together. Some hand it
-/// on to another task first.
-const TURNS_TO_ANSWER: usize = 3;
 
 /// A connection that the server has accepted.
 pub(super) struct Connection<'a> {
@@ -37,7 +31,7 @@ pub(super) struct Connection<'a> {
     pub limits: Limits,
     /// Since when a PINGRESP is awaited.
     pub pinging: Option<Instant>,
-    /// Whether anything of ours was acknowledged on this connection.
+    /// Whether any publish of ours was acknowledged on this connection.
     pub is_answered: bool,
 }
 
@@ -49,18 +43,6 @@ enum Timer {
     RetryRefused,
     /// The answer to this packet is overdue.
     Overdue(&'static str),
-}
-
-/// What ends a connection.
-enum End {
-    Error(ConnectionError),
-    Violation(Violation),
-}
-
-impl From<Violation> for End {
-    fn from(fault: Violation) -> Self {
-        Self::Violation(fault)
-    }
 }
 
 impl Connection<'_> {
@@ -76,21 +58,23 @@ impl Connection<'_> {
 
     /// Runs until no client wants it any longer (`Ok`), or it ends by itself.
     pub async fn run(&mut self) -> Result<(), ConnectionError> {
-        let (code, end) = match self.exchange().await {
+        let end = self.exchange().await;
+        match &end {
             Ok(()) => {
                 // Nobody will resume a session that the next run begins with a clean start.
                 let expiry = self.options.clean_start.then_some(0);
                 self.wire.disconnect(ReasonCode(0), expiry).await;
-                return Ok(());
             }
-            Err(End::Error(error)) => return Err(error),
-            Err(End::Violation(fault)) => (fault.code, Server::of(self.options).violation(fault)),
-        };
-        self.wire.disconnect(code, None).await;
-        Err(end)
+            Err(error) if error.kind() == Kind::Violation => {
+                let code = error.reason_code().unwrap_or(ReasonCode::PROTOCOL_ERROR);
+                self.wire.disconnect(code, None).await;
+            }
+            Err(_) => {}
+        }
+        end
     }
 
-    async fn exchange(&mut self) -> Result<(), End> {
+    async fn exchange(&mut self) -> Result<(), ConnectionError> {
         loop {
             self.take_packets().await?;
             self.send_what_waits();
@@ -98,7 +82,7 @@ impl Connection<'_> {
             tokio::select! {
                 biased;
                 () = sleep_until(at) => self.on_timer()?,
-                is_wanted = self.session.next_wish() => if !is_wanted {
+                is_wanted = self.session.next_command() => if !is_wanted {
                     return Ok(());
                 },
                 read = self.wire.exchange() => read.map_err(|error| self.lost(error))?,
@@ -106,20 +90,13 @@ impl Connection<'_> {
         }
     }
 
-    /// Takes the packets that have been read whole.
-    async fn take_packets(&mut self) -> Result<(), End> {
-        let mut taken = 0;
+    /// Takes the packets that have been read whole. Whoever got something may answer before anything
+    /// leaves, so that it leaves together; and what a reply brings about is told before an event that
+    /// came after it.
+    async fn take_packets(&mut self) -> Result<(), ConnectionError> {
         while let Some(packet) = self.wire.next_read().map_err(|error| self.lost(error))? {
             self.on_packet(packet)?;
-            taken += 1;
-            if taken % MESSAGES_AT_ONCE == 0 {
-                yield_now().await;
-            }
-        }
-        if taken > 0 {
-            for _ in 0..TURNS_TO_ANSWER {
-                yield_now().await;
-            }
+            yield_now().await;
         }
         Ok(())
     }
@@ -131,7 +108,7 @@ impl Connection<'_> {
             return;
         };
         if done.is_closed() {
-            self.session.next_publish = None; // whoever asked wants it no longer
+            self.session.next_publish = None; // the caller no longer waits for it
         } else if self.may_publish(publish.qos) && self.session.rate.next() <= Instant::now() {
             self.publish();
         }
@@ -152,12 +129,15 @@ impl Connection<'_> {
             QoS::AtMostOnce => 0,
             QoS::AtLeastOnce => self.session.in_flight.next_id(),
         };
-        let packet = publish.packet(id);
-        let (size, sent) = self.send(Packet::Publish(packet.clone()));
+        let sent = self.is_available(&publish).and_then(|()| {
+            let packet = publish.packet(id);
+            let (size, sent) = self.send(Packet::Publish(packet.clone()));
+            sent.map(|()| (packet, size)).map_err(PublishError::from)
+        });
         match (sent, qos) {
-            (Err(error), _) => drop(done.send(Err(error.into()))),
-            (Ok(()), QoS::AtMostOnce) => drop(done.send(Ok(()))),
-            (Ok(()), QoS::AtLeastOnce) => {
+            (Err(error), _) => drop(done.send(Err(error))),
+            (Ok(_), QoS::AtMostOnce) => drop(done.send(Ok(self.session.number))),
+            (Ok((packet, size)), QoS::AtLeastOnce) => {
                 let sent = Sent::Publish { packet, done };
                 self.session.in_flight.push(id, sent, size);
             }
@@ -165,8 +145,21 @@ impl Connection<'_> {
         self.session.rate.record(1);
     }
 
+    /// Whether the server takes a message like this at all.
+    fn is_available(&self, publish: &Publish) -> Result<(), PublishError> {
+        let what = if publish.retain && !self.limits.has_retain {
+            "to be retained"
+        } else if publish.qos == QoS::AtLeastOnce && !self.limits.has_qos_1 {
+            "at QoS 1"
+        } else {
+            return Ok(());
+        };
+        Err(PublishError::NotAvailable { what })
+    }
+
     /// SUBSCRIBE for what is wanted, UNSUBSCRIBE from what is not.
     fn send_subscribes(&mut self) {
+        self.session.subscriptions.refuse_unavailable(&self.limits);
         loop {
             let filters = self.session.subscriptions.next_to_subscribe();
             if filters.is_empty() {
@@ -224,9 +217,9 @@ impl Connection<'_> {
             // A dead link takes nothing of what is sent, once its buffers are full.
             (!wire.is_sent()).then(|| (wire.taken_at + keep_alive * 2, Timer::Overdue("PINGREQ"))),
         ];
-        // The server wants to hear from us, and we want to know that it is there.
-        // Silence amid a packet is asked about sooner: an event may be in it, and everything behind.
-        let patience = if wire.is_amid_packet() {
+        // The server wants to hear from us, and we want to know that it is there. Silence in the middle
+        // of a packet is asked about sooner: an event may be in it, and everything behind.
+        let patience = if wire.has_partial_packet() {
             keep_alive.min(self.options.ack_timeout)
         } else {
             keep_alive
@@ -248,7 +241,7 @@ impl Connection<'_> {
         )
     }
 
-    fn on_timer(&mut self) -> Result<(), End> {
+    fn on_timer(&mut self) -> Result<(), ConnectionError> {
         let (at, timer) = self.next_timer();
         if at > Instant::now() {
             return Ok(()); // something has been heard meanwhile
@@ -264,19 +257,23 @@ impl Connection<'_> {
                 let _ = self.wire.send(&Packet::PingReq(PingReq)); // it is never too large
             }
             Timer::Overdue(packet) => {
-                return Err(End::Error(Server::of(self.options).overdue(packet)));
+                // Where the process has stood still (a suspended machine, a debugger), the answer is
+                // in the socket, and unread.
+                if let Some(read) = self.wire.exchange().now_or_never() {
+                    return read.map_err(|error| self.lost(error));
+                }
+                let what = format!(
+                    "{} did not answer a {packet} in time",
+                    self.options.address()
+                );
+                return Err(ConnectionError::new(Kind::Overdue, what));
             }
         }
         Ok(())
     }
 
-    fn lost(&self, error: WireError) -> End {
-        let server = Server::of(self.options);
-        match error {
-            WireError::Closed => End::Error(server.closed()),
-            WireError::Io(error) => End::Error(server.broken(error, true)),
-            WireError::Violation(fault) => End::Violation(fault),
-        }
+    fn lost(&self, error: WireError) -> ConnectionError {
+        lost(self.options, error, true)
     }
 }
 

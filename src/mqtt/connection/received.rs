@@ -4,17 +4,16 @@ use rumqttc::v5::mqttbytes::v5::{Packet, PubAck};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{Connection, End};
+use super::Connection;
 use crate::mqtt::decode::{Incoming, Violation};
-use crate::mqtt::error::{ConnectionError, PublishError};
-use crate::mqtt::failure::Server;
+use crate::mqtt::error::ConnectionError;
 use crate::mqtt::in_flight::{Sent, topic};
-use crate::mqtt::publish::Message;
+use crate::mqtt::publish::{Message, PublishError};
 use crate::mqtt::reason::ReasonCode;
 
 impl Connection<'_> {
     /// Takes a packet from the server.
-    pub(super) fn on_packet(&mut self, packet: Incoming) -> Result<(), End> {
+    pub(super) fn on_packet(&mut self, packet: Incoming) -> Result<(), ConnectionError> {
         match packet {
             Incoming::Publish { id, message } => self.on_publish(id, &message),
             Incoming::Puback { id, code } => {
@@ -30,7 +29,7 @@ impl Connection<'_> {
                     }
                     Some(_) => {
                         let what = format!("a SUBACK with {} reason codes", codes.len());
-                        return Err(Violation::protocol_error(what).into());
+                        return Err(self.violation(what));
                     }
                     None => {}
                 }
@@ -44,10 +43,10 @@ impl Connection<'_> {
             }
             Incoming::Pingresp => self.pinging = None,
             Incoming::Disconnect { code, text } => {
-                return Err(End::Error(self.on_disconnect(code, &text)));
+                return Err(self.on_disconnect(code, &text));
             }
-            Incoming::Connack { .. } => {
-                return Err(Violation::protocol_error("a second CONNACK").into());
+            Incoming::Connack { .. } | Incoming::OldConnack => {
+                return Err(self.violation("a second CONNACK"));
             }
         }
         Ok(())
@@ -67,14 +66,12 @@ impl Connection<'_> {
         id: u16,
         name: &str,
         fits: impl Fn(&Sent) -> bool,
-    ) -> Result<Option<Sent>, Violation> {
+    ) -> Result<Option<Sent>, ConnectionError> {
         let sent = self.session.in_flight.acknowledged(id, fits);
-        let sent =
-            sent.map_err(|other| Violation::protocol_error(format!("a {name} for a {other}")))?;
+        let sent = sent.map_err(|other| self.violation(format!("a {name} for a {other}")))?;
         if sent.is_none() {
             debug!("ignored a {name} for {id}, which is not in flight");
         }
-        self.is_answered |= sent.is_some();
         Ok(sent)
     }
 
@@ -82,6 +79,7 @@ impl Connection<'_> {
         let Some(Sent::Publish { packet, done }) = sent else {
             return;
         };
+        self.is_answered = true;
         let topic = topic(&packet);
         let outcome = match code {
             ReasonCode::NOT_AUTHORIZED => Err(PublishError::NotAuthorized {
@@ -89,10 +87,10 @@ impl Connection<'_> {
                 disconnected: false,
             }),
             reason if reason.is_error() => Err(PublishError::Refused { topic, reason }),
-            _ => Ok(()),
+            _ => Ok(self.session.number),
         };
         self.session.has_worked |= outcome.is_ok();
-        // Whoever asked may have got its reply already, and wait no longer.
+        // The caller may have got its reply already, and no longer wait.
         let _ = done.send(outcome);
     }
 
@@ -114,7 +112,7 @@ impl Connection<'_> {
     /// The server goes. If the policy is the reason, what it did not acknowledge tells what it refuses:
     /// most likely the oldest, for it takes one after another.
     fn on_disconnect(&mut self, code: ReasonCode, text: &str) -> ConnectionError {
-        let error = Server::of(self.options).disconnected(code, text);
+        let error = ConnectionError::disconnected(&self.options.address(), code, text);
         let in_flight = &mut self.session.in_flight;
         let error = error.with_in_flight(in_flight.names());
         if code == ReasonCode::NOT_AUTHORIZED
@@ -127,5 +125,10 @@ impl Connection<'_> {
             }));
         }
         error
+    }
+
+    fn violation(&self, what: impl Into<String>) -> ConnectionError {
+        let fault = Violation::protocol_error(what);
+        ConnectionError::violation(&self.options.address(), fault)
     }
 }

@@ -18,8 +18,10 @@ pub(super) enum Incoming {
     Connack {
         session_present: bool,
         code: ReasonCode,
-        limits: Option<Box<ConnAckProperties>>,
+        properties: Option<Box<ConnAckProperties>>,
     },
+    /// A CONNACK in the form of MQTT 3.1.1: the server does not know MQTT5.
+    OldConnack,
     Publish {
         /// 0 at QoS 0.
         id: u16,
@@ -147,6 +149,7 @@ fn read(mut frame: BytesMut, header: usize) -> Result<Incoming, Violation> {
             let text = String::new();
             return Ok(Incoming::Disconnect { code, text });
         }
+        (CONNACK, [_, _]) => return Ok(Incoming::OldConnack),
         (UNSUBACK, [high, low] | [high, low, 0]) => {
             let id = u16::from_be_bytes([*high, *low]);
             return Ok(Incoming::Unsuback { id });
@@ -175,7 +178,7 @@ fn read(mut frame: BytesMut, header: usize) -> Result<Incoming, Violation> {
         Packet::ConnAck(connack) => Incoming::Connack {
             session_present: connack.session_present,
             code: code(1),
-            limits: connack.properties.map(Box::new),
+            properties: connack.properties.map(Box::new),
         },
         Packet::Publish(publish) => return read_publish(publish),
         Packet::PubAck(puback) => Incoming::Puback {

@@ -207,9 +207,7 @@ pub fn settings(flags: &[String]) -> Settings {
     let short = Backoff::new(Duration::from_millis(20), Duration::from_millis(200));
     settings.mqtt.backoff = short.clone();
     settings.mqtt.tcp_timeout = Duration::from_secs(2);
-    settings.mqtt.proxy_timeout = Duration::from_secs(2);
-    settings.mqtt.tls_timeout = Duration::from_secs(2);
-    settings.mqtt.connack_timeout = Duration::from_secs(2);
+    settings.mqtt.handshake_timeout = Duration::from_secs(2);
     settings.mqtt.ack_timeout = Duration::from_millis(700);
     settings.jobs.reply_timeout = Duration::from_millis(700);
     settings.jobs.backoff = short.clone();

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use rustls::{AlertDescription, CertificateError, Error as TlsError};
-
-use crate::mqtt::{ConnectionError, ConnectionErrorKind as Kind, Options, ReasonCode};
+use crate::mqtt::{
+    ConnectionError, ConnectionErrorKind as Kind, HandshakeFailure, Options, ReasonCode,
+};
 use crate::text::printable;
 
 /// How to find the name of the endpoint.
@@ -47,10 +47,7 @@ pub fn on_connection(error: &ConnectionError, target: &Target) -> Option<String>
         Kind::ProxyAuth => {
             "They come from the file that --proxy_auth names: one line, user:password.".to_owned()
         }
-        Kind::Tls => error
-            .tls()
-            .map(|tls| handshake(tls, target))
-            .unwrap_or_default(),
+        Kind::Tls(failure) => handshake(failure, target),
         Kind::Refused => refused(error.reason_code(), target),
         Kind::Disconnected => disconnected(error, target),
         Kind::ClosedEarly => closed_early(target),
@@ -64,8 +61,10 @@ pub fn on_connection(error: &ConnectionError, target: &Target) -> Option<String>
                 .to_owned()
         }
         Kind::Overdue => "The connection is given up for a new one.".to_owned(),
-        Kind::Violation => "Check --endpoint and --port: is this AWS IoT Core?".to_owned(),
-        Kind::BadEndpoint => "Check --endpoint.".to_owned(),
+        Kind::OldProtocol | Kind::Violation => {
+            "Check --endpoint and --port: is this AWS IoT Core?".to_owned()
+        }
+        Kind::BadOptions => "Check --endpoint.".to_owned(),
         _ => String::new(),
     };
     Some(advice).filter(|advice| !advice.is_empty())
@@ -150,75 +149,53 @@ fn disconnected(error: &ConnectionError, target: &Target) -> String {
 }
 
 /// A TLS handshake that failed.
-fn handshake(error: &TlsError, target: &Target) -> String {
-    use AlertDescription as A;
-    use CertificateError as C;
-    if let (TlsError::AlertReceived(_), Some(advice)) = (error, about_address(target)) {
+fn handshake(failure: HandshakeFailure, target: &Target) -> String {
+    use HandshakeFailure as F;
+    let is_alert = matches!(failure, F::Rejected | F::UnknownName | F::NothingInCommon);
+    if let (true, Some(advice)) = (is_alert, about_address(target)) {
         return advice;
     }
-    match error {
-        TlsError::InvalidCertificate(C::UnknownIssuer | C::BadSignature)
-            if is_old_endpoint(&target.endpoint) =>
-        {
-            format!(
-                "This endpoint is of the old kind, whose CA is no longer trusted. Use the name with \
-                 -ats that {DESCRIBE_ENDPOINT}."
-            )
-        }
-        TlsError::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => {
+    match failure {
+        F::UntrustedCa if is_old_endpoint(&target.endpoint) => format!(
+            "This endpoint is of the old kind, whose CA is no longer trusted. Use the name with -ats \
+             that {DESCRIBE_ENDPOINT}."
+        ),
+        F::UntrustedCa => {
             "Check --endpoint, and that --ca_file, if it is given, holds the CA of that server (for \
              AWS: https://www.amazontrust.com/repository/AmazonRootCA1.pem). Without it, the system's \
              trust store is used."
                 .to_owned()
         }
-        TlsError::InvalidCertificate(C::NotValidForNameContext { presented, .. })
-            if presented.is_empty() =>
-        {
+        F::Nameless => {
             "Make one for this server with a subjectAltName (openssl: -addext \
              subjectAltName=DNS:NAME); the common name alone no longer counts."
                 .to_owned()
         }
-        TlsError::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
-            format!(
-                "Check that --endpoint is the name that {DESCRIBE_ENDPOINT}, and not an IP address or \
-                 an alias of it."
-            )
-        }
-        TlsError::InvalidCertificate(
-            C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. },
-        ) => "Check the clock (`date`) and --endpoint.".to_owned(),
-        TlsError::InvalidCertificate(C::Other(other)) if other.to_string().contains("Version") => {
+        F::WrongName => format!(
+            "Check that --endpoint is the name that {DESCRIBE_ENDPOINT}, and not an IP address or an \
+             alias of it."
+        ),
+        F::WrongTime => "Check the clock (`date`) and --endpoint.".to_owned(),
+        F::OldVersion => {
             "Make one of version 3 with a subjectAltName for this server (openssl x509 -req writes \
              version 1 unless it is given -extfile)."
                 .to_owned()
         }
-        TlsError::InvalidCertificate(_) => "Check --endpoint and --ca_file.".to_owned(),
-        TlsError::InvalidMessage(_) => "Check --endpoint and --port.".to_owned(),
-        TlsError::NoApplicationProtocol | TlsError::AlertReceived(A::NoApplicationProtocol) => {
+        F::BadCertificate => "Check --endpoint and --ca_file.".to_owned(),
+        F::NotTls => "Check --endpoint and --port.".to_owned(),
+        F::NoProtocol => {
             "It does not speak MQTT on this port. Check --port: 8883, or 443.".to_owned()
         }
-        TlsError::AlertReceived(A::UnrecognisedName) => {
-            "It does not know this name. Check --endpoint.".to_owned()
-        }
-        TlsError::AlertReceived(
-            A::BadCertificate
-            | A::UnsupportedCertificate
-            | A::CertificateRevoked
-            | A::CertificateExpired
-            | A::CertificateUnknown
-            | A::UnknownCA
-            | A::AccessDenied
-            | A::DecryptError
-            | A::CertificateRequired,
-        ) => format!(
+        F::UnknownName => "It does not know this name. Check --endpoint.".to_owned(),
+        F::Rejected => format!(
             "It refused this device's certificate. Check that it is registered and active in this \
              account and region {CONSOLE}, and that --endpoint belongs to the same account."
         ),
-        TlsError::AlertReceived(
-            A::ProtocolVersion | A::HandshakeFailure | A::InsufficientSecurity,
-        ) => "There is no TLS version and cipher suite that both accept. Check --endpoint and --port: \
-              is this AWS IoT Core?"
-            .to_owned(),
+        F::NothingInCommon => {
+            "There is no TLS version and cipher suite that both accept. Check --endpoint and --port: \
+             is this AWS IoT Core?"
+                .to_owned()
+        }
         _ => String::new(),
     }
 }

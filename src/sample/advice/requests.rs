@@ -1,6 +1,6 @@
 //! What to do about a request that failed.
 
-use crate::jobs::{ErrorCode, RequestError, TryError};
+use crate::jobs::{ErrorCode, RequestError, RequestErrorKind as Kind};
 use crate::mqtt::{PublishError, ReasonCode, SubscribeError};
 use crate::text::Text;
 
@@ -8,30 +8,29 @@ use crate::text::Text;
 const NO_REPLIES: &str = "Check that the policy of your certificate allows iot:Receive on all of \
                           policy.json, and that --thing_name is the name of this certificate's thing.";
 
-/// What to do about a request that failed.
-pub fn on_request(error: &RequestError) -> Option<String> {
-    match error {
-        RequestError::Publish { error, .. } => on_publish(error).map(thing_first),
-        RequestError::Subscribe { error, .. } if error.is_denied() => {
-            on_subscribe(error).map(thing_first)
-        }
-        RequestError::Subscribe { error, .. } => on_subscribe(error),
-        RequestError::Unanswered { last, .. } => on_try(last),
-        _ => None,
+/// What to do about a request without which there is no going on.
+pub fn on_denied(error: &RequestError) -> Option<String> {
+    let advice = on_request(error)?;
+    let is_denied = match error.kind() {
+        Kind::Publish(_) => true,
+        Kind::Subscribe(error) => error.is_denied(),
+        _ => false,
+    };
+    if !is_denied {
+        return Some(advice);
     }
+    // What is denied to one thing is most often meant for another.
+    let first = "Check --thing_name first: it must be the name of this certificate's thing.";
+    Some(format!("{first} {advice}"))
 }
 
-/// What is denied to one thing is most often meant for another.
-fn thing_first(advice: String) -> String {
-    format!("Check --thing_name first: it must be the name of this certificate's thing. {advice}")
-}
-
-/// What to do about a request that has no result for now.
-pub fn on_try(error: &TryError) -> Option<String> {
-    match error {
-        TryError::NoReply { .. } => Some(NO_REPLIES.to_owned()),
-        TryError::Publish(error) => on_publish(error),
-        TryError::Rejected(rejection) if rejection.code == ErrorCode::RequestThrottled => {
+/// What to do about a request that failed, or has no result for now.
+pub fn on_request(error: &RequestError) -> Option<String> {
+    match error.kind() {
+        Kind::NoReply(_) => Some(NO_REPLIES.to_owned()),
+        Kind::Publish(error) => on_publish(error),
+        Kind::Subscribe(error) => on_subscribe(error),
+        Kind::Rejected(rejection) if rejection.code == ErrorCode::RequestThrottled => {
             Some("The account has reached a limit of the Jobs service.".to_owned())
         }
         _ => None,
@@ -40,7 +39,7 @@ pub fn on_try(error: &TryError) -> Option<String> {
 
 /// What to do about a message that was not published: the statement that is missing, as one would
 /// write it into the policy.
-pub fn on_publish(error: &PublishError) -> Option<String> {
+fn on_publish(error: &PublishError) -> Option<String> {
     let PublishError::NotAuthorized { topic, .. } = error else {
         return None;
     };
@@ -79,28 +78,17 @@ fn policy_json_has<'a>(topic: &str, words: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::Operation;
 
     #[test]
-    fn the_name_of_the_thing_is_in_question_only_where_the_policy_denies() {
+    fn too_many_subscriptions_are_named_and_an_invalid_filter_needs_no_advice() {
         let advice = |reason| {
-            on_request(&RequestError::Subscribe {
-                operation: Operation::StartNext,
-                error: SubscribeError {
-                    filter: "$aws/things/my-thing/jobs/notify-next".into(),
-                    reason,
-                    was_granted: false,
-                },
-            })
+            let filter = "$aws/things/my-thing/jobs/notify-next".to_owned();
+            on_subscribe(&SubscribeError { filter, reason })
         };
         let of_denied = advice(ReasonCode::NOT_AUTHORIZED).unwrap();
-        assert!(
-            of_denied.starts_with("Check --thing_name first"),
-            "{of_denied}"
-        );
+        assert!(of_denied.contains("iot:Subscribe"), "{of_denied}");
         let of_too_many = advice(ReasonCode::QUOTA_EXCEEDED).unwrap();
         assert!(of_too_many.contains("50 subscriptions"), "{of_too_many}");
-        assert!(!of_too_many.contains("--thing_name"), "{of_too_many}");
         assert_eq!(advice(ReasonCode::TOPIC_FILTER_INVALID), None);
     }
 }

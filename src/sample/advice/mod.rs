@@ -1,8 +1,18 @@
-//! Why the sample ended otherwise than asked.
+//! Why the sample ended otherwise than asked, and what to do about an error: which flag, file, policy
+//! statement or page to look at. The libraries say what happened; this is what the program adds.
 
-use crate::advice;
+use std::fmt::Display;
+
+mod connection;
+mod files;
+mod requests;
+
+pub use connection::{Target, on_connection};
+pub use files::{file_error, warning};
+pub use requests::{on_denied, on_request, on_subscribe};
+
 use crate::agent;
-use crate::jobs::RequestError;
+use crate::jobs::{RequestError, RequestErrorKind};
 use crate::mqtt::{self, PublishError};
 use crate::tls::TlsError;
 
@@ -15,7 +25,7 @@ pub enum SampleError {
     Tls(#[from] TlsError),
     /// There is no connection, and waiting won't bring one about.
     #[error("{0}")]
-    Connection(mqtt::ConnectionError, advice::Target),
+    Connection(mqtt::ConnectionError, Target),
     /// The file with the proxy's user name and password can't be used.
     #[error("--proxy_auth {0}")]
     ProxyAuth(String),
@@ -39,32 +49,30 @@ pub enum SampleError {
 impl SampleError {
     /// What happened and what to do about it, in sentences.
     pub fn explained(&self) -> String {
-        advice::explained(self, match self {
-            Self::Tls(error) => return advice::file_error(error),
-            Self::Connection(error, target) => advice::on_connection(error, target),
-            Self::Request(error) => advice::on_request(error),
+        let advice = match self {
+            Self::Tls(error) => return file_error(error),
+            Self::Connection(error, target) => on_connection(error, target),
+            Self::Request(error) => on_denied(error),
             Self::Work(_) => Some(
                 "The program ends, for a supervisor to start it anew: work must end when its job is no \
                  longer wanted."
                     .to_owned(),
             ),
-            Self::NoJobInCi => Some(
-                "Create one first: see the section \"A job\" in the README.".to_owned(),
-            ),
+            Self::NoJobInCi => {
+                Some("Create one first: see the section \"A job\" in the README.".to_owned())
+            }
             Self::Ended => Some("Run with --verbosity Debug for more.".to_owned()),
             _ => None,
-        })
+        };
+        explained(self, advice)
     }
 }
 
 impl From<RequestError> for SampleError {
     fn from(error: RequestError) -> Self {
-        match error {
-            RequestError::Publish {
-                error: PublishError::Ended,
-                ..
-            } => Self::Ended,
-            error => Self::Request(error),
+        match error.kind() {
+            RequestErrorKind::Publish(PublishError::Ended) => Self::Ended,
+            _ => Self::Request(error),
         }
     }
 }
@@ -76,4 +84,28 @@ impl From<agent::Error> for SampleError {
             error => Self::Work(error),
         }
     }
+}
+
+/// What happened as a sentence, and what to do about it.
+pub fn explained(error: &impl Display, advice: Option<String>) -> String {
+    let mut words = sentence(error);
+    if let Some(advice) = advice {
+        words += " ";
+        words += &advice;
+    }
+    words
+}
+
+/// An error's words as a sentence: with a capital, unless it begins with the name of a host, and a
+/// full stop.
+pub fn sentence(error: &impl Display) -> String {
+    let mut words = error.to_string();
+    let first = words.split(' ').next().unwrap_or_default();
+    if first.chars().all(|letter| letter.is_ascii_alphabetic())
+        && let Some(first) = words.get_mut(..1)
+    {
+        first.make_ascii_uppercase();
+    }
+    words.truncate(words.trim_end_matches('.').len());
+    words + "."
 }
