@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::outcome::Unwanted;
+use super::error::Unwanted;
 use super::report::Report;
 use super::running::{CurrentState, Running};
 use crate::jobs::{First, JobStatus, StatusDetails};
@@ -45,7 +45,7 @@ async fn report_progress(job: &Arc<Running>, mut progress: watch::Receiver<Optio
 ///
 /// While a job is IN_PROGRESS it is the first in line. So when the service names another one, or
 /// none, it has ended or is gone; and in a lost session, that may have gone unheard.
-async fn watch(job: &Running) {
+async fn watch(job: &Arc<Running>) {
     let id = job.execution.id();
     let mut queue = job.context.jobs.queue();
     let mut before = queue.borrow_and_update().clone();
@@ -87,18 +87,16 @@ pub(super) async fn is_replaced(job: &Running) {
     }
 }
 
-/// Asks the service whether the job is still to be done. (What it said last may be older than the
-/// start of this job.)
-async fn ask(job: &Running) {
-    let why = match job.current_state(false).await {
-        Ok(CurrentState::Found(now)) if now.status == JobStatus::InProgress => return,
-        Ok(CurrentState::Found(now)) => Unwanted::Status(now.status),
-        Ok(CurrentState::Gone(why)) => why,
-        Err(error) => return debug!("whether the job is still wanted is not known: {error}"),
+/// Asks the service whether the job is still to be done, by an update that changes nothing: its refusal
+/// tells how the job stands. (What the service said last may be older than the start of this job.)
+async fn ask(job: &Arc<Running>) {
+    let report = Report {
+        job: Arc::clone(job),
+        status: JobStatus::InProgress,
+        details: StatusDetails::default(),
     };
-    use JobStatus::{Failed, Rejected, Succeeded};
-    if let Unwanted::Status(Succeeded | Failed | Rejected) = why {
-        job.warn_conflict(); // only a device says that, and this one has not
+    let mut known = job.known.lock().await;
+    if let Err(error) = report.send_once(&mut known).await {
+        debug!("whether the job is still wanted is not known: {error}");
     }
-    job.no_longer_wanted(&why);
 }

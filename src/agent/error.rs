@@ -1,10 +1,36 @@
-//! Why an agent ended without having been told to, and why a checkpoint failed.
+//! Why the work on a job is to end before it is done, and why an agent ended without having been told to.
 
 use std::time::Duration;
 
-use super::outcome::Interrupted;
 use crate::error_class::ErrorClass;
-use crate::jobs::{JobId, RequestError};
+use crate::jobs::{ErrorCode, JobId, JobStatus, RequestError};
+
+/// Why the service no longer wants a job done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unwanted {
+    /// It has this status now: CANCELED, TIMED_OUT, REMOVED…
+    #[error("the job execution is {0} now")]
+    Status(JobStatus),
+    /// It has ended; the service did not say how.
+    #[error("the job execution was ended in the cloud")]
+    Ended,
+    /// It was deleted; a job that was created anew under its name is another one.
+    #[error("the job execution was deleted")]
+    Deleted,
+}
+
+/// Why work is to end before it is done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Interrupted {
+    /// The service no longer wants the job done. How the work ends is not reported.
+    #[error(transparent)]
+    Unwanted(Unwanted),
+    /// The program was told to stop. The job stays IN_PROGRESS for its next run.
+    #[error("the program was told to stop")]
+    Stopping,
+}
 
 /// Why an agent ended without having been told to, or why a checkpoint failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -35,6 +61,17 @@ impl Error {
         match self {
             Self::Request(error) => error.class(),
             Self::Interrupted(_) | Self::WorkOverdue { .. } => ErrorClass::Permanent,
+        }
+    }
+}
+
+impl Unwanted {
+    /// Whether an error says that the execution has ended, or was deleted.
+    pub(super) fn said_by(error: &RequestError) -> Option<Self> {
+        match error.rejection()?.code {
+            ErrorCode::TerminalStateReached => Some(Self::Ended),
+            ErrorCode::ResourceNotFound => Some(Self::Deleted),
+            _ => None,
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::outcome::{Outcome, ReportResult, Unwanted};
+use super::error::Unwanted;
+use super::outcome::{Outcome, ReportResult};
 use crate::jobs::{self, JobExecution, JobId, JobStatus, RequestError, StatusDetails};
 
 /// What an agent does, and what the service tells it, in the order of cause and effect.

@@ -7,12 +7,12 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::task::AbortHandle;
 
 use super::background;
-use super::error::Error;
+use super::error::{Error, Interrupted, Unwanted};
 use super::event::Event;
-use super::outcome::{Interrupted, Outcome, ReportResult, Unwanted, WorkResult};
+use super::outcome::{Outcome, ReportResult, WorkResult};
 use super::report::Report;
 use super::running::{Context, CurrentState, Running, State};
-use super::supervise;
+use super::thread::on_a_thread;
 use crate::jobs::{JobExecution, JobId, JobStatus, RequestError, StatusDetails};
 
 /// A job execution that this device has started and not ended.
@@ -53,7 +53,7 @@ impl Job {
         &self.running.execution.job_id
     }
 
-    /// The execution as it was when it was started or taken up.
+    /// The execution as it was when it was started or resumed.
     pub fn execution(&self) -> &JobExecution {
         &self.running.execution
     }
@@ -118,7 +118,7 @@ impl Job {
     }
 
     /// Whether the program was told to stop. A job that has not ended soon after that stays
-    /// IN_PROGRESS, and the next run takes it up again.
+    /// IN_PROGRESS, and the next run resumes it.
     pub fn is_stopping(&self) -> bool {
         self.running.context.is_told_to_stop()
     }
@@ -161,7 +161,7 @@ impl Job {
             background: Arc::clone(&self.background),
         };
         let _guard = EndWork(&self.running);
-        supervise::on_a_thread(move |runtime| runtime.block_on(work(&job)).into()).await
+        on_a_thread(move |runtime| runtime.block_on(work(&job)).into()).await
     }
 
     /// Reports how the work ended, and returns when the service has taken that, or no longer wants to

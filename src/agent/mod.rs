@@ -19,7 +19,7 @@
 //!
 //! - `start`: starts the next, or the first that is for this program
 //! - `job`, `outcome`: what the work holds, and how it ends
-//! - `supervise`: has the work done, and sees to it that it ends
+//! - `thread`, `supervise`: has the work done, and sees to it that it ends
 //! - `report`: an update that is repeated until the service has taken it, or no longer wants it
 //! - `background`: reports the progress, and watches whether the job is still wanted
 //! - `running`: what these share
@@ -41,12 +41,13 @@ mod report;
 mod running;
 mod start;
 mod supervise;
+mod thread;
 
-pub use error::Error;
+pub use error::{Error, Interrupted, Unwanted};
 pub use event::Event;
 pub use job::Job;
 pub use options::{Filter, Options};
-pub use outcome::{Interrupted, Outcome, ReportResult, Unwanted, WorkResult};
+pub use outcome::{Outcome, ReportResult, WorkResult};
 
 use running::{Context, State};
 

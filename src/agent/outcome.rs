@@ -1,9 +1,10 @@
-//! How the work on a job ends, and why a job is no longer wanted.
+//! How the work on a job ends, and what comes of that.
 
 use std::any::Any;
 use std::error::Error;
 
-use crate::jobs::{ErrorCode, JobStatus, RequestError, StatusDetails};
+use super::error::{Error as AgentError, Interrupted, Unwanted};
+use crate::jobs::StatusDetails;
 use crate::text::{Text, panic_message};
 
 /// How the work on a job ended.
@@ -27,33 +28,6 @@ pub enum Outcome {
 /// [`Job::check`](super::Job::check) and [`Job::interrupted`](super::Job::interrupted) say, it ends
 /// the work without calling it FAILED.
 pub type WorkResult = Result<Outcome, Box<dyn Error + Send + Sync>>;
-
-/// Why the service no longer wants a job done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Unwanted {
-    /// It has this status now: CANCELED, TIMED_OUT, REMOVED…
-    #[error("the job execution is {0} now")]
-    Status(JobStatus),
-    /// It has ended; the service did not say how.
-    #[error("the job execution was ended in the cloud")]
-    Ended,
-    /// It was deleted; a job that was created anew under its name is another one.
-    #[error("the job execution was deleted")]
-    Deleted,
-}
-
-/// Why work is to end before it is done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Interrupted {
-    /// The service no longer wants the job done. How the work ends is not reported.
-    #[error(transparent)]
-    Unwanted(Unwanted),
-    /// The program was told to stop. The job stays IN_PROGRESS for its next run.
-    #[error("the program was told to stop")]
-    Stopping,
-}
 
 /// What came of the report on a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,25 +69,14 @@ impl From<WorkResult> for Outcome {
             Ok(outcome) => return outcome,
             Err(error) => error,
         };
-        let interrupted = match error.downcast_ref::<super::Error>() {
-            Some(super::Error::Interrupted(why)) => Some(why),
+        let interrupted = match error.downcast_ref() {
+            Some(AgentError::Interrupted(why)) => Some(why),
             _ => error.downcast_ref(),
         };
         match interrupted {
             Some(Interrupted::Stopping) => Self::LeftInProgress,
             Some(Interrupted::Unwanted(why)) => Self::Unwanted(why.clone()),
             None => Self::failed(error.to_string()),
-        }
-    }
-}
-
-impl Unwanted {
-    /// Whether an error says that the execution has ended, or was deleted.
-    pub(super) fn said_by(error: &RequestError) -> Option<Self> {
-        match error.rejection()?.code {
-            ErrorCode::TerminalStateReached => Some(Self::Ended),
-            ErrorCode::ResourceNotFound => Some(Self::Deleted),
-            _ => None,
         }
     }
 }

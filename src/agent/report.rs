@@ -8,8 +8,9 @@ use std::sync::Arc;
 use tokio::time::sleep;
 use tracing::warn;
 
+use super::error::Unwanted;
 use super::event::Event;
-use super::outcome::{ReportResult, Unwanted};
+use super::outcome::ReportResult;
 use super::running::{CurrentState, Known, Running};
 use crate::jobs::{JobStatus, RequestError, StatusDetails, Update};
 use crate::mqtt::Backoff;
@@ -50,9 +51,15 @@ impl Report {
                 }
                 Err(error) => self.understand(error, known).await?,
             };
+            use JobStatus::{Failed, Rejected, Succeeded};
             match &result {
-                Some(ReportResult::Unwanted(why)) => self.job.no_longer_wanted(why),
-                Some(_) if self.status == JobStatus::InProgress => {
+                Some(ReportResult::Unwanted(why)) => {
+                    if let Unwanted::Status(Succeeded | Failed | Rejected) = why {
+                        self.job.warn_conflict(); // only a device says that, and this one has not
+                    }
+                    self.job.no_longer_wanted(why);
+                }
+                Some(_) if self.status == JobStatus::InProgress && !self.details.is_empty() => {
                     let (job_id, details) = (self.job.job_id(), self.details.clone());
                     context.emit(Event::Progress { job_id, details });
                 }
@@ -112,7 +119,8 @@ impl Report {
             self.job.warn_conflict();
         }
         known.set_state(state);
-        let is_done = self.status == JobStatus::InProgress && known.details == self.details;
+        let has_details = self.details.is_empty() || known.details == self.details;
+        let is_done = self.status == JobStatus::InProgress && has_details;
         Ok((is_terminal || is_ours && is_done).then_some(ReportResult::Accepted))
     }
 

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedMutexGuard, broadcast, watch};
 
+use super::error::{Interrupted, Unwanted};
 use super::event::Event;
 use super::options::Options;
-use super::outcome::{Interrupted, Unwanted};
 use crate::jobs::{
     self, Describe, ExecutionId, ExecutionState, JobExecution, JobId, JobStatus, Operation,
     RequestError, StatusDetails,

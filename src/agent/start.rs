@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::sleep;
 
+use super::error::Unwanted;
 use super::event::Event;
 use super::options::Filter;
-use super::outcome::Unwanted;
 use super::running::Context;
 use crate::jobs::{
     JobExecution, JobStatus, RequestError, RequestErrorKind, StartNext, StatusDetails, Update,

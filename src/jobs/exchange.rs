@@ -82,7 +82,7 @@ impl<'a, R: Request> Exchange<'a, R> {
             payload,
             reply,
             publishes: 0,
-            connection: client.mqtt().connection(),
+            connection: client.mqtt().connection().max(1),
             is_published: false,
         }
     }

@@ -101,7 +101,9 @@ pub(super) async fn open(options: &Options, heard: &LastHeard) -> Result<Wire, C
         Some(proxy) => {
             let dialed = dial(options, &proxy.host, proxy.port, heard).await;
             let mut stream = dialed.map_err(|error| {
-                let what = format!("{proxy} can't be reached: {}", words(&error));
+                let (host, port) = (&proxy.host, proxy.port);
+                let why = words(&error);
+                let what = format!("the HTTP proxy {host}:{port} can't be reached: {why}");
                 ConnectionError::new(Kind::ProxyUnreachable, what).with_source(error)
             })?;
             let tunneling = tunnel(&mut *stream, proxy, &address);
@@ -109,8 +111,10 @@ pub(super) async fn open(options: &Options, heard: &LastHeard) -> Result<Wire, C
             tunneled
                 .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
                 .map_err(|error| {
+                    let (host, port) = (&proxy.host, proxy.port);
                     let why = words(&error);
-                    let what = format!("{proxy} did not answer the request for {address}: {why}");
+                    let what =
+                        format!("the HTTP proxy {host}:{port} did not answer the request for {address}: {why}");
                     ConnectionError::new(Kind::ProxyRefused, what).with_source(error)
                 })??;
             stream

@@ -121,13 +121,6 @@ impl Proxy {
     }
 }
 
-impl fmt::Display for Proxy {
-    /// `the HTTP proxy HOST:PORT`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the HTTP proxy {}:{}", self.host, self.port)
-    }
-}
-
 /// `user:password`, for a proxy. Is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyAuth(pub(super) String);

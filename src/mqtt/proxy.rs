@@ -34,12 +34,13 @@ pub(super) async fn tunnel(
     let head = read_head(stream).await?;
     let status = head.lines().next().unwrap_or_default();
     let code = status.strip_prefix("HTTP/1.");
+    let by = format!("the HTTP proxy {}:{}", proxy.host, proxy.port);
     let refused = match code.and_then(|rest| rest.get(2..5)) {
         Some(code) if code.starts_with('2') => return Ok(Ok(())),
         Some("407") => {
             let what = match proxy.auth {
-                Some(_) => format!("{proxy} does not accept the user name and password (407)"),
-                None => format!("{proxy} wants a user name and a password (407)"),
+                Some(_) => format!("{by} does not accept the user name and password (407)"),
+                None => format!("{by} wants a user name and a password (407)"),
             };
             let error = ConnectionError::new(Kind::ProxyAuth, what);
             return Ok(Err(error.class_of(ErrorClass::Misconfigured)));
@@ -47,7 +48,7 @@ pub(super) async fn tunnel(
         Some(_) => words(&status),
         None => "an answer that is not HTTP".to_owned(),
     };
-    let what = format!("{proxy} refused to tunnel to {address}: {refused}");
+    let what = format!("{by} refused to tunnel to {address}: {refused}");
     Ok(Err(ConnectionError::new(Kind::ProxyRefused, what)))
 }
 

@@ -1,5 +1,5 @@
-//! The lines that say the same each time: whoever waits for what they tell waits for these, and not for
-//! a sentence. (The words of the first five are those of AWS's Python sample.)
+//! What is said in the same form each time: whoever waits for what a line tells waits for these, and not
+//! for a sentence. (The words of the first five are those of AWS's Python sample.)
 
 use std::fmt::Display;
 
@@ -27,4 +27,28 @@ pub fn no_longer_wanted(job_id: impl Display, why: impl Display) -> String {
 /// The end of a job that is not reported.
 pub fn abandoning(job_id: impl Display) -> String {
     format!("Abandoning job_id:{job_id}.")
+}
+
+/// What happened as a sentence, and what to do about it.
+pub fn explained(error: &impl Display, advice: Option<String>) -> String {
+    let mut words = sentence(error);
+    if let Some(advice) = advice {
+        words += " ";
+        words += &advice;
+    }
+    words
+}
+
+/// An error's words as a sentence: with a capital, unless it begins with the name of a host, and a
+/// full stop.
+pub fn sentence(error: &impl Display) -> String {
+    let mut words = error.to_string();
+    let first = words.split(' ').next().unwrap_or_default();
+    if first.chars().all(|letter| letter.is_ascii_alphabetic())
+        && let Some(first) = words.get_mut(..1)
+    {
+        first.make_ascii_uppercase();
+    }
+    words.truncate(words.trim_end_matches('.').len());
+    words + "."
 }

@@ -5,8 +5,8 @@ use std::pin::pin;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 
-use super::advice::{self, SampleError, explained};
-use super::lines;
+use super::advice::{self, SampleError};
+use super::lines::{self, explained};
 use super::pending::in_short;
 use super::settings::Settings;
 use crate::agent::{self, Outcome, ReportResult};

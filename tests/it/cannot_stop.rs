@@ -6,14 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jobs_mqtt5::agent::{self, Event, Job, Options, Outcome, Unwanted};
-use jobs_mqtt5::jobs::StatusDetails;
+use jobs_mqtt5::jobs::{JobStatus, StatusDetails};
 use jobs_mqtt5::sample::{SampleError, lines};
 use local_iot_core::{Fault, On, Operation, Status, Times};
 use tokio::time::sleep;
 
-use crate::support::{
-    World, counted_work, held_work, idle, long_waits, quick_work, within,
-};
+use crate::support::{World, counted_work, held_work, idle, long_waits, quick_work, within};
 
 // Work that does not end
 
@@ -79,7 +77,7 @@ async fn the_last_line_on_hung_work_is_true_whether_its_job_is_wanted_or_not() {
         running.out.wait_for(lines::WORK_STARTED).await;
         if is_canceled {
             world.core.jobs().cancel_job_by_force("job").unwrap();
-            let noticed = lines::no_longer_wanted("job", Unwanted::Ended);
+            let noticed = lines::no_longer_wanted("job", Unwanted::Status(JobStatus::Canceled));
             running.out.wait_for(&noticed).await;
         }
         let out = running.out.clone();
@@ -112,7 +110,7 @@ async fn that_a_job_is_no_longer_wanted_is_said_every_time_and_its_end_is_not_ca
         running.out.wait_for_count(nth + 1, working).await;
         world.core.jobs().cancel_job_by_force(id).unwrap();
         running.out.wait_for(&lines::abandoning(id)).await;
-        let said = lines::no_longer_wanted(id, Unwanted::Ended);
+        let said = lines::no_longer_wanted(id, Unwanted::Status(JobStatus::Canceled));
         assert_eq!(running.out.count(&said), 1, "{}", running.out.text());
     }
     assert_eq!(running.out.count("Stopped working on job."), ids.len());

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
 /// Which of the others each module may know. A row names only rows above it, so there is no way back.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("text", &[]),
     ("error_class", &[]),
     ("stop", &[]),
@@ -18,7 +18,6 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("agent", &["text", "error_class", "mqtt", "jobs"]),
     ("output", &["text"]),
     ("log", &["text", "cli", "output"]),
-    ("advice", &["text", "tls", "mqtt", "jobs"]),
     (
         "sample",
         &[
@@ -30,7 +29,6 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "jobs",
             "agent",
             "output",
-            "advice",
         ],
     ),
     (
@@ -348,7 +346,7 @@ fn the_two_tests_find_what_they_look_for() {
     let wrong = [
         ("mqtt", "jobs"),
         ("tls", "cli"),
-        ("advice", "sample"),
+        ("output", "sample"),
         ("text", "log"),
     ];
     for (from, to) in wrong {

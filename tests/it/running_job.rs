@@ -271,11 +271,11 @@ async fn the_work_ends_as_it_says_or_fails_by_any_error_string_or_panic() {
     }
     assert!(
         out.text()
-            .contains("job_id:left is left IN_PROGRESS, and the next run takes it up again"),
+            .contains("job_id:left is left IN_PROGRESS, and the next run resumes it"),
         "{}",
         out.text()
     );
-    // The next run takes up what was left.
+    // The next run resumes what was left.
     let running = world.run(world.settings(), async |_: &Job| Ok(Outcome::succeeded()));
     idle(&running).await;
     world.succeeds("left").await;

@@ -99,7 +99,7 @@ async fn while_working_the_job_stays_in_progress_and_the_next_run_takes_it_up() 
     })
     .await;
     let why = "Exiting Sample: interrupted by Ctrl-C; job_id:long stays IN_PROGRESS, and the next run \
-               takes it up again\n";
+               resumes it\n";
     assert!(ended.out.contains(why), "{}", ended.out);
     assert_eq!(
         world.core.jobs().execution("long").unwrap().status,

@@ -1,5 +1,6 @@
 //! What to do about a file that can't be used.
 
+use crate::sample::lines::explained;
 use crate::text::printable;
 use crate::tls::{FileRole, TlsError, TlsErrorKind as Kind, Warning};
 
@@ -54,7 +55,7 @@ pub fn file_error(error: &TlsError) -> String {
     };
     let Some((role, path)) = error.file() else {
         let advice = Some(advice).filter(|advice| !advice.is_empty());
-        return super::explained(&error.what(), advice);
+        return explained(&error.what(), advice);
     };
     let flag = match role {
         FileRole::Certificate => "--cert",

@@ -149,8 +149,10 @@ async fn refusal(events: &mut Events<Event>) -> String {
             Event::Connected { .. } => refusals = None,
             Event::Interrupted { error, .. } => {
                 eprintln!("{error}");
-                let is_refusal =
-                    matches!(error.kind(), Kind::Tls(_) | Kind::Refused | Kind::ClosedEarly);
+                let is_refusal = matches!(
+                    error.kind(),
+                    Kind::Tls(_) | Kind::Refused | Kind::ClosedEarly
+                );
                 if let Some(so_far) = refusals.as_mut().filter(|_| is_refusal) {
                     *so_far += 1;
                     if *so_far == MOST_REFUSALS {

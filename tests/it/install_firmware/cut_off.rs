@@ -91,7 +91,7 @@ async fn told_to_stop_it_leaves_the_job_and_the_next_run_goes_on() {
     let out = running.out.clone();
     let (stopped, ()) = tokio::join!(running.stop(), async { scene.server.let_go() });
     stopped.unwrap();
-    let said = "the next run takes it up again";
+    let said = "the next run resumes it";
     assert_eq!(out.count(said), 1, "{}", out.text());
     assert_eq!(scene.job().status, Status::InProgress);
     assert_eq!(scene.slots_and_parts(), ["a", "part"]);
