@@ -34,6 +34,8 @@
 //! - [`agent`]: what a device does with its jobs
 //! - [`sample`]: what it says of it, in the words of AWS's Python sample
 //!
+//! Three ways through them, function by function: [`tours`].
+//!
 //! Beside them: [`program`] (from flags to exit code), [`output`] (stdout and stderr), [`ErrorClass`]
 //! (whether an error passes), [`Text`] (safe to show), [`stop`] (signals). The place for your own work is
 //! `src/work.rs`, in the program.
@@ -77,6 +79,9 @@ pub mod tls;
 
 pub use error_class::ErrorClass;
 pub use text::Text;
+
+#[doc = include_str!("tours.md")]
+pub mod tours {}
 
 /// The README's Rust compiles.
 #[cfg(doctest)]

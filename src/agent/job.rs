@@ -11,8 +11,8 @@ use super::error::{Error, Interrupted, Unwanted};
 use super::event::Event;
 use super::outcome::{Outcome, ReportResult, WorkResult};
 use super::report::Report;
-use super::running::{Context, CurrentState, Running, State};
-use super::thread::on_a_thread;
+use super::running::{Context, CurrentState, Running};
+use super::supervise::on_a_thread;
 use crate::jobs::{JobExecution, JobId, JobStatus, RequestError, StatusDetails};
 
 /// A job execution that this device has started and not ended.
@@ -20,7 +20,7 @@ use crate::jobs::{JobExecution, JobId, JobStatus, RequestError, StatusDetails};
 /// It keeps the execution's version number to itself. While it lives, its progress is reported, and the
 /// service is listened to for whether the job is still wanted.
 pub struct Job {
-    running: Arc<Running>,
+    pub(super) running: Arc<Running>,
     background: Arc<Background>,
 }
 
@@ -129,22 +129,12 @@ impl Job {
     /// If the job is no longer wanted, or the program was told to stop. As the end of the work, it is
     /// not called FAILED.
     pub fn check(&self) -> Result<(), Interrupted> {
-        match &*self.running.interrupted.borrow() {
-            Some(why) => Err(why.clone()),
-            None if self.is_stopping() => Err(Interrupted::Stopping),
-            None => Ok(()),
-        }
+        self.running.check()
     }
 
     /// For work that waits: returns when it is to end, as [`Self::check`] would say. Safe to cancel.
     pub async fn interrupted(&self) -> Interrupted {
-        let mut interrupted = self.running.interrupted.subscribe();
-        tokio::select! {
-            biased;
-            _ = interrupted.wait_for(Option::is_some) => {}
-            () = self.running.context.is(|state| *state == State::Stopping) => {}
-        }
-        self.check().err().unwrap_or(Interrupted::Stopping)
+        self.running.interrupted().await
     }
 
     /// Does some work on this job, on a thread of its own: it may block as well as wait, and panic. The

@@ -19,7 +19,7 @@
 //!
 //! - `start`: starts the next, or the first that is for this program
 //! - `job`, `outcome`: what the work holds, and how it ends
-//! - `thread`, `supervise`: has the work done, and sees to it that it ends
+//! - `supervise`: has the work done, and sees to it that it ends
 //! - `report`: an update that is repeated until the service has taken it, or no longer wants it
 //! - `background`: reports the progress, and watches whether the job is still wanted
 //! - `running`: what these share
@@ -41,7 +41,6 @@ mod report;
 mod running;
 mod start;
 mod supervise;
-mod thread;
 
 pub use error::{Error, Interrupted, Unwanted};
 pub use event::Event;
@@ -134,7 +133,7 @@ impl Agent {
         while let Some(job) = self.next().await? {
             let work = Arc::clone(&work);
             let working = job.run(async move |job: &Job| work(job).await);
-            let outcome = supervise::work_on(&self.context, &job, working).await?;
+            let outcome = supervise::work_on(&self.context, &job.running, working).await?;
             job.finish(outcome).await?;
         }
         Ok(self.end())
@@ -148,7 +147,7 @@ impl Agent {
     pub async fn run_here(&mut self, work: impl AsyncFn(&Job) -> WorkResult) -> Result<End, Error> {
         while let Some(job) = self.next().await? {
             let working = async { Outcome::from(work(&job).await) };
-            let outcome = supervise::work_on(&self.context, &job, working).await?;
+            let outcome = supervise::work_on(&self.context, &job.running, working).await?;
             job.finish(outcome).await?;
         }
         Ok(self.end())

@@ -176,6 +176,26 @@ impl Running {
         }
     }
 
+    /// Whether the work is to end.
+    pub fn check(&self) -> Result<(), Interrupted> {
+        match &*self.interrupted.borrow() {
+            Some(why) => Err(why.clone()),
+            None if self.context.is_told_to_stop() => Err(Interrupted::Stopping),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns when the work is to end. Safe to cancel.
+    pub async fn interrupted(&self) -> Interrupted {
+        let mut interrupted = self.interrupted.subscribe();
+        tokio::select! {
+            biased;
+            _ = interrupted.wait_for(Option::is_some) => {}
+            () = self.context.is(|state| *state == State::Stopping) => {}
+        }
+        self.check().err().unwrap_or(Interrupted::Stopping)
+    }
+
     pub fn unwanted(&self) -> Option<Unwanted> {
         match &*self.interrupted.borrow() {
             Some(Interrupted::Unwanted(why)) => Some(why.clone()),

@@ -6,8 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 
 use super::error::{RequestError, RequestErrorKind};
-use super::event::Event;
-use super::inbox::{Inbox, Queue};
+use super::inbox::{Event, Inbox, Queue};
 use super::job_id::JobId;
 use super::model::{JobExecution, PendingJobExecutions, UpdatedExecution};
 use super::requests::{Describe, GetPending, StartNext, Update};

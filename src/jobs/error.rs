@@ -17,7 +17,7 @@ use crate::text::Text;
 pub struct RequestError {
     /// What was asked for.
     pub operation: Operation,
-    kind: RequestErrorKind,
+    kind: Box<RequestErrorKind>,
     /// Whether the request was sent more than once, so that it may have been carried out before.
     pub was_repeated: bool,
     /// Whether the service has answered such a request before. If not, the policy most likely denies it.
@@ -51,7 +51,7 @@ impl RequestError {
     pub(super) fn new(operation: Operation, kind: RequestErrorKind, has_worked: bool) -> Self {
         Self {
             operation,
-            kind,
+            kind: Box::new(kind),
             was_repeated: false,
             has_worked,
             tries: None,
@@ -78,7 +78,7 @@ impl RequestError {
     /// What can be done about it.
     pub fn class(&self) -> ErrorClass {
         use RequestErrorKind as K;
-        match &self.kind {
+        match self.kind() {
             K::Rejected(rejection) if rejection.code.is_transient() => ErrorClass::Transient,
             K::NoReply(_) if self.has_worked => ErrorClass::Transient,
             K::NoReply(_) => ErrorClass::Misconfigured,
@@ -95,7 +95,7 @@ impl RequestError {
 
     /// The rejection, if the service has rejected the request.
     pub fn rejection(&self) -> Option<&Rejection> {
-        match &self.kind {
+        match self.kind() {
             RequestErrorKind::Rejected(rejection) => Some(rejection),
             _ => None,
         }
@@ -103,7 +103,7 @@ impl RequestError {
 
     /// Whether the next try of the same request may have a result.
     pub(super) fn may_pass(&self) -> bool {
-        match &self.kind {
+        match self.kind() {
             // The first time the answer may be damaged; twice, it is as the service has it.
             RequestErrorKind::Unreadable { .. } => !self.was_repeated,
             RequestErrorKind::Subscribe(_) => false,
@@ -114,7 +114,7 @@ impl RequestError {
     /// Whether no other request would fare better: the policy forbids what a device lives on and always
     /// did, or the connection has ended permanently.
     pub fn is_fatal(&self) -> bool {
-        match &self.kind {
+        match self.kind() {
             RequestErrorKind::Publish(PublishError::Ended) => true,
             RequestErrorKind::Publish(PublishError::NotAuthorized { .. })
             | RequestErrorKind::Subscribe(_) => !self.has_worked,
@@ -124,7 +124,7 @@ impl RequestError {
 
     /// Whether the request itself is at fault: it is invalid, or too large.
     pub fn is_about_the_request(&self) -> bool {
-        match &self.kind {
+        match self.kind() {
             RequestErrorKind::Rejected(rejection) => rejection.code == ErrorCode::InvalidRequest,
             RequestErrorKind::Publish(error) => {
                 *error != PublishError::Ended && error.class() == ErrorClass::Permanent
@@ -144,7 +144,7 @@ impl fmt::Display for RequestError {
                 "{operation} was asked {tries} times without success: {kind}"
             );
         }
-        match &self.kind {
+        match self.kind() {
             RequestErrorKind::Rejected(rejection) => {
                 write!(f, "{operation} was rejected with {rejection}")
             }
@@ -181,7 +181,7 @@ impl fmt::Display for RequestErrorKind {
 
 impl Error for RequestError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.kind {
+        match self.kind() {
             RequestErrorKind::Publish(error) => Some(error),
             RequestErrorKind::Subscribe(error) => Some(error),
             _ => None,

@@ -15,8 +15,7 @@ use tracing::{debug, warn};
 
 use super::client::Client;
 use super::error::{RequestError, RequestErrorKind as Kind};
-use super::event::Event;
-use super::inbox::Reply;
+use super::inbox::{Event, Reply};
 use super::job_id::JobId;
 use super::model::Rejection;
 use super::requests::Request;
@@ -168,14 +167,14 @@ impl<'a, R: Request> Exchange<'a, R> {
     }
 
     fn failed(&mut self, kind: Kind) -> RequestError {
-        let inbox = self.client.inbox();
+        let (inbox, connection) = (self.client.inbox(), self.client.mqtt().connection());
         let has_worked = match &kind {
-            Kind::Publish(_) => inbox.has_answered(R::OPERATION),
+            // On a later connection, somebody is changing a policy that allowed the first.
+            Kind::Publish(_) => connection > 1 || inbox.has_answered(R::OPERATION),
             _ => inbox.has_worked(),
         };
         let mut error = RequestError::new(R::OPERATION, kind, has_worked);
-        error.was_repeated =
-            self.publishes > 1 || self.connection != self.client.mqtt().connection();
+        error.was_repeated = self.publishes > 1 || connection > self.connection;
         error
     }
 }

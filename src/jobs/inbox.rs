@@ -4,21 +4,42 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::{broadcast, oneshot, watch};
 use tracing::{debug, trace};
 
-use super::event::Event;
+use super::error::RequestError;
 use super::job_id::{ExecutionId, JobId};
-use super::model::ExecutionReply;
+use super::model::{ExecutionReply, JobExecution};
 use super::topics::{Incoming, Operation, Topics};
 use crate::mqtt::{Delivery, Message, SubscribeError};
 use crate::text::printable;
 
 /// A listener may be this many events behind before it misses one.
 const EVENTS_KEPT: usize = 64;
+
+/// What happens without having been asked for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// `NextJobExecutionChanged`: another execution is the first in line now, or (`None`) none is.
+    NextJobExecutionChanged(Option<Arc<JobExecution>>),
+    /// The server has taken a request.
+    Published(Operation),
+    /// One try of a request had no result. The next one follows.
+    Retrying {
+        /// Why there was no result.
+        error: RequestError,
+        /// The next try is after this wait.
+        wait: Duration,
+    },
+    /// The server refuses a subscription that it granted before, or refuses it for now. It is
+    /// subscribed to again.
+    SubscriptionRefused(SubscribeError),
+}
 
 /// A reply whose topic and `clientToken` fit the request; its content is not looked at yet.
 #[derive(Debug)]
@@ -134,25 +155,23 @@ impl Inbox {
         let _ = self.events.send(event);
     }
 
-    /// Takes what the connection has. Never waits.
+    /// Takes what the connection has: hands a reply over, tells an event, and ignores any other message.
+    /// Never waits.
     pub fn on_delivery(&self, delivery: Delivery) {
-        match delivery {
-            Delivery::Message(message) => self.on_message(message),
-            Delivery::NewSession => self.queue.send_modify(|queue| {
-                queue.changes += 1;
-                queue.new_sessions += 1;
-            }),
+        let Message { topic, payload, .. } = match delivery {
+            Delivery::Message(message) => message,
+            Delivery::Granted => return drop(self.denied.send_replace(None)),
             Delivery::Refused(refused) if refused.is_denied() && !self.has_worked() => {
-                self.denied.send_replace(Some(refused));
+                return drop(self.denied.send_replace(Some(refused)));
             }
-            Delivery::Refused(refused) => self.emit(Event::SubscriptionRefused(refused)),
-            Delivery::Granted => drop(self.denied.send_replace(None)),
-        }
-    }
-
-    /// One message: a reply is handed over, an event told, and anything else ignored.
-    fn on_message(&self, message: Message) {
-        let Message { topic, payload, .. } = message;
+            Delivery::Refused(refused) => return self.emit(Event::SubscriptionRefused(refused)),
+            Delivery::NewSession => {
+                return self.queue.send_modify(|queue| {
+                    queue.changes += 1;
+                    queue.new_sessions += 1;
+                });
+            }
+        };
         let shown = printable(&topic);
         trace!(topic = &*shown, bytes = payload.len(), "received");
         let handled = match self.topics.read(&topic) {

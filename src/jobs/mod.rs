@@ -17,15 +17,14 @@
 //!
 //! - `client`: the four operations, and what comes unasked
 //! - `exchange`: one request and the reply that belongs to it
-//! - `inbox`: takes what comes in; which execution is the first in line
+//! - `inbox`: takes what comes in: replies and events; which execution is the first in line
 //! - `requests`, `model`, `details`, `job_id`, `timestamp`: what can be asked, and what is answered
-//! - `event`, `error`: what happens unasked, why a request failed
+//! - `error`: why a request failed
 //! - `topics`: every topic string
 
 mod client;
 mod details;
 mod error;
-mod event;
 mod exchange;
 mod inbox;
 mod job_id;
@@ -37,8 +36,7 @@ mod topics;
 pub use client::{Client, Options};
 pub use details::{DetailError, StatusDetails};
 pub use error::{RequestError, RequestErrorKind};
-pub use event::Event;
-pub use inbox::{First, Queue};
+pub use inbox::{Event, First, Queue};
 pub use job_id::{ExecutionId, JobId, JobIdError};
 pub use model::{
     ErrorCode, ExecutionReply, ExecutionState, JobDocument, JobExecution, JobExecutionSummary,

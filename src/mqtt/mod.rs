@@ -13,8 +13,7 @@
 //!   `rate_limiter`
 //! - `wire`: packets over a stream of bytes; `decode`: from bytes to packets
 //!
-//! And what clients hold: `options`, `publish`, `subscription`, `events`, `error`, `reason`; `filter`
-//! knows which topics match a topic filter.
+//! And what clients hold: `options`, `publish`, `subscription`, `events`, `error`, `reason`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +27,6 @@ mod connection;
 mod decode;
 mod error;
 mod events;
-mod filter;
 mod handshake;
 mod in_flight;
 mod options;
@@ -48,12 +46,11 @@ mod wire;
 pub use backoff::Backoff;
 pub use error::{ConnectionError, ConnectionErrorKind, Ended};
 pub use events::{Event, Events};
-pub use filter::SubscribeError;
 pub use handshake::HandshakeFailure;
 pub use options::{Options, Proxy, ProxyAuth};
 pub use publish::{Message, Publish, PublishError, QoS};
 pub use reason::ReasonCode;
-pub use subscriber::Delivery;
+pub use subscriber::{Delivery, SubscribeError};
 pub use subscription::{Buffer, Granted, Handled, Subscription};
 pub use transport::{AddressErrors, Dialing, Stream, Tcp, Transport, connect_first};
 

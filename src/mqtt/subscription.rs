@@ -9,10 +9,9 @@ use std::task::{Context, Poll, ready};
 use futures_util::stream::Stream;
 use tokio::sync::{mpsc, watch};
 
-use super::filter::SubscribeError;
 use super::publish::Message;
 use super::session::Command;
-use super::subscriber::{Delivery, Handler, Interest, Subscriber};
+use super::subscriber::{Delivery, Handler, Interest, SubscribeError, Subscriber};
 
 /// How much may wait for a subscriber that is slow to read. What comes above is dropped, counted, and told
 /// ([`Message::missed`], [`Event::Overflow`](super::Event)).

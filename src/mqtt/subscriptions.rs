@@ -7,10 +7,9 @@ use tracing::{info, warn};
 
 use super::connect::Limits;
 use super::events::Event;
-use super::filter::{SubscribeError, is_filter};
 use super::publish::Message;
 use super::reason::ReasonCode;
-use super::subscriber::{Delivery, Interest, Subscriber};
+use super::subscriber::{Delivery, Interest, SubscribeError, Subscriber, is_filter};
 use crate::text::printable;
 
 /// AWS IoT Core takes at most this many filters in one SUBSCRIBE.

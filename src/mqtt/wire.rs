@@ -72,11 +72,11 @@ impl Wire {
     }
 
     /// Puts a packet behind those that are to be sent; [`Self::next`] sends them, as many as fit in
-    /// one go.
+    /// one go. Returns its size, in bytes.
     ///
     /// # Errors
     /// If the server does not take packets of this size.
-    pub fn send(&mut self, packet: &Packet) -> Result<(), TooLarge> {
+    pub fn send(&mut self, packet: &Packet) -> Result<usize, TooLarge> {
         let (size, limit) = (packet.size(), self.max_packet_size);
         if size > limit {
             return Err(TooLarge { size, limit });
@@ -91,7 +91,7 @@ impl Wire {
             return Err(TooLarge { size, limit });
         }
         self.is_flushed = false;
-        Ok(())
+        Ok(size)
     }
 
     /// The next packet of those that have been read already.

@@ -4,31 +4,36 @@
 //! - `pending`: the list
 //! - `lines`: what is said in the same words each time
 //! - `printer`: what happens, in words
-//! - `settings`: what it has to know; [`advice`]: why it ends, and what to do about an error
+//! - [`advice`]: why it ends, and what to do about an error
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::agent::{Agent, End, Job, WorkResult};
+use crate::agent::{self, Agent, End, Job, WorkResult};
+use crate::cli::Flags;
 use crate::jobs;
-use crate::mqtt;
+use crate::mqtt::{self, Proxy, ProxyAuth};
 use crate::output::{Output, say};
+use crate::text::{Text, printable};
+use crate::tls::{self, Files};
 
 pub mod advice;
 #[doc(hidden)] // for the tests and the examples
 pub mod lines;
 mod pending;
 mod printer;
-mod settings;
 
 pub use advice::SampleError;
-pub use settings::Settings;
 
 use pending::Pending;
 use printer::Printer;
+
+/// In CI mode, a connection that can't be made is given up after this many tries.
+const MAX_TRIES_IN_CI: u32 = 5;
 
 /// How long the work may take to end after the program was told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -48,7 +53,7 @@ pub async fn run(
     output: &Output,
     stop: impl Future<Output = &'static str>,
 ) -> Result<(), SampleError> {
-    printer::connecting(output, &settings);
+    connecting(output, &settings);
     // One connection, for all that a device does; the jobs client stands on it, and the agent on that.
     let target = advice::Target::of(&settings.mqtt);
     let (mqtt, events) = mqtt::connect(settings.mqtt);
@@ -100,7 +105,7 @@ pub async fn run(
             ended = Err(SampleError::Connection(error, target));
         }
     }
-    printer::exiting(output, &ended);
+    exiting(output, &ended);
     say!(output, "Disconnecting...");
     mqtt.disconnect();
     let _ = timeout(DISCONNECT_TIMEOUT, printer.until_the_end()).await;
@@ -133,4 +138,97 @@ async fn do_jobs(
         Err(failed) = describing => Err(failed),
         end = agent.run(work) => Ok(end?),
     }
+}
+
+fn connecting(output: &Output, settings: &Settings) {
+    if settings.ci {
+        say!(output, "Connecting to endpoint with client ID"); // a public log
+    } else {
+        let client_id = Text::from(&settings.mqtt.client_id);
+        let endpoint = &settings.mqtt.endpoint;
+        say!(
+            output,
+            "Connecting to {endpoint} with client ID '{client_id}'..."
+        );
+    }
+}
+
+/// Says why the sample ends: asked to, or (`None`) as CI mode has said.
+fn exiting(output: &Output, ended: &Result<Option<String>, SampleError>) {
+    match ended {
+        Ok(Some(why)) => say!(output, "Exiting Sample: {why}"),
+        Ok(None) => {}
+        Err(_) if output.is_one_text() => say!(output, "Exiting Sample: it can't go on"),
+        Err(_) => say!(
+            output,
+            "Exiting Sample: it can't go on; the reason is on stderr"
+        ),
+    }
+}
+
+/// What the sample needs to know before it starts.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// What to connect to, and as whom.
+    pub mqtt: mqtt::Options,
+    /// The thing whose jobs are to be done.
+    pub thing_name: String,
+    /// How patient to be with the Jobs service.
+    pub jobs: jobs::Options,
+    /// How to do jobs.
+    pub agent: agent::Options,
+    /// Whether to end after the list.
+    pub ci: bool,
+}
+
+impl Settings {
+    /// As the flags say. Reads the certificate files, and warns of a key that others can read.
+    ///
+    /// # Errors
+    /// If a file can't be used.
+    pub fn from_flags(flags: &Flags, output: &Output) -> Result<Self, SampleError> {
+        let mut files = Files::new(&flags.cert, &flags.key);
+        files.ca = flags.ca_file.clone();
+        let tls = Arc::new(tls::client_config(&files)?);
+        let mut mqtt = mqtt::Options::new(&flags.endpoint, &flags.client_id, tls);
+        mqtt.port = flags.port;
+        mqtt.proxy = proxy(flags)?;
+        let auth = flags.proxy_auth.as_deref();
+        let warnings = tls::warnings(&files).into_iter();
+        for warning in warnings.chain(auth.and_then(tls::open_to_others)) {
+            output.warn(format_args!("{}", advice::warning(&warning)));
+        }
+        let ci = flags.is_ci.is_some();
+        mqtt.max_tries = ci.then_some(MAX_TRIES_IN_CI);
+        Ok(Self {
+            mqtt,
+            thing_name: flags.thing_name.clone(),
+            jobs: jobs::Options::default(),
+            agent: agent::Options::default(),
+            ci,
+        })
+    }
+}
+
+/// The proxy to tunnel through. Its file has one line, `user:password`.
+fn proxy(flags: &Flags) -> Result<Option<Proxy>, SampleError> {
+    let Some(host) = &flags.proxy_host else {
+        return Ok(None);
+    };
+    let mut proxy = Proxy::new(host, flags.proxy_port);
+    if let Some(path) = &flags.proxy_auth {
+        let shown = path.to_string_lossy();
+        let shown = printable(&shown);
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            SampleError::ProxyAuth(format!("{shown} can't be read: {error}. Check the path"))
+        })?;
+        // What is in the file is never shown.
+        proxy.auth = ProxyAuth::new(text.trim_end_matches(['\r', '\n']));
+        if proxy.auth.is_none() {
+            let words = format!("{shown} does not hold one line, user:password");
+            return Err(SampleError::ProxyAuth(words));
+        }
+    }
+    Ok(Some(proxy))
 }

@@ -5,16 +5,14 @@ use std::pin::pin;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 
-use super::advice::{self, SampleError};
+use super::advice;
 use super::lines::{self, explained};
 use super::pending::in_short;
-use super::settings::Settings;
 use crate::agent::{self, Outcome, ReportResult};
 use crate::error_class::ErrorClass;
 use crate::jobs::{self, JobId, Operation, RequestErrorKind};
 use crate::mqtt::{self, Events};
 use crate::output::{Output, say};
-use crate::text::Text;
 
 /// Says what happens. What is for somebody to fix goes to stderr.
 pub(super) struct Printer {
@@ -42,32 +40,6 @@ enum Busy {
     /// The work on a job that is no longer wanted.
     Unwanted,
     Reporting(JobId),
-}
-
-pub(super) fn connecting(output: &Output, settings: &Settings) {
-    if settings.ci {
-        say!(output, "Connecting to endpoint with client ID"); // a public log
-    } else {
-        let client_id = Text::from(&settings.mqtt.client_id);
-        let endpoint = &settings.mqtt.endpoint;
-        say!(
-            output,
-            "Connecting to {endpoint} with client ID '{client_id}'..."
-        );
-    }
-}
-
-/// Says why the sample ends: asked to, or (`None`) as CI mode has said.
-pub(super) fn exiting(output: &Output, ended: &Result<Option<String>, SampleError>) {
-    match ended {
-        Ok(Some(why)) => say!(output, "Exiting Sample: {why}"),
-        Ok(None) => {}
-        Err(_) if output.is_one_text() => say!(output, "Exiting Sample: it can't go on"),
-        Err(_) => say!(
-            output,
-            "Exiting Sample: it can't go on; the reason is on stderr"
-        ),
-    }
 }
 
 impl Printer {

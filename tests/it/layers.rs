@@ -55,7 +55,11 @@ fn sources(folder: &Path, module: &[String], sources: &mut Sources) {
         }
         if path.is_dir() {
             self::sources(&path, &inner, sources);
-        } else if name != "main" && name != "tests" && inner != ["work"] {
+        } else if path.extension().is_some_and(|end| end == "rs")
+            && name != "main"
+            && name != "tests"
+            && inner != ["work"]
+        {
             // (The program's own two files stand outside the library.)
             let text = std::fs::read_to_string(&path).unwrap();
             sources.insert(inner, code(&text));

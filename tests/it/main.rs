@@ -37,6 +37,7 @@ mod still_wanted;
 mod strange_certificates;
 mod support;
 mod timeouts;
+mod tours;
 mod trust;
 mod two_copies;
 mod unread_output;

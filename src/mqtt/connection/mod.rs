@@ -51,7 +51,7 @@ impl Connection<'_> {
         let wire = &mut self.wire;
         let again = self.session.in_flight.send_again(|packet| {
             let sent = wire.send(&Packet::Publish(packet.clone()));
-            sent.map_err(PublishError::from)
+            sent.map(drop).map_err(PublishError::from)
         });
         self.session.rate.record(again);
     }
@@ -131,8 +131,8 @@ impl Connection<'_> {
         };
         let sent = self.is_available(&publish).and_then(|()| {
             let packet = publish.packet(id);
-            let (size, sent) = self.send(Packet::Publish(packet.clone()));
-            sent.map(|()| (packet, size)).map_err(PublishError::from)
+            let sent = self.wire.send(&Packet::Publish(packet.clone()));
+            sent.map(|size| (packet, size)).map_err(PublishError::from)
         });
         match (sent, qos) {
             (Err(error), _) => drop(done.send(Err(error))),
@@ -170,12 +170,11 @@ impl Connection<'_> {
             let paths = paths.map(|path| Filter::new(path, CodecQoS::AtLeastOnce));
             let mut packet = Subscribe::new_many(paths, None);
             packet.pkid = id;
-            let (size, sent) = self.send(Packet::Subscribe(packet));
-            if sent.is_err() {
+            let Ok(size) = self.wire.send(&Packet::Subscribe(packet)) else {
                 let codes = vec![ReasonCode::PACKET_TOO_LARGE; filters.len()];
                 self.on_suback(&filters, &codes);
                 continue;
-            }
+            };
             let sent = Sent::Subscribe { filters };
             self.session.in_flight.push(id, sent, size);
         }
@@ -185,20 +184,16 @@ impl Connection<'_> {
                 break;
             }
             let id = self.session.in_flight.next_id();
-            let (size, sent) = self.send(Packet::Unsubscribe(Unsubscribe {
+            let packet = Packet::Unsubscribe(Unsubscribe {
                 pkid: id,
                 filters: filters.clone(),
                 properties: None,
-            }));
-            if sent.is_ok() {
+            });
+            if let Ok(size) = self.wire.send(&packet) {
                 let sent = Sent::Unsubscribe { filters };
                 self.session.in_flight.push(id, sent, size);
             } // else it stays, and what is sent to it is ignored
         }
-    }
-
-    fn send(&mut self, packet: Packet) -> (usize, Result<(), TooLarge>) {
-        (packet.size(), self.wire.send(&packet))
     }
 
     /// What is to be done next, and when.
