@@ -129,7 +129,7 @@ fn each_step_of_the_tours_is_in_the_code_and_they_are_as_long_as_they_say() {
     let found: Vec<_> = tours.iter().flat_map(faults).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
     // No more than fits on a screen and into a head.
-    for (tour, most) in tours.iter().zip([(24, 42, 9), (10, 20, 0), (9, 16, 4)]) {
+    for (tour, most) in tours.iter().zip([(24, 42, 9), (10, 20, 0), (9, 16, 5)]) {
         let (files, functions, hand_overs) = counts(tour);
         assert!(
             files <= most.0 && functions <= most.1 && hand_overs <= most.2,

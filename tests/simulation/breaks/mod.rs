@@ -83,13 +83,13 @@ pub const ALL: &[Break] = &[
     on_the_way(
         "reply-without-token",
         "a reply is taken whosever clientToken it has",
-        &[8],
+        &[41],
         packets::reply_without_token,
     ),
     on_the_way(
         "confused-execution",
         "an update is taken for the next execution of the job",
-        &[97],
+        &[26],
         packets::confused_execution,
     ),
     on_the_way(
