@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Unwanted;
+use super::options::Decision;
 use super::outcome::{Outcome, ReportResult};
 use crate::jobs::{self, JobExecution, JobId, JobStatus, RequestError, StatusDetails};
 
@@ -20,8 +21,11 @@ pub enum Event {
     NothingToStart,
     /// No job could be started. The service is asked again.
     StartFailed(RequestError),
-    /// An execution is not for this program, and stays as it is.
-    NotMine(Arc<JobExecution>),
+    /// An execution is not for this program, or not for now, and stays as it is.
+    NotStarted {
+        execution: Arc<JobExecution>,
+        decision: Decision,
+    },
     /// An execution can't be read, and is REJECTED, so that it does not block the queue.
     UnreadableRejected { job_id: JobId },
     /// The work on a job begins.

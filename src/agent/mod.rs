@@ -17,7 +17,7 @@
 //! # }
 //! ```
 //!
-//! - `start`: starts the next, or the first that is for this program
+//! - `start`: starts the next, or the first that is for this program and for now
 //! - `job`, `outcome`: what the work holds, and how it ends
 //! - `supervise`: has the work done, and sees to it that it ends
 //! - `report`: an update that is repeated until the service has taken it, or no longer wants it
@@ -27,6 +27,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 use tracing::warn;
@@ -45,10 +46,11 @@ mod supervise;
 pub use error::{Error, Interrupted, Unwanted};
 pub use event::Event;
 pub use job::Job;
-pub use options::{Filter, Options};
+pub use options::{Decision, Filter, Options};
 pub use outcome::{Outcome, ReportResult, WorkResult};
 
 use running::{Context, State};
+use start::Started;
 
 use crate::jobs::{self, JobExecution, JobId, Operation, RequestError};
 use crate::mqtt::{Backoff, Events};
@@ -178,11 +180,14 @@ impl Agent {
             // What was told so far is in line before this request.
             let changes = context.jobs.queue().borrow().changes;
             let step = async {
-                let Some(execution) = start::start(&context).await? else {
-                    was_told = self.wait_for_more(changes).await?;
-                    return Ok::<_, Error>(None);
+                let execution = match start::start(&context).await? {
+                    Started::Execution(execution) => execution,
+                    Started::Nothing(wait) => {
+                        was_told = self.wait_for_more(changes, wait).await?;
+                        return Ok::<_, Error>(None);
+                    }
                 };
-                if !was_told {
+                if !was_told && context.options.filter.is_none() {
                     let job_id = &execution.job_id;
                     warn!("no event has told of job_id:{job_id}: subscribing once more");
                     context.jobs.subscribe_again();
@@ -223,16 +228,24 @@ impl Agent {
     }
 
     /// Returns when there may be something to start: the service has said so, a lost session may have
-    /// swallowed that it did (`true`), or nothing was heard for [`Options::idle_timeout`] (`false`).
-    async fn wait_for_more(&mut self, changes: u64) -> Result<bool, RequestError> {
+    /// swallowed that it did, what was put off is due (`true`), or nothing was heard for
+    /// [`Options::idle_timeout`] (`false`).
+    async fn wait_for_more(
+        &mut self,
+        changes: u64,
+        put_off: Option<Duration>,
+    ) -> Result<bool, RequestError> {
         let context = &self.context;
         context.emit(Event::NothingToStart);
         self.unreported_starts.reset();
         let mut queue = context.jobs.queue();
         let changed = queue.wait_for(|now| now.changes > changes);
+        let idle = context.options.idle_timeout;
         tokio::select! {
             biased;
-            changed = timeout(context.options.idle_timeout, changed) => Ok(changed.is_ok()),
+            changed = timeout(put_off.unwrap_or(idle).min(idle), changed) => {
+                Ok(changed.is_ok() || put_off.is_some())
+            }
             error = context.jobs.denied(Operation::StartNext) => Err(error),
             error = context.connection_ended(Operation::StartNext) => Err(error),
         }

@@ -4,10 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::jobs::JobExecution;
-use crate::mqtt::Backoff;
+use crate::mqtt::{Backoff, setters};
 
-/// Tells whether an execution is one for this program.
-pub type Filter = Arc<dyn Fn(&JobExecution) -> bool + Send + Sync>;
+/// What an execution is to this program. It is asked before each start, and must not wait.
+pub type Filter = Arc<dyn Fn(&JobExecution) -> Decision + Send + Sync>;
+
+/// What is to be done with an execution that is pending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It is started.
+    Start,
+    /// The device can't do it now (it is in use, its battery is low): the execution stays as it is, and
+    /// is looked at again after this time (a second at least), with each event, and when the device calls
+    /// [`jobs::Client::look_again`](crate::jobs::Client). Others are started meanwhile.
+    Later(Duration),
+    /// It is for somebody else, and stays as it is.
+    Leave,
+}
 
 /// How a device does its jobs.
 #[derive(Clone)]
@@ -32,9 +45,15 @@ pub struct Options {
     /// After this time without an end, the agent ends with [`Error::WorkOverdue`](super::Error), so
     /// that a supervisor starts the program anew. 5 minutes.
     pub overdue_limit: Duration,
-    /// Which executions are for this program, where several share one thing. Those of others stay as
-    /// they are: the agent looks at each before it starts it. `None`, the default: all of them.
+    /// Which executions are for this program, where several share one thing, and which are for now. The
+    /// agent looks at each before it starts it. `None`, the default: all of them are, at once.
     pub filter: Option<Filter>,
+}
+
+setters! {
+    Options:
+    step_timeout_in_minutes: Option<u32>, progress_interval: Duration, idle_timeout: Duration,
+    backoff: Backoff, overdue_after: Duration, overdue_limit: Duration, filter: Option<Filter>,
 }
 
 impl Default for Options {

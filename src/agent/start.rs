@@ -1,22 +1,33 @@
-//! Starts an execution: the first in line, or the first that is for this program.
+//! Starts an execution: the first in line, or the first that is for this program, and for now.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::sleep;
 
 use super::error::Unwanted;
 use super::event::Event;
-use super::options::Filter;
+use super::options::{Decision, Filter};
 use super::running::Context;
 use crate::jobs::{
     JobExecution, JobStatus, RequestError, RequestErrorKind, StartNext, StatusDetails, Update,
 };
 
-/// Starts the next execution. `None` if there is none.
+/// What is put off is looked at again after this time at the soonest.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
+/// What came of a start.
+pub(super) enum Started {
+    Execution(JobExecution),
+    /// There is nothing to start, at least for this time.
+    Nothing(Option<Duration>),
+}
+
+/// Starts the next execution.
 ///
 /// A service that does not answer, or rejects the request, is asked again; an execution that can't be
 /// read is REJECTED, so that it does not block the queue, and the one behind it started.
-pub(super) async fn start(context: &Context) -> Result<Option<JobExecution>, RequestError> {
+pub(super) async fn start(context: &Context) -> Result<Started, RequestError> {
     let mut backoff = context.options.backoff.clone();
     loop {
         context.emit(Event::Starting);
@@ -28,7 +39,10 @@ pub(super) async fn start(context: &Context) -> Result<Option<JobExecution>, Req
                     ..StartNext::default()
                 };
                 let reply = context.jobs.send(request).await;
-                reply.map(|reply| reply.execution)
+                reply.map(|reply| match reply.execution {
+                    Some(execution) => Started::Execution(execution),
+                    None => Started::Nothing(None),
+                })
             }
         };
         let error = match started {
@@ -42,15 +56,28 @@ pub(super) async fn start(context: &Context) -> Result<Option<JobExecution>, Req
     }
 }
 
-/// Starts the first of the pending executions that is wanted, and leaves the others as they are. `None`
-/// if there is none among those that the service lists.
+/// Starts the first of the pending executions that is wanted now, and leaves the others as they are: of
+/// those that the service lists.
 ///
 /// It is started by an update that names its version, and not as the next in line: that may be another
 /// one by then.
-async fn start_first_wanted(
-    context: &Context,
-    is_wanted: &Filter,
-) -> Result<Option<JobExecution>, RequestError> {
+async fn start_first_wanted(context: &Context, filter: &Filter) -> Result<Started, RequestError> {
+    let mut wait = None;
+    let mut decide = |execution: &JobExecution| {
+        let decision = filter(execution);
+        if let Decision::Later(time) = decision {
+            let time = time.max(SHORTEST_WAIT);
+            wait = Some(wait.map_or(time, |wait: Duration| wait.min(time)));
+        }
+        if decision != Decision::Start {
+            let execution = Arc::new(execution.clone());
+            context.emit(Event::NotStarted {
+                execution,
+                decision,
+            });
+        }
+        decision == Decision::Start
+    };
     let pending = context.jobs.get_pending().await?;
     for listed in pending.in_progress_jobs.iter().chain(&pending.queued_jobs) {
         let execution = match context.jobs.describe(&listed.job_id).await {
@@ -58,24 +85,22 @@ async fn start_first_wanted(
             Err(error) if !concerns_one_execution(&error) => return Err(error),
             _ => continue, // it has ended meanwhile, or it is for somebody else to look at
         };
-        if !is_wanted(&execution) {
-            context.emit(Event::NotMine(Arc::new(execution)));
+        if !decide(&execution) {
             continue;
         }
         match execution.status {
-            JobStatus::InProgress => return Ok(Some(execution)),
+            JobStatus::InProgress => return Ok(Started::Execution(execution)),
             JobStatus::Queued => match start_queued(context, &execution).await {
                 Err(error) if !concerns_one_execution(&error) => return Err(error),
-                Err(_) | Ok(None) => {} // somebody was faster
-                Ok(Some(started)) if started.id() != execution.id() && !is_wanted(&started) => {
-                    context.emit(Event::NotMine(Arc::new(started)));
+                Ok(Some(started)) if started.id() == execution.id() || decide(&started) => {
+                    return Ok(Started::Execution(started));
                 }
-                started => return started,
+                _ => {} // somebody was faster
             },
             _ => {}
         }
     }
-    Ok(None)
+    Ok(Started::Nothing(wait))
 }
 
 /// Whether the service has answered, and another execution may fare better.

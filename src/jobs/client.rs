@@ -11,7 +11,7 @@ use super::job_id::JobId;
 use super::model::{JobExecution, PendingJobExecutions, UpdatedExecution};
 use super::requests::{Describe, GetPending, StartNext, Update};
 use super::topics::{Operation, Topics};
-use crate::mqtt::{self, Backoff, Events, Handled};
+use crate::mqtt::{self, Backoff, Events, Handled, setters};
 
 /// How patient a client is.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ impl Default for Options {
         }
     }
 }
+
+setters! { Options: reply_timeout: Duration, max_tries: u32, backoff: Backoff }
 
 /// A client of the Jobs service for one thing, on a connection that others use as well. Cheap to
 /// clone. A gateway has one for each of its things: up to ten on a connection, which has 50
@@ -145,6 +147,12 @@ impl Client {
             }
             let _ = denied.changed().await; // the sender lives
         }
+    }
+
+    /// Has an agent that waits for a job ask the service again: for a device that can now do what it has
+    /// put off.
+    pub fn look_again(&self) {
+        self.0.inbox.queue.send_modify(|queue| queue.changes += 1);
     }
 
     /// Subscribes to its topic filters once more, in the session under way: for whoever finds that the

@@ -50,7 +50,7 @@ pub(super) struct Status {
     pub sessions: u64,
 }
 
-/// Tells what happens: a [`Stream`]. Need not be listened to. Whoever is slow to listen misses the
+/// Tells what happens: a [`Stream`](futures_util::Stream). Need not be listened to. Whoever is slow to listen misses the
 /// oldest events, never the last.
 pub struct Events<E>(BoxStream<'static, E>);
 

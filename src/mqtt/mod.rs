@@ -47,6 +47,7 @@ pub use backoff::Backoff;
 pub use error::{ConnectionError, ConnectionErrorKind, Ended};
 pub use events::{Event, Events};
 pub use handshake::HandshakeFailure;
+pub(crate) use options::setters;
 pub use options::{Options, Proxy, ProxyAuth};
 pub use publish::{Message, Publish, PublishError, QoS};
 pub use reason::ReasonCode;

@@ -8,7 +8,26 @@ use super::backoff::Backoff;
 use super::publish::Publish;
 use super::transport::{Tcp, Transport};
 
-/// What to connect to, as whom, and how patiently.
+/// Makes a method of each option that sets it, so that they can be set in a chain.
+macro_rules! setters {
+    ($options:ident: $($name:ident: $type:ty),+ $(,)?) => {
+        impl $options {
+            $(
+                #[doc = concat!("The same, with another [`", stringify!($name), "`](Self::", stringify!($name), ").")]
+                #[must_use]
+                pub fn $name(mut self, $name: $type) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) use setters;
+
+/// What to connect to, as whom, and how patiently:
+/// `Options::new(endpoint, "my-thing", tls).port(443).keep_alive(minute)`.
 ///
 /// The timeouts are about silence: each begins anew whenever anything comes from the other side, so a
 /// slow link is waited for. (Not without end: an answer that has not come after fourteen times
@@ -99,6 +118,14 @@ impl Options {
     pub(super) fn address(&self) -> String {
         format!("{}:{}", self.endpoint, self.port)
     }
+}
+
+setters! {
+    Options:
+    port: u16, transport: Arc<dyn Transport>, proxy: Option<Proxy>, clean_start: bool,
+    will: Option<Publish>, keep_alive: Duration, tcp_timeout: Duration, handshake_timeout: Duration,
+    ack_timeout: Duration, session_expiry: Duration, backoff: Backoff, stable_after: Duration,
+    max_tries: Option<u32>, patience: Duration,
 }
 
 /// An HTTP proxy to tunnel through (CONNECT).

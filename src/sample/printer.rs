@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::advice;
 use super::lines::{self, explained};
 use super::pending::in_short;
-use crate::agent::{self, Outcome, ReportResult};
+use crate::agent::{self, Decision, Outcome, ReportResult};
 use crate::error_class::ErrorClass;
 use crate::jobs::{self, JobId, Operation, RequestErrorKind};
 use crate::mqtt::{self, Events};
@@ -168,12 +168,17 @@ impl Printer {
             ),
             E::NothingToStart => say!(out, "{}", lines::NOTHING_TO_START),
             E::StartFailed(error) => say!(out, "Request to start next job failed: {error}."),
-            E::NotMine(execution) => say!(
-                out,
-                "job_id:{} is not for this program, and stays {}.",
-                execution.job_id,
-                execution.status
-            ),
+            E::NotStarted {
+                execution,
+                decision,
+            } => {
+                let why = match decision {
+                    Decision::Later(_) => "is put off",
+                    _ => "is not for this program",
+                };
+                let (job_id, status) = (&execution.job_id, &execution.status);
+                say!(out, "job_id:{job_id} {why}, and stays {status}.");
+            }
             E::UnreadableRejected { job_id } => {
                 say!(out, "job_id:{job_id} is REJECTED, because it can't be read.");
             }

@@ -14,6 +14,8 @@ mod hostile;
 mod install_firmware;
 mod key_in_hardware;
 mod layers;
+mod library;
+mod limits;
 mod messages;
 mod outages;
 mod output;

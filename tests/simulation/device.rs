@@ -110,7 +110,7 @@ impl Device {
         let mut options = agent::Options::default();
         options.step_timeout_in_minutes = self.setting.step_timeout_minutes;
         if self.setting.looks_first {
-            options.filter = Some(Arc::new(|_| true));
+            options.filter = Some(Arc::new(|_| agent::Decision::Start));
         }
         self.habits.apply_to_agent(&mut options);
         options
