@@ -1,5 +1,6 @@
-//! Why there is no connection, as a value: a kind to count by, a class, the reason code where there is
-//! one. (What to check is the program's to say: it knows what its settings are called.)
+//! Why there is no connection, and why a message was not published, as values: a kind to count by, a
+//! class, the reason code where there is one. (What to check is the program's to say: it knows what its
+//! settings are called.)
 
 use std::error::Error;
 use std::fmt;
@@ -10,6 +11,7 @@ use super::decode::Violation;
 use super::handshake::{self, HandshakeFailure, words};
 use super::reason::ReasonCode;
 use crate::error_class::ErrorClass;
+use crate::text::{cut, printable};
 
 /// What kind of thing ended a connection, or kept it from coming about: to count by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -186,6 +188,92 @@ impl Error for ConnectionError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         let source = self.source.as_ref()?;
         Some(source.as_ref())
+    }
+}
+
+/// Why a message was not published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs)] // the texts say what the fields are
+pub enum PublishError {
+    /// The server began a new session before it acknowledged the message: it may have arrived.
+    #[error("the session was lost before the message was acknowledged")]
+    SessionLost,
+    /// The policy does not allow it: PUBACK 0x87, or DISCONNECT 0x87 while it was the oldest that was
+    /// not acknowledged.
+    #[error(
+        "the server refused a publish to {}: {} 0x87 (not authorized)",
+        printable(topic),
+        if *disconnected { "DISCONNECT" } else { "PUBACK" }
+    )]
+    NotAuthorized { topic: String, disconnected: bool },
+    /// The server did not take it for another reason, which may pass.
+    #[error(
+        "the server refused a publish to {}: PUBACK {reason}",
+        printable(topic)
+    )]
+    Refused { topic: String, reason: ReasonCode },
+    /// It is larger (bytes) than CONNACK's Maximum Packet Size, or than AWS's 128 KiB of payload; or one
+    /// of its properties has more than 65,535 bytes.
+    #[error("the message has {size} bytes, and the server takes up to {limit}")]
+    TooLarge { size: usize, limit: usize },
+    /// The server's CONNACK forbids it: a QoS above its Maximum QoS, or a message to be retained where
+    /// it has Retain Available 0 (MQTT5, sections 3.2.2.3.4 and 3.2.2.3.5).
+    #[error("the server takes no message {what}")]
+    NotAvailable { what: &'static str },
+    /// It is no topic to publish to: it is empty, or has a wildcard (`#` or `+`) in it.
+    #[error("'{}' is no topic to publish to", printable(&cut(topic, 300)))]
+    BadTopic { topic: String },
+    /// The connection has ended permanently.
+    #[error("the connection has ended")]
+    Ended,
+}
+
+/// What kind of error it is, to count by: [`PublishError`] without what is particular to one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs)] // PublishError says what they are
+pub enum PublishErrorKind {
+    SessionLost,
+    NotAuthorized,
+    Refused,
+    TooLarge,
+    NotAvailable,
+    BadTopic,
+    Ended,
+}
+
+impl PublishError {
+    /// What kind of error it is, to count by.
+    pub fn kind(&self) -> PublishErrorKind {
+        use PublishErrorKind as K;
+        match self {
+            Self::SessionLost => K::SessionLost,
+            Self::NotAuthorized { .. } => K::NotAuthorized,
+            Self::Refused { .. } => K::Refused,
+            Self::TooLarge { .. } => K::TooLarge,
+            Self::NotAvailable { .. } => K::NotAvailable,
+            Self::BadTopic { .. } => K::BadTopic,
+            Self::Ended => K::Ended,
+        }
+    }
+
+    /// What can be done about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::SessionLost | Self::Refused { .. } => ErrorClass::Transient,
+            Self::NotAuthorized { .. } => ErrorClass::Misconfigured,
+            _ => ErrorClass::Permanent,
+        }
+    }
+
+    /// The reason code, where the server gave one.
+    pub fn reason_code(&self) -> Option<ReasonCode> {
+        match self {
+            Self::NotAuthorized { .. } => Some(ReasonCode::NOT_AUTHORIZED),
+            Self::Refused { reason, .. } => Some(*reason),
+            _ => None,
+        }
     }
 }
 

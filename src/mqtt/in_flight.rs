@@ -9,7 +9,7 @@ use rumqttc::v5::mqttbytes::v5::Publish;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::publish::PublishError;
+use super::error::PublishError;
 
 /// So many bytes on their way need no time of their own…
 const FREE_BYTES: usize = 4_000;

@@ -44,12 +44,12 @@ mod transport;
 mod wire;
 
 pub use backoff::Backoff;
-pub use error::{ConnectionError, ConnectionErrorKind, Ended};
+pub use error::{ConnectionError, ConnectionErrorKind, Ended, PublishError, PublishErrorKind};
 pub use events::{Event, Events};
 pub use handshake::HandshakeFailure;
 pub(crate) use options::setters;
 pub use options::{Options, Proxy, ProxyAuth};
-pub use publish::{Message, Publish, PublishError, QoS};
+pub use publish::{Message, Publish, QoS};
 pub use reason::ReasonCode;
 pub use subscriber::{Delivery, SubscribeError};
 pub use subscription::{Buffer, Granted, Handled, Subscription};
@@ -79,6 +79,9 @@ pub struct Client {
 ///
 /// It ends when somebody calls [`Client::disconnect`], with a failure that no waiting fixes, or when
 /// the last [`Client`] and the last [`Subscription`] are gone: dropping one of several ends nothing.
+///
+/// Each of these sends DISCONNECT, so no [will](Options::will) is published, if the runtime lives until
+/// [`Event::Ended`]: a `main` that returns at once cuts it off.
 ///
 /// Must be called within a tokio runtime.
 pub fn connect(options: Options) -> (Client, Events<Event>) {
@@ -124,6 +127,16 @@ impl Client {
     /// long as it takes; a publish that a lost connection left without one is sent again when the
     /// session is resumed. Dropping the future cancels it, unless it was sent.
     ///
+    /// ```no_run
+    /// # use jobs_mqtt5::mqtt::{Client, Publish, PublishError, QoS};
+    /// # async fn device(mqtt: Client) -> Result<(), PublishError> {
+    /// mqtt.publish(Publish::new("dt/my-thing/lux", "17")).await?;
+    /// let often = Publish::new("dt/my-thing/volts", "3.3").qos(QoS::AtMostOnce);
+    /// mqtt.publish(often).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`PublishError::SessionLost`] if the server forgot the session before it acknowledged: whether
     /// the message arrived can't be known. The other errors say that it did not.
@@ -149,6 +162,20 @@ impl Client {
     /// What is subscribed to before there is a connection leaves together, at most 8 filters to a
     /// SUBSCRIBE; each new session is subscribed anew. AWS IoT Core allows 50 subscriptions on a
     /// connection.
+    ///
+    /// ```no_run
+    /// # use jobs_mqtt5::mqtt::{Client, Publish};
+    /// # async fn device(mqtt: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut commands = mqtt.subscribe(["cmd/my-thing/#"]);
+    /// commands.granted().wait().await?; // an error if the policy denies it
+    /// while let Some(command) = commands.next().await {
+    ///     if let Some(topic) = command.response_topic {
+    ///         mqtt.publish(Publish::new(topic, "done")).await?;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// PUBACK leaves when a message has been put into the subscription's [`Buffer`], not when it was
     /// read: PUBACKs leave in the order of the messages (MQTT5, section 4.6), so a subscriber that is

@@ -7,9 +7,7 @@ use rumqttc::v5::mqttbytes::v5::{
     LastWill, LastWillProperties, Publish as PublishPacket, PublishProperties,
 };
 
-use super::reason::ReasonCode;
-use crate::error_class::ErrorClass;
-use crate::text::{cut, printable};
+use super::error::PublishError;
 
 /// How surely a message is delivered. (AWS IoT Core has no QoS 2.)
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -148,64 +146,6 @@ impl Publish {
                 correlation_data: properties.correlation_data,
                 user_properties: properties.user_properties,
             }),
-        }
-    }
-}
-
-/// Why a message was not published.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs)] // the texts say what the fields are
-pub enum PublishError {
-    /// The server began a new session before it acknowledged the message: it may have arrived.
-    #[error("the session was lost before the message was acknowledged")]
-    SessionLost,
-    /// The policy does not allow it: PUBACK 0x87, or DISCONNECT 0x87 while it was the oldest that was
-    /// not acknowledged.
-    #[error(
-        "the server refused a publish to {}: {} 0x87 (not authorized)",
-        printable(topic),
-        if *disconnected { "DISCONNECT" } else { "PUBACK" }
-    )]
-    NotAuthorized { topic: String, disconnected: bool },
-    /// The server did not take it for another reason, which may pass.
-    #[error(
-        "the server refused a publish to {}: PUBACK {reason}",
-        printable(topic)
-    )]
-    Refused { topic: String, reason: ReasonCode },
-    /// It is larger (bytes) than CONNACK's Maximum Packet Size, or than AWS's 128 KiB of payload; or one
-    /// of its properties has more than 65,535 bytes.
-    #[error("the message has {size} bytes, and the server takes up to {limit}")]
-    TooLarge { size: usize, limit: usize },
-    /// The server's CONNACK forbids it: a QoS above its Maximum QoS, or a message to be retained where
-    /// it has Retain Available 0 (MQTT5, sections 3.2.2.3.4 and 3.2.2.3.5).
-    #[error("the server takes no message {what}")]
-    NotAvailable { what: &'static str },
-    /// It is no topic to publish to: it is empty, or has a wildcard (`#` or `+`) in it.
-    #[error("'{}' is no topic to publish to", printable(&cut(topic, 300)))]
-    BadTopic { topic: String },
-    /// The connection has ended permanently.
-    #[error("the connection has ended")]
-    Ended,
-}
-
-impl PublishError {
-    /// What can be done about it.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::SessionLost | Self::Refused { .. } => ErrorClass::Transient,
-            Self::NotAuthorized { .. } => ErrorClass::Misconfigured,
-            _ => ErrorClass::Permanent,
-        }
-    }
-
-    /// The reason code, where the server gave one.
-    pub fn reason_code(&self) -> Option<ReasonCode> {
-        match self {
-            Self::NotAuthorized { .. } => Some(ReasonCode::NOT_AUTHORIZED),
-            Self::Refused { reason, .. } => Some(*reason),
-            _ => None,
         }
     }
 }

@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep_until};
 mod received;
 
 use super::connect::{Limits, lost};
-use super::error::{ConnectionError, ConnectionErrorKind as Kind};
+use super::error::{ConnectionError, ConnectionErrorKind as Kind, PublishError};
 use super::in_flight::Sent;
 use super::options::Options;
-use super::publish::{Publish, PublishError, QoS};
+use super::publish::{Publish, QoS};
 use super::reason::ReasonCode;
 use super::session::{Session, ToPublish};
 use super::silence::LastHeard;

@@ -6,9 +6,9 @@ use tracing::{debug, warn};
 
 use super::Connection;
 use crate::mqtt::decode::{Incoming, Violation};
-use crate::mqtt::error::ConnectionError;
+use crate::mqtt::error::{ConnectionError, PublishError};
 use crate::mqtt::in_flight::{Sent, topic};
-use crate::mqtt::publish::{Message, PublishError};
+use crate::mqtt::publish::Message;
 use crate::mqtt::reason::ReasonCode;
 
 impl Connection<'_> {
