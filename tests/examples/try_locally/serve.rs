@@ -8,7 +8,7 @@ use jobs_mqtt5::stop;
 use local_iot_core::{LocalIotCore, Options};
 
 use super::chart::recording;
-use super::commands::{Answer, Desk, PRODUCT, read_policy};
+use super::commands::{Answer, Desk, Origin, PRODUCT, read_policy};
 use super::page::{Page, token};
 use super::terminal::{Level, Screen, Terminal, Typed};
 use super::{Arguments, Outcome, device};
@@ -19,7 +19,7 @@ const MOST: usize = 1000;
 /// Stays up until it is told to quit.
 pub async fn serve(arguments: &Arguments) -> Outcome {
     let policy = match &arguments.policy {
-        Some(which) => read_policy(which)?,
+        Some(which) => read_policy(which, Origin::Terminal)?,
         None => PRODUCT.to_owned(),
     };
     let options = Options {
@@ -127,7 +127,7 @@ async fn take_commands(desk: &Desk, terminal: &mut Terminal) {
                 let Typed::Lines(lines) = typed else { return };
                 // Several at once, if they were pasted.
                 for line in lines.lines() {
-                    match desk.obey(line) {
+                    match desk.obey(line, Origin::Terminal) {
                         Ok(Answer::Say(answer)) if answer.is_empty() => {}
                         Ok(Answer::Say(answer)) => terminal.print(&answer),
                         Ok(Answer::Quiet) => terminal.print(screen.toggle(Level::Quiet)),

@@ -53,6 +53,28 @@ pub enum Answer {
     Quit,
 }
 
+/// Who gives a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The user, at the terminal or on the command line.
+    Terminal,
+    /// The page. It has no business with the user's files.
+    Page,
+}
+
+impl Origin {
+    /// Refuses the page what is for the terminal alone.
+    ///
+    /// # Errors
+    /// If it is the page that asks.
+    fn at_terminal(self) -> Result<(), Box<dyn Error>> {
+        match self {
+            Origin::Terminal => Ok(()),
+            Origin::Page => Err("That is for the terminal.".into()),
+        }
+    }
+}
+
 /// Takes commands for a service.
 pub struct Desk {
     pub core: LocalIotCore,
@@ -78,7 +100,7 @@ impl Desk {
     ///
     /// # Errors
     /// If it can't be done, with a sentence that says why.
-    pub fn obey(&self, line: &str) -> Result<Answer, Box<dyn Error>> {
+    pub fn obey(&self, line: &str, from: Origin) -> Result<Answer, Box<dyn Error>> {
         let line = line.trim();
         let (command, rest) = first_word(line);
         let is_question = match command {
@@ -90,7 +112,7 @@ impl Desk {
         if !is_question {
             self.core.journal().record_command(line);
         }
-        let answer = self.carry_out(command, rest);
+        let answer = self.carry_out(command, rest, from);
         if let Err(error) = &answer
             && !is_question
         {
@@ -99,8 +121,11 @@ impl Desk {
         answer
     }
 
-    fn carry_out(&self, command: &str, rest: &str) -> Result<Answer, Box<dyn Error>> {
+    fn carry_out(&self, command: &str, rest: &str, from: Origin) -> Result<Answer, Box<dyn Error>> {
         let core = &self.core;
+        if matches!(command, "quiet" | "verbose" | "quit" | "record") {
+            from.at_terminal()?;
+        }
         Ok(Answer::Say(match command {
             "" => String::new(),
             "help" => HELP.to_owned(),
@@ -129,7 +154,7 @@ impl Desk {
                 core.faults().clear();
                 "no faults are armed".to_owned()
             }
-            "policy" => self.policy(rest)?,
+            "policy" => self.policy(rest, from)?,
             "publish" => {
                 let (topic, text) = first_word(rest);
                 core.publish(topic, text)?;
@@ -140,12 +165,12 @@ impl Desk {
         }))
     }
 
-    fn policy(&self, which: &str) -> Result<String, Box<dyn Error>> {
+    fn policy(&self, which: &str, from: Origin) -> Result<String, Box<dyn Error>> {
         let mut in_force = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
         if which.is_empty() {
             return Ok(policy::shown(&in_force));
         }
-        let text = policy::read(which)?;
+        let text = policy::read(which, from)?;
         self.core.set_policy(&text)?;
         *in_force = text;
         Ok("the policy is in force".to_owned())

@@ -11,7 +11,7 @@ async fn desk() -> Desk {
 }
 
 fn said(desk: &Desk, line: &str) -> String {
-    match desk.obey(line) {
+    match desk.obey(line, Origin::Terminal) {
         Ok(Answer::Say(answer)) => answer,
         Ok(other) => panic!("{other:?}"),
         Err(error) => format!("error: {error}"),
@@ -80,9 +80,12 @@ async fn what_goes_wrong_is_said() {
         let answer = said(&desk, line);
         assert!(answer.contains(part), "{line}: {answer}");
     }
-    assert_eq!(desk.obey("quit").unwrap(), Answer::Quit);
-    assert_eq!(desk.obey("quiet").unwrap(), Answer::Quiet);
-    assert_eq!(desk.obey("verbose").unwrap(), Answer::Verbose);
+    assert_eq!(desk.obey("quit", Origin::Terminal).unwrap(), Answer::Quit);
+    assert_eq!(desk.obey("quiet", Origin::Terminal).unwrap(), Answer::Quiet);
+    assert_eq!(
+        desk.obey("verbose", Origin::Terminal).unwrap(),
+        Answer::Verbose
+    );
 }
 
 #[tokio::test]

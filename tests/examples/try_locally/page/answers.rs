@@ -11,7 +11,7 @@ use jobs_mqtt5::text::printable;
 use serde_json::json;
 
 use super::super::chart::recording;
-use super::super::commands::{Answer, Desk};
+use super::super::commands::{Answer, Desk, Origin};
 use super::events::events;
 use super::gate::Gate;
 use super::{Body, gate};
@@ -76,14 +76,10 @@ async fn command(request: Request<Incoming>, desk: &Desk) -> (StatusCode, &'stat
         return (StatusCode::PAYLOAD_TOO_LARGE, "text/plain", full(why));
     };
     let line = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-    let (answer, failed) = if touches_files(&line) {
-        ("That is for the terminal.".to_owned(), true)
-    } else {
-        match desk.obey(&line) {
-            Ok(Answer::Say(answer)) => (answer, false),
-            Ok(_) => ("That is for the terminal.".to_owned(), true),
-            Err(error) => (error.to_string(), true),
-        }
+    let (answer, failed) = match desk.obey(&line, Origin::Page) {
+        Ok(Answer::Say(answer)) => (answer, false),
+        Ok(_) => (String::new(), false), // what is for the terminal alone was refused
+        Err(error) => (error.to_string(), true),
     };
     // Whether somebody looks at the terminal is their affair.
     let _ = desk
@@ -91,14 +87,6 @@ async fn command(request: Request<Incoming>, desk: &Desk) -> (StatusCode, &'stat
         .send(printable(&format!("(page) {}: {answer}", line.trim())).into_owned());
     let answer = json!({"answer": answer, "failed": failed}).to_string();
     (StatusCode::OK, "application/json", full(answer))
-}
-
-/// A page, even ours, has no business with the reader's files.
-fn touches_files(line: &str) -> bool {
-    let (command, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
-    let rest = rest.trim();
-    let is_named = rest.is_empty() || rest.starts_with('{') || matches!(rest, "product" | "sample");
-    command == "record" || command == "policy" && !is_named
 }
 
 fn parameter(request: &Request<Incoming>, name: &str) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local_iot_core::{LocalIotCore, Options, Status};
+use local_iot_core::{Console, Event, LocalIotCore, Options, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -63,6 +63,12 @@ impl Scene {
         let (status, answer) = self.ask("POST /command", &headers, line).await;
         assert_eq!(status, 200, "{answer}");
         answer
+    }
+
+    /// How often another policy was put in force.
+    fn policies(&self) -> usize {
+        let is_policy = |event: &_| matches!(event, Event::Console(Console::Policy(_)));
+        self.desk.core.journal().count(is_policy)
     }
 
     fn jobs(&self) -> usize {
@@ -236,13 +242,22 @@ async fn a_page_has_no_business_with_files_nor_an_endless_command() {
     let scene = scene().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
-    for command in ["record", "policy", " record", "policy  "] {
-        let answer = scene
-            .command(&format!("{command} {}", file.display()))
-            .await;
-        assert!(answer.contains("for the terminal"), "{command}: {answer}");
+    let policy = folder.path().join("policy.json");
+    std::fs::write(&policy, PRODUCT).unwrap();
+    // Whatever separates words for the command separates them for the guard.
+    for gap in [
+        " ", "  ", "\t", "\n", "\r\n", "\u{a0}", "\u{2003}", " \u{85}",
+    ] {
+        for before in ["", " ", "\u{a0}", "\n"] {
+            for (command, path) in [("record", &file), ("policy", &policy), ("policy", &file)] {
+                let line = format!("{before}{command}{gap}{}", path.display());
+                let answer = scene.command(&line).await;
+                assert!(answer.contains("for the terminal"), "{line:?}: {answer}");
+            }
+        }
     }
     assert!(!file.exists());
+    assert_eq!(scene.policies(), 0);
     for command in ["quit", "quiet", "verbose"] {
         assert!(scene.command(command).await.contains("for the terminal"));
     }
