@@ -115,8 +115,8 @@ async fn take_commands(desk: &Desk, terminal: &mut Terminal) {
     loop {
         tokio::select! {
             biased;
-            moments = desk.chart.from(shown, MOST) => {
-                shown += moments.len();
+            (moments, next) = desk.chart.from(shown, MOST) => {
+                shown = next;
                 let lines: Vec<_> = moments.iter().filter_map(|one| screen.line(one)).collect();
                 if !lines.is_empty() {
                     terminal.print(&lines.join("\n"));

@@ -1,5 +1,6 @@
 //! What can be typed, in the terminal or by a click on the page: both come here.
 
+mod catalogue;
 mod faults;
 mod jobs;
 mod policy;
@@ -14,7 +15,7 @@ use local_iot_core::LocalIotCore;
 use tokio::sync::broadcast;
 
 use super::chart::{Chart, recording};
-pub use faults::catalogue;
+pub use catalogue::catalogue;
 pub use jobs::{READY, list};
 pub use policy::{PRODUCT, read as read_policy};
 
