@@ -4,6 +4,8 @@ use std::error::Error;
 
 use local_iot_core::{Fault, Faults, Times, breaches, fault_names, fault_operations};
 
+use super::words::number;
+
 pub fn list() -> String {
     let line = |(name, what): &(&str, &str)| format!("{name:<34} {what}");
     let operation = |(name, what): &(&str, &str)| format!("    {name:<30} {what}");
@@ -20,8 +22,11 @@ pub fn list() -> String {
 }
 
 pub fn arm(faults: &Faults, rest: &str) -> Result<String, Box<dyn Error>> {
+    if rest.is_empty() {
+        return Err("fault needs a name; `faults` lists them".into());
+    }
     let (name, times) = match rest.rsplit_once(" x") {
-        Some((name, count)) => (name, count.parse().map(Times::Count)?),
+        Some((name, count)) => (name, Times::Count(number(count, "times, such as x2")?)),
         None => (rest, Times::Once),
     };
     let fault: Fault = name

@@ -4,8 +4,10 @@ mod catalogue;
 mod faults;
 mod jobs;
 mod policy;
+mod publish;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::error::Error;
 use std::path::Path;
@@ -18,28 +20,44 @@ use super::chart::{Chart, recording};
 pub use catalogue::catalogue;
 pub use jobs::{READY, list};
 pub use policy::{PRODUCT, read as read_policy};
+use words::first_word;
 
 const HELP: &str = "\
 create-job ID [timeout=MINUTES] JSON
                        queue a job, for instance: create-job hello {\"operation\": \"greet\"}
 cancel-job ID [force]  cancel it; by force if it is IN_PROGRESS
-delete-job ID          delete it; its id is free again
+delete-job ID          delete it; its ID is free again
 time-out ID            let it run out of time at once
 list                   the jobs: where they stand, their documents and status details
 cut                    drop the connection now
 fault NAME [xN]        misbehave once, or N times
 faults                 the names of the faults, and the operations that they take
 armed                  the faults that are still to strike
-clear-faults           behave again
-policy [FILE]          the policy that is in force; put the one in a file in force, the `sample`'s
-                       (policy.json), or the one of a `product` (more: dt/THING/*, cmd/THING/*)
-publish TOPIC TEXT     send a message to whoever subscribed
+clear-faults           disarm them
+policy [FILE]          show the policy that is in force; or put one in force: a file's, the `sample`'s
+                       (policy.json), or a `product`'s (more: dt/THING/*, cmd/THING/*, shadows)
+publish [OPTION...] TOPIC TEXT
+                       send a message to whoever subscribed. Options: qos=0, retain, response=TOPIC,
+                       correlation=TEXT, type=MIME, expiry=SECONDS, property=NAME:VALUE
 record FILE [no-payloads]
                        write what happened so far as a page that needs nothing but itself
-quiet                  show what happens no longer, or again
-verbose                show all that happens: acknowledgements and the keep-alive too, or no longer
+quiet                  show nothing of what happens, or show it again
+verbose                show all that happens, acknowledgements and the keep-alive too, or less again
 help                   this
 quit                   end";
+
+/// The commands without arguments.
+const STANDS_ALONE: [&str; 9] = [
+    "list",
+    "cut",
+    "faults",
+    "armed",
+    "clear-faults",
+    "quiet",
+    "verbose",
+    "help",
+    "quit",
+];
 
 /// What a line leads to.
 #[derive(Debug, PartialEq, Eq)]
@@ -127,6 +145,9 @@ impl Desk {
         if matches!(command, "quiet" | "verbose" | "quit" | "record") {
             from.at_terminal()?;
         }
+        if STANDS_ALONE.contains(&command) {
+            words::none(command, rest)?;
+        }
         Ok(Answer::Say(match command {
             "" => String::new(),
             "help" => HELP.to_owned(),
@@ -137,12 +158,14 @@ impl Desk {
             "create-job" => jobs::create(core.jobs(), rest)?,
             "cancel-job" => jobs::cancel(core.jobs(), rest)?,
             "delete-job" => {
-                core.jobs().delete_job(rest)?;
-                format!("{rest} is deleted")
+                let job_id = words::job_id(command, rest)?;
+                core.jobs().delete_job(job_id)?;
+                format!("{job_id} is deleted")
             }
             "time-out" => {
-                core.jobs().time_out(rest)?;
-                format!("{rest} is TIMED_OUT")
+                let job_id = words::job_id(command, rest)?;
+                core.jobs().time_out(job_id)?;
+                format!("{job_id} is TIMED_OUT")
             }
             "cut" => {
                 core.drop_connections();
@@ -157,9 +180,10 @@ impl Desk {
             }
             "policy" => self.policy(rest, from)?,
             "publish" => {
-                let (topic, text) = first_word(rest);
-                core.publish(topic, text)?;
-                format!("published to {topic}")
+                let message = publish::read(rest)?;
+                let answer = format!("published to {}", message.topic);
+                core.publish_message(message)?;
+                answer
             }
             "record" => self.record(rest)?,
             other => return Err(format!("'{other}' is not known; `help` lists what is").into()),
@@ -189,9 +213,4 @@ impl Desk {
             .map_err(|error| format!("{file} can't be written: {error}"))?;
         Ok(format!("written to {file}"))
     }
-}
-
-fn first_word(text: &str) -> (&str, &str) {
-    let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    (first, rest.trim())
 }

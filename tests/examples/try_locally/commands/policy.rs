@@ -8,7 +8,7 @@ use local_iot_core::Options;
 use super::Origin;
 
 /// What a product is allowed that takes the program for more than jobs: also to have the thing's name
-/// as its client ID, telemetry on `dt/THING/*`, and commands on `cmd/THING/*`.
+/// as its client ID, telemetry on `dt/THING/*`, commands on `cmd/THING/*`, and the thing's shadows.
 pub const PRODUCT: &str = include_str!("../product_policy.json");
 
 /// The text of a policy: `product`, the `sample`'s, JSON as it is, or what a file holds.
