@@ -47,8 +47,9 @@ class Console:
         return found
 
     def read(self):
-        said = os.read(self.ours, 4096).decode(errors="replace")
-        self.shown += re.sub(r"\x1b\[\?2026[hl]", "", said)  # around what is to be seen at once
+        self.shown += os.read(self.ours, 4096).decode(errors="replace")
+        # Left out: around what is to be seen at once, and where the cursor goes to its place in a line.
+        self.shown = re.sub(r"\x1b\[\?2026[hl]|\r\x1b\[\d+C", "", self.shown)
         asked = re.findall(r"\x1b\[\?2004([hl])", self.shown)
         self.marks_pastes = asked[-1] == "h" if asked else self.marks_pastes
 
