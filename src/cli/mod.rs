@@ -117,7 +117,7 @@ impl Flags {
             if arguments.all(|argument| is_printable(&argument.to_string_lossy())) {
                 error.exit();
             }
-            // clap shows a value as it is given. Its plain text is without escape sequences.
+            // clap shows a value as it is given.
             for line in error.to_string().lines() {
                 let _ = writeln!(io::stderr(), "{}", printable(line));
             }

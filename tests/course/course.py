@@ -9,8 +9,9 @@ import sys
 import time
 
 import on_aws
+from alarms import alarms, announced, check_alarms
 from service import Service, at_port, forget_settings, free_ports, is_open, why_not_ministack
-from steps import ON_YOUR_MACHINE, ROOT, lessons
+from steps import ON_YOUR_MACHINE, ROOT, lessons, text_under
 from terminal import Failed
 from walk import Walk, files, refuse_files_in_the_way, remove_files
 
@@ -56,7 +57,14 @@ class LocalWalk(Walk):
                 self.is_empty()  # last look: afterwards nobody answers any more
             else:
                 self.is_everything_there()
-        return super().step(step)
+        return self.expect_no_alarm(step, super().step(step))
+
+    def expect_no_alarm(self, step, shown):
+        """Nothing that a reader could take for a mistake is printed where all is well."""
+        found = alarms(shown, announced(text_under(step.file, step.heading)))
+        if found:
+            raise Failed("this looks like an alarm, and the lesson does not announce it:\n" + "\n".join(found))
+        return shown
 
     def is_gone(self):
         for what, port in (("the API's port", self.gateway), ("the MQTT port", self.mqtt)):
@@ -77,6 +85,7 @@ class LocalWalk(Walk):
 
 
 def walk(shell, lesson):
+    check_alarms()
     before = files()
     refuse_files_in_the_way()
     forget_settings()

@@ -50,7 +50,7 @@ def why_not_ministack(port, ca_file):
     except ConnectionRefusedError:
         return f"Nothing listens on port {port}, where ministack should take MQTT. {what_to_do}"
     except OSError as error:  # of TLS as well
-        return f"It is not ministack that listens on port {port}, where it should take MQTT ({error}). {what_to_do}"
+        return f"Port {port}, where ministack should take MQTT, is used by another program ({error}). {what_to_do}"
     return None
 
 

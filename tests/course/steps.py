@@ -100,6 +100,13 @@ def steps(file, section):
     return found
 
 
+def text_under(file, heading):
+    """What stands under a heading of a file: text, comments and blocks."""
+    with open(os.path.join(ROOT, file), encoding="utf-8") as text:
+        _, rest = text.read().split(f"\n### {heading}\n", 1)
+    return re.split(r"(?m)^##", rest)[0]
+
+
 def lessons(number=None):
     """The files of the other lessons, or of one of them: lesson 1 has none of its own."""
     found = sorted(glob.glob(os.path.join(HERE, f"{number or '[0-9]'}-*.md")))

@@ -117,9 +117,9 @@ class Terminal:
         return shown
 
     def press_ctrl_c(self):
-        """Presses Ctrl-C, and returns the exit code of what was ended by it."""
+        """Presses Ctrl-C. Returns what is shown since, and the exit code of what was ended by it."""
         self.send("\x03")
-        return self.wait_for_prompt(limit=20)[1]
+        return self.wait_for_prompt(limit=20)
 
     def close(self):
         """Closes the window: what runs in it is told so, and then the shell is gone."""

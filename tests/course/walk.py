@@ -78,10 +78,10 @@ class Walk:
         return shown
 
     def press_ctrl_c(self):
-        code = self.device.press_ctrl_c()
+        shown, code = self.device.press_ctrl_c()
         if code != 0:
             raise Failed(f"the device ends with exit code {code} after Ctrl-C, not with 0")
-        return "^C\n"
+        return shown
 
     # What the service's API says.
 

@@ -87,7 +87,7 @@ async fn a_flag_s_value_can_not_repaint_the_terminal() {
     let strange = "\u{1b}[2J\u{7}\u{202e}1".to_owned();
     let ended = Program::start(&["--port".to_owned(), strange]).end().await;
     assert_eq!(ended.code, Some(2));
-    let expected = r"error: invalid value '\u{202e}1' for '--port <PORT>'";
+    let expected = r"error: invalid value '\u{1b}[2J\u{7}\u{202e}1' for '--port <PORT>'";
     assert!(ended.err.starts_with(expected), "{}", ended.err);
 }
 

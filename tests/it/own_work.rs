@@ -1,5 +1,5 @@
-//! Work of one's own, tested without an account: what the README shows. It needs nothing from the other
-//! tests, so that it can be copied.
+//! Work of one's own, tested without an account: it needs nothing from the other tests, so
+//! that it can be copied.
 
 use std::sync::Arc;
 

@@ -30,6 +30,7 @@ const PAGES: [&str; 14] = [
     "tests/deploy/README.md",
     "tests/platforms/README.md",
     "tests/simulation/README.md",
+    "tests/it/FLAGS.md",
     "tests/it/MESSAGES.md",
     "tests/course/2-cancel-and-timeout.md",
     "tests/course/3-firmware.md",

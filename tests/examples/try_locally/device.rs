@@ -6,6 +6,8 @@ use std::process::Command;
 
 use local_iot_core::{Files, LocalIotCore};
 
+use super::terminal::say;
+
 /// The sample's flags for this service.
 pub fn flags(core: &LocalIotCore, files: &Files) -> Vec<String> {
     let path = |path: &Path| path.display().to_string();
@@ -24,8 +26,7 @@ pub fn flags(core: &LocalIotCore, files: &Files) -> Vec<String> {
 
 /// Builds the sample's program, so that a second terminal need not wait, and returns where it is.
 ///
-/// Examples are built with more features of some dependencies than the program, so after
-/// `cargo run --example` most of it is not built yet. None if there is no cargo to ask.
+/// Its library is there since this example was built: one crate is left. None if there is no cargo to ask.
 pub fn build_program() -> Option<PathBuf> {
     let cargo = env::var_os("CARGO")?; // cargo run sets it
     let example = env::current_exe().ok()?;
@@ -46,7 +47,7 @@ pub fn build_program() -> Option<PathBuf> {
     if folder.ends_with("release") {
         build.arg("--release");
     }
-    println!("Building the program for the second terminal...");
+    let _ = say("Building the program for the second terminal...");
     let is_built = build.status().ok()?.success();
     let program = folder.join(format!("jobs-mqtt5{EXE_SUFFIX}"));
     if !is_built || !program.is_file() {

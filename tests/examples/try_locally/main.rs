@@ -40,7 +40,7 @@ struct Arguments {
     #[arg(long, requires = "serve")]
     page_port: Option<u16>,
     /// A policy: a file, `sample` (policy.json), or `product`, which also allows the thing's name as
-    /// client ID, dt/THING/* and cmd/THING/*. [default: product]
+    /// client ID, dt/THING/*, cmd/THING/* and the thing's shadows. [default: product]
     #[arg(long, requires = "serve", value_name = "FILE")]
     policy: Option<String>,
     /// At the end, write what happened as a page that needs nothing but itself.
@@ -71,6 +71,9 @@ fn main() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(async {
+        if let Some(file) = &arguments.record {
+            serve::can_be_written(file)?; // or it would be told when all is over
+        }
         if arguments.serve {
             serve::serve(&arguments).await
         } else {

@@ -1,16 +1,18 @@
 //! The service for a device in another terminal.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jobs_mqtt5::stop;
+use jobs_mqtt5::text::cut;
 use local_iot_core::{LocalIotCore, Options};
 
 use super::chart::recording;
-use super::commands::{Answer, Desk, PRODUCT, read_policy};
+use super::commands::{Answer, Desk, Origin, PRODUCT, read_policy};
 use super::page::{Page, token};
-use super::terminal::{Level, Screen, Terminal, Typed};
+use super::terminal::{LONGEST, Level, Screen, Terminal, Typed, say};
 use super::{Arguments, Outcome, device};
 
 /// The most that is shown at one go.
@@ -19,7 +21,7 @@ const MOST: usize = 1000;
 /// Stays up until it is told to quit.
 pub async fn serve(arguments: &Arguments) -> Outcome {
     let policy = match &arguments.policy {
-        Some(which) => read_policy(which)?,
+        Some(which) => read_policy(which, Origin::Terminal)?,
         None => PRODUCT.to_owned(),
     };
     let options = Options {
@@ -55,41 +57,81 @@ pub async fn serve(arguments: &Arguments) -> Outcome {
     })?;
     let program = device::build_program();
     let flags = device::shown(&device::flags(&core, &files));
-    introduce(arguments, &page, program, &flags);
+    // If nobody reads it, the terminal finds out with what it prints next.
+    let _ = say(&introduction(arguments, &page, program, &flags));
 
     let desk = Arc::new(Desk::new(core, &policy));
     let interrupted = stop::signal()?;
     let mut terminal = Terminal::open();
+    let hung_up = hung_up(terminal.is_edited())?;
     tokio::select! {
         biased;
         _ = interrupted => {}
+        () = hung_up => {}
         () = take_commands(&desk, &mut terminal) => {}
         () = desk.chart.draw() => {}
         () = page.serve(Arc::clone(&desk)) => {}
     }
     drop(terminal);
     record(arguments, &desk)?;
-    println!("Goodbye.");
+    let _ = say("Goodbye.");
     Ok(())
 }
 
-/// Tells what to do in the second terminal, and in a browser.
-fn introduce(arguments: &Arguments, page: &Page, program: Option<PathBuf>, flags: &str) {
-    println!("A stand-in for AWS IoT Core is up. Look at it in a browser:\n");
-    println!("    {}\n", page.address());
-    println!("In a second terminal, in this folder, run:\n");
-    match program {
-        Some(program) => {
-            let program = device::shown(&[program.display().to_string()]);
-            println!("    {program} {flags}\n");
-            println!("(Once you have changed the program: `cargo run --` and the same flags.)");
+/// Waits for SIGHUP, if there is a terminal to be given back. (Without one, it ends the program by itself,
+/// and `nohup` can have it ignored.)
+fn hung_up(is_edited: bool) -> io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let signal = {
+        use tokio::signal::unix::{SignalKind, signal};
+        let hangup = || signal(SignalKind::hangup());
+        is_edited.then(hangup).transpose()?
+    };
+    #[cfg(not(unix))]
+    let _ = is_edited;
+    Ok(async move {
+        #[cfg(unix)]
+        if let Some(mut signal) = signal {
+            signal.recv().await;
+            return;
         }
-        None => println!("    cargo run -- {flags}\n"),
-    }
-    if arguments.port.is_none() || arguments.folder.is_none() {
-        println!("(With `--port 8883 --folder target/local`, both stay good for the next time.)");
-    }
-    println!("What happens is shown below, too. `help` lists what you can type here.\n");
+        std::future::pending().await
+    })
+}
+
+/// What to do in the second terminal, and in a browser.
+fn introduction(
+    arguments: &Arguments,
+    page: &Page,
+    program: Option<PathBuf>,
+    flags: &str,
+) -> String {
+    let address = page.address();
+    let (program, once_changed) = match program {
+        Some(program) => (
+            device::shown(&[program.display().to_string()]),
+            "(Once you have changed the program: `cargo run --` and the same flags.)\n",
+        ),
+        None => ("cargo run --".to_owned(), ""),
+    };
+    let next_time = if arguments.port.is_none() || arguments.folder.is_none() {
+        "(With `--port 8883 --folder target/local`, both stay good for the next time.)\n"
+    } else {
+        ""
+    };
+    format!(
+        "A stand-in for AWS IoT Core is up. Look at it in a browser:
+
+    {address}
+
+In a second terminal, in this folder, run:
+
+    {program} {flags}
+
+{once_changed}{next_time}\
+What happens is shown below, too. `help` lists what you can type here.
+"
+    )
 }
 
 /// Writes the recording that was asked for.
@@ -97,13 +139,28 @@ fn record(arguments: &Arguments, desk: &Desk) -> Outcome {
     if let Some(file) = &arguments.record {
         recording::write(&desk.chart, file, !arguments.no_payloads)
             .map_err(|error| unwritable(file, &error))?;
-        println!("What happened is in {}.", file.display());
+        let _ = say(&format!("What happened is in {}.", file.display()));
+    }
+    Ok(())
+}
+
+/// Looks whether a recording can be written there. What is there stays.
+///
+/// # Errors
+/// If it can't.
+pub fn can_be_written(file: &Path) -> Outcome {
+    let is_new = !file.exists();
+    let mut options = fs::File::options();
+    let opened = options.append(true).create(true).open(file);
+    opened.map_err(|error| unwritable(file, &error))?;
+    if is_new {
+        fs::remove_file(file)?;
     }
     Ok(())
 }
 
 /// The sentence for a recording that can't be kept.
-pub fn unwritable(file: &Path, error: &std::io::Error) -> String {
+pub fn unwritable(file: &Path, error: &io::Error) -> String {
     format!("{} can't be written: {error}.", file.display())
 }
 
@@ -115,19 +172,26 @@ async fn take_commands(desk: &Desk, terminal: &mut Terminal) {
     loop {
         tokio::select! {
             biased;
-            moments = desk.chart.from(shown, MOST) => {
-                shown += moments.len();
+            (moments, next) = desk.chart.from(shown, MOST) => {
+                shown = next;
                 let lines: Vec<_> = moments.iter().filter_map(|one| screen.line(one)).collect();
                 if !lines.is_empty() {
                     terminal.print(&lines.join("\n"));
                 }
             }
-            Ok(clicked) = clicked.recv() => terminal.print(&clicked),
+            Ok(clicked) = clicked.recv() => terminal.print(&cut(&clicked, LONGEST)),
             typed = terminal.next() => {
-                let Typed::Lines(lines) = typed else { return };
+                let lines = match typed {
+                    Typed::Lines(lines) => lines,
+                    Typed::NotText => {
+                        terminal.print("That line has a byte that is not UTF-8: type it again");
+                        continue;
+                    }
+                    Typed::End => return,
+                };
                 // Several at once, if they were pasted.
                 for line in lines.lines() {
-                    match desk.obey(line) {
+                    match desk.obey(line, Origin::Terminal) {
                         Ok(Answer::Say(answer)) if answer.is_empty() => {}
                         Ok(Answer::Say(answer)) => terminal.print(&answer),
                         Ok(Answer::Quiet) => terminal.print(screen.toggle(Level::Quiet)),

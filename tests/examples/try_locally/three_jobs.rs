@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::chart::{Chart, recording};
 use super::serve::unwritable;
+use super::terminal::say;
 use super::{Arguments, Outcome, device};
 
 /// Far more than the three jobs take.
@@ -49,13 +50,17 @@ pub async fn three_jobs(arguments: &Arguments) -> Outcome {
     }
     let mut flags = device::flags(&core, &files);
     flags.extend(["--job_time".to_owned(), "1".to_owned()]);
-    println!(
-        "A stand-in for AWS IoT Core is up on {}:{}.",
+    // The jobs are done whether somebody reads of them or not.
+    let _ = say(&format!(
+        "A stand-in for AWS IoT Core is up on {}:{}.
+Three jobs are queued. This does them, here and now:
+
+    jobs-mqtt5 {}
+",
         core.endpoint(),
-        core.port()
-    );
-    println!("Three jobs are queued. This does them, here and now:\n");
-    println!("    jobs-mqtt5 {}\n", device::shown(&flags));
+        core.port(),
+        device::shown(&flags)
+    ));
 
     let idle = Arc::new(Notify::new());
     let output = Output::to(
@@ -100,7 +105,7 @@ pub async fn three_jobs(arguments: &Arguments) -> Outcome {
     if succeeded != 3 || books.len() != 3 {
         return Err(format!("Only {succeeded} of {} jobs SUCCEEDED.", books.len()).into());
     }
-    println!("\nAll three jobs are SUCCEEDED in the service's books.");
+    let _ = say("\nAll three jobs are SUCCEEDED in the service's books.");
     Ok(())
 }
 
@@ -111,7 +116,7 @@ struct WatchedStdout {
 
 impl Write for WatchedStdout {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        io::stdout().write_all(line)?;
+        let _ = io::stdout().write_all(line); // `head` goes before the jobs are done
         if String::from_utf8_lossy(line).contains(lines::NOTHING_TO_START) {
             self.idle.notify_one();
         }
@@ -119,6 +124,7 @@ impl Write for WatchedStdout {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stdout().flush()
+        let _ = io::stdout().flush();
+        Ok(())
     }
 }

@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+/// The topics on which a message is about the job that comes next.
+const ABOUT_THE_NEXT: [&str; 3] = ["notify-next", "start-next/accepted", "$next/get/accepted"];
+
 /// What a message of the Jobs service, or to it, says in a word or two; empty if that is nothing.
 /// `topic` is what stands behind `jobs/`.
 pub fn gist(topic: &str, payload: &[u8]) -> String {
@@ -13,15 +16,17 @@ pub fn gist(topic: &str, payload: &[u8]) -> String {
         return text("code").unwrap_or_default().to_owned();
     }
     if let Some(status) = text("status") {
-        return status.to_owned();
+        return match message.get("statusDetails").and_then(progress) {
+            Some(progress) => format!("{status}, {progress}"),
+            None => status.to_owned(),
+        };
     }
     if topic.ends_with("/get/accepted") && !topic.starts_with("$next/") {
         let execution = message.get("execution");
         let status = execution.and_then(|one| one.get("status")?.as_str());
         return status.unwrap_or_default().to_owned();
     }
-    let is_about_the_next = ["notify-next", "start-next/accepted", "$next/get/accepted"];
-    if is_about_the_next.contains(&topic) {
+    if ABOUT_THE_NEXT.contains(&topic) {
         let Some(execution) = message.get("execution") else {
             return "nothing is pending".to_owned();
         };
@@ -40,6 +45,31 @@ pub fn gist(topic: &str, payload: &[u8]) -> String {
     }
 }
 
+/// The job that a message says is next.
+pub fn next_job(topic: &str, payload: &[u8]) -> Option<String> {
+    let message: Value = match ABOUT_THE_NEXT.contains(&topic) {
+        true => serde_json::from_slice(payload).ok()?,
+        false => return None,
+    };
+    let job_id = message.get("execution")?.get("jobId")?.as_str()?;
+    Some(job_id.to_owned())
+}
+
+/// How far the work is, if status details tell it as a share of a hundred: `percent`, or a value with `%`.
+fn progress(details: &Value) -> Option<String> {
+    let details = details.as_object()?;
+    let mut details = details.iter().filter_map(|(name, value)| {
+        let number = value.as_str()?.trim();
+        let number = match number.strip_suffix('%') {
+            Some(number) => number.trim(),
+            None if name == "percent" => number,
+            None => return None,
+        };
+        matches!(number.parse(), Ok(0.0..=100.0)).then(|| format!("{number} %"))
+    });
+    details.next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +78,21 @@ mod tests {
     fn what_messages_come_down_to() {
         for (topic, payload, said) in [
             ("a/update", r#"{"status": "SUCCEEDED"}"#, "SUCCEEDED"),
+            (
+                "a/update",
+                r#"{"status": "IN_PROGRESS", "statusDetails": {"step": "7", "done": "40%"}}"#,
+                "IN_PROGRESS, 40 %",
+            ),
+            (
+                "a/update",
+                r#"{"status": "IN_PROGRESS", "statusDetails": {"percent": "12.5"}}"#,
+                "IN_PROGRESS, 12.5 %",
+            ),
+            (
+                "a/update",
+                r#"{"status": "IN_PROGRESS", "statusDetails": {"percent": "400"}}"#,
+                "IN_PROGRESS",
+            ),
             ("a/update/accepted", r#"{"clientToken": "x"}"#, ""),
             (
                 "a/update/rejected",

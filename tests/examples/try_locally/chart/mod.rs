@@ -1,33 +1,39 @@
-//! Everything that happened, in the order in which it did: what the page draws, the terminal tells and a
+//! What happened, in the order in which it did: what the page draws, the terminal prints and a
 //! recording keeps.
 
+mod before;
 mod gist;
 mod moment;
+mod payload;
 mod presigned;
 pub mod recording;
 mod teller;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use local_iot_core::{Journal, LocalIotCore, fill_policy};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub use before::Before;
 #[cfg(test)]
 pub use moment::Lane;
 pub use moment::{Kind, Moment};
 pub use presigned::without_signatures;
 use teller::Teller;
 
+/// The most bytes that are kept in memory, about. Then the oldest are let go, and that is said.
+const MOST: usize = 48 * 1024 * 1024;
+
 /// The chart so far. Whoever shows it reads from where they are.
 pub struct Chart {
     journal: Journal,
     drawn: Mutex<Drawn>,
+    /// How many moments there were, with those that were let go.
     length: watch::Sender<usize>,
-    /// The policy that was in force at the beginning, its placeholders filled in.
-    first_policy: String,
     thing_name: String,
     /// Tells this run from others: a page may have been open since an earlier one.
     pub run: String,
@@ -37,22 +43,50 @@ struct Drawn {
     teller: Teller,
     /// The place in the journal that comes next.
     next: usize,
-    moments: Vec<Arc<Moment>>,
+    /// What the moments that were let go came to.
+    before: Before,
+    moments: VecDeque<Arc<Moment>>,
+    /// What they weigh, in bytes, about.
+    weight: usize,
+    most: usize,
+}
+
+impl Drawn {
+    fn length(&self) -> usize {
+        self.before.gone + self.moments.len()
+    }
+
+    fn push(&mut self, moment: Moment) {
+        self.weight += moment.weight();
+        self.moments.push_back(Arc::new(moment));
+        while self.weight > self.most
+            && let Some(oldest) = self.moments.pop_front()
+        {
+            self.weight -= oldest.weight();
+            self.before.take(&oldest);
+        }
+    }
 }
 
 impl Chart {
     /// `policy` is the one that the service was started with.
     pub fn new(core: &LocalIotCore, policy: &str) -> Chart {
-        let first_policy = fill_policy(policy, core.thing_name());
+        Chart::with_most(core, policy, MOST)
+    }
+
+    fn with_most(core: &LocalIotCore, policy: &str, most: usize) -> Chart {
+        let policy = fill_policy(policy, core.thing_name());
         Chart {
             journal: core.journal().clone(),
             drawn: Mutex::new(Drawn {
-                teller: Teller::new(core.jobs(), &first_policy),
+                teller: Teller::new(core.jobs(), &policy),
                 next: 0,
-                moments: Vec::new(),
+                before: Before::new(&policy),
+                moments: VecDeque::new(),
+                weight: 0,
+                most,
             }),
             length: watch::Sender::new(0),
-            first_policy,
             thing_name: core.thing_name().to_owned(),
             run: Uuid::new_v4().simple().to_string(),
         }
@@ -62,14 +96,16 @@ impl Chart {
         &self.thing_name
     }
 
-    pub fn first_policy(&self) -> &str {
-        &self.first_policy
+    /// What the moments that were let go came to.
+    pub fn before(&self) -> Before {
+        self.lock().before.clone()
     }
 
-    /// Draws what happens, as it happens, for ever.
+    /// Draws what happens, as it happens, forever. What is drawn need not stand in the journal as well.
     pub async fn draw(&self) {
         loop {
             let next = self.catch_up();
+            self.journal.let_go(next);
             self.journal.wait_for_more(next).await;
         }
     }
@@ -81,26 +117,35 @@ impl Chart {
             let n = drawn.next;
             drawn.next += 1;
             if let Some(moment) = drawn.teller.tell(n, &entry) {
-                drawn.moments.push(Arc::new(moment));
+                drawn.push(moment);
             }
         }
-        self.length.send_replace(drawn.moments.len());
+        self.length.send_replace(drawn.length());
         drawn.next
     }
 
-    /// What happened from the given place on, at most so much of it. Waits if that is nothing yet.
-    pub async fn from(&self, place: usize, most: usize) -> Vec<Arc<Moment>> {
+    /// What happened from the given place on, at most so much of it, and the place behind it. Waits if
+    /// that is nothing yet; passes over what was let go.
+    pub async fn from(&self, place: usize, most: usize) -> (Vec<Arc<Moment>>, usize) {
         let mut length = self.length.subscribe();
         // It can't fail: the sender lives as long as this does.
         let _ = length.wait_for(|&length| length > place).await;
-        let drawn = self.lock();
-        let end = drawn.moments.len().min(place.saturating_add(most));
-        drawn.moments[place.min(end)..end].to_vec()
+        self.now_from(place, most)
     }
 
-    /// Everything so far.
-    pub fn all(&self) -> Vec<Arc<Moment>> {
-        self.lock().moments.clone()
+    /// As [`from`](Self::from), without waiting.
+    pub fn now_from(&self, place: usize, most: usize) -> (Vec<Arc<Moment>>, usize) {
+        let drawn = self.lock();
+        let gone = drawn.before.gone;
+        let begin = place.saturating_sub(gone).min(drawn.moments.len());
+        let end = drawn.moments.len().min(begin.saturating_add(most));
+        let moments = drawn.moments.range(begin..end).cloned().collect();
+        (moments, gone + end)
+    }
+
+    /// How many moments there were.
+    pub fn length(&self) -> usize {
+        self.lock().length()
     }
 
     fn lock(&self) -> MutexGuard<'_, Drawn> {

@@ -6,6 +6,9 @@ use jobs_mqtt5::text::printable;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::payload::Payload;
+use super::presigned::{json_without_signatures, without_signatures};
+
 /// Where a message comes from and where it goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -59,11 +62,11 @@ pub struct Moment {
     /// What it is, in a word or two.
     pub label: String,
     /// The topic without what all topics of the thing's jobs begin with.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub topic: String,
     /// What there is to say about it, in a few words.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub about: String,
+    /// What its payload says, in a few words.
+    pub says: String,
     /// Whether it is bad news.
     #[serde(skip_serializing_if = "is_false")]
     pub bad: bool,
@@ -76,7 +79,6 @@ pub struct Moment {
     #[serde(skip_serializing_if = "is_false")]
     pub retain: bool,
     /// What else the message says: MQTT5's properties, in words.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub properties: String,
     /// The reason code of an acknowledgement.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,14 +98,6 @@ pub struct Moment {
     /// The policy that is in force from here on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<Value>,
-}
-
-/// A message, as text, and how long it really is.
-#[derive(Debug, Serialize)]
-pub struct Payload {
-    pub text: String,
-    /// In bytes.
-    pub size: usize,
 }
 
 /// What the policy says to an action.
@@ -133,6 +127,7 @@ impl Moment {
             label: label.into(),
             topic: String::new(),
             about: String::new(),
+            says: String::new(),
             bad: false,
             qos: None,
             packet_id: None,
@@ -163,6 +158,11 @@ impl Moment {
         self
     }
 
+    pub fn says(mut self, says: impl Into<String>) -> Moment {
+        self.says = says.into();
+        self
+    }
+
     pub fn bad(mut self, bad: bool) -> Moment {
         self.bad = bad;
         self
@@ -184,6 +184,76 @@ impl Moment {
         self
     }
 
+    /// How many bytes it takes in memory, about.
+    pub fn weight(&self) -> usize {
+        let payload = self.payload.iter();
+        let payload = payload.flat_map(|payload| payload.text.iter().chain(&payload.hex));
+        let checks = self.checks.iter().map(|check| &check.resource);
+        let texts = [&self.label, &self.topic, &self.about, &self.properties];
+        let texts = texts.into_iter().chain(payload).chain(checks);
+        let document = self.execution.iter();
+        let document = document.filter_map(|execution| execution["document"].as_str());
+        let lengths = texts.map(|text| text.len() + 40).sum::<usize>();
+        size_of::<Moment>() + lengths + document.map(str::len).sum::<usize>()
+    }
+
+    /// The same without presigned URLs, wherever in it they stand.
+    pub fn without_signatures(self) -> Moment {
+        let text = |text: String| without_signatures(&text).into_owned();
+        let json = |value: Value| json_without_signatures(&value);
+        // Each field by name, so that none that is added later slips by.
+        let Moment {
+            n,
+            at,
+            connection,
+            kind,
+            way,
+            label,
+            topic,
+            about,
+            says,
+            bad,
+            qos,
+            packet_id,
+            dup,
+            retain,
+            properties,
+            code,
+            payload, // cut to size, which takes the signatures out before
+            checks,
+            job_id,
+            execution,
+            policy,
+        } = self;
+        let check = |check: Check| Check {
+            resource: text(check.resource),
+            ..check
+        };
+        Moment {
+            n,
+            at,
+            connection,
+            kind,
+            way,
+            label: text(label),
+            topic: text(topic),
+            about: text(about),
+            says: text(says),
+            bad,
+            qos,
+            packet_id,
+            dup,
+            retain,
+            properties: text(properties),
+            code,
+            payload,
+            checks: checks.into_iter().map(check).collect(),
+            job_id: job_id.map(text),
+            execution: execution.map(json),
+            policy: policy.map(json),
+        }
+    }
+
     /// In one line, with its time (UTC), for a terminal.
     pub fn line(&self) -> String {
         let at = UNIX_EPOCH + Duration::from_millis(self.at);
@@ -195,7 +265,7 @@ impl Moment {
             _ => "--",
         };
         let mut line = format!("{time} {arrow} {}", self.label);
-        for part in [&self.topic, &self.about] {
+        for part in [&self.topic, &self.about, &self.says] {
             if !part.is_empty() {
                 line += " ";
                 line += part;

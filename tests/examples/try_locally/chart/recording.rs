@@ -1,90 +1,191 @@
 //! A run as one file: the page's chart with what happened inside it.
 
-use std::fs;
-use std::io;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use local_iot_core::Status;
+use ring::digest;
 use serde_json::{Value, json};
 
+use super::super::page::files;
 use super::{Chart, Moment};
 
-/// Makes a page that needs nothing but itself. Presigned URLs are never in it; without `payloads`,
-/// neither are messages, job documents, status details and the words of commands.
-pub fn page(chart: &Chart, payloads: bool) -> String {
-    chart.catch_up();
-    let moments: Vec<Value> = chart.all().iter().map(|one| kept(one, payloads)).collect();
-    let policy: Value = serde_json::from_str(chart.first_policy()).unwrap_or_default();
-    let recorded = json!({"thing": chart.thing_name(), "policy": policy, "moments": moments});
-    // In a script element, nothing but `<` could end it early.
-    let recorded = recorded.to_string().replace('<', r"\u003c");
-    let inline = |name: &str, what: &str| (name.to_owned(), what.to_owned());
-    let parts = [
-        inline(
-            r#"<link rel="stylesheet" href="chart.css">"#,
-            concat!("<style>\n", include_str!("../page/chart.css"), "</style>"),
-        ),
-        inline(
-            r#"<link rel="icon" href="icon.svg">"#,
-            r#"<link rel="icon" href="data:,">"#,
-        ),
-        (
-            r#"<script src="chart.js" defer></script>"#.to_owned(),
-            format!("<script id=\"recorded\" type=\"application/json\">{recorded}</script>"),
-        ),
-        // At the end of the page, where what they look for is there.
-        inline(r#"<script src="page.js" defer></script>"#, ""),
-        inline(
-            "</body>",
-            concat!(
-                "<script>\n",
-                include_str!("../page/chart.js"),
-                "</script>\n<script>\n",
-                include_str!("../page/page.js"),
-                "</script>\n</body>"
-            ),
-        ),
-        // It is opened from anywhere: nothing may come in, nothing may go out.
-        inline(
-            "<head>",
-            "<head>\n<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-             style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">",
-        ),
-    ];
-    let html = include_str!("../page/chart.html").to_owned();
-    // What is recorded comes last: it must not be searched for the others.
-    let (recorded, others): (Vec<_>, Vec<_>) = parts
-        .into_iter()
-        .partition(|(_, with)| with.contains("id=\"recorded\""));
-    let replace = |html: String, (what, with): &(String, String)| html.replacen(what, with, 1);
-    let html = others.iter().fold(html, replace);
-    recorded.iter().fold(html, replace)
-}
+/// How many moments are written at one go: so many take a few milliseconds.
+const AT_ONCE: usize = 200;
 
-/// Writes such a page into a file.
+/// Where what happened belongs in the page.
+const RECORDED: &str = "<!-- recorded -->";
+
+/// Writes such a page into a file, piece by piece.
 ///
 /// # Errors
 /// If it can't be written.
 pub fn write(chart: &Chart, file: &Path, payloads: bool) -> io::Result<()> {
-    fs::write(file, page(chart, payloads))
+    let mut file = BufWriter::new(File::create(file)?);
+    let mut recording = Recording::new(chart, payloads);
+    while let Some(part) = recording.next(chart) {
+        file.write_all(part.as_bytes())?;
+    }
+    file.flush()
 }
 
-fn kept(moment: &Arc<Moment>, payloads: bool) -> Value {
-    let mut moment = json!(**moment);
+/// A page that needs nothing but itself, made piece by piece. Presigned URLs are never in it; without
+/// `payloads`, neither are messages, their properties, job documents, status details and the words of
+/// commands.
+pub struct Recording {
+    payloads: bool,
+    /// What is ready.
+    ready: VecDeque<String>,
+    /// The place of the moment that comes next.
+    place: usize,
+    /// The place behind the last: what happens since is not in it.
+    end: usize,
+    /// What comes after the moments.
+    tail: Option<String>,
+}
+
+impl Recording {
+    pub fn new(chart: &Chart, payloads: bool) -> Recording {
+        chart.catch_up();
+        let mut before = json!(chart.before());
+        if !payloads && let Some(jobs) = before["jobs"].as_object_mut() {
+            jobs.values_mut().for_each(without_words);
+        }
+        let page = page();
+        let (head, tail) = page.split_once(RECORDED).unwrap_or((&page, ""));
+        let facts = json!({"thing": chart.thing_name(), "before": before});
+        let begin = format!(
+            "<script id=\"recorded\" type=\"application/json\">[{}",
+            in_script(&facts)
+        );
+        Recording {
+            payloads,
+            ready: [head.to_owned(), begin].into(),
+            place: 0,
+            end: chart.length(),
+            tail: Some(format!("]</script>{tail}")),
+        }
+    }
+
+    /// The next piece.
+    pub fn next(&mut self, chart: &Chart) -> Option<String> {
+        if let Some(ready) = self.ready.pop_front() {
+            return Some(ready);
+        }
+        if self.place < self.end {
+            let (moments, place) = chart.now_from(self.place, AT_ONCE);
+            self.place = place;
+            let kept = moments.iter().map(|moment| kept(moment, self.payloads));
+            return Some(kept.map(|one| format!(",\n{}", in_script(&one))).collect());
+        }
+        self.tail.take()
+    }
+}
+
+/// The page with all that belongs to it inside, and [`RECORDED`] where what happened belongs.
+fn page() -> String {
+    let mut html = files::HTML.replacen(
+        r#"<link rel="icon" href="icon.svg">"#,
+        r#"<link rel="icon" href="data:,">"#,
+        1,
+    );
+    let style = format!("\n{}", files::CSS);
+    html = html.replacen(
+        r#"<link rel="stylesheet" href="chart.css">"#,
+        &format!("<style>{style}</style>"),
+        1,
+    );
+    let mut scripts = String::new();
+    for (name, text) in files::SCRIPTS {
+        html = html.replacen(&format!("<script src=\"{name}\" defer></script>\n"), "", 1);
+        scripts += &format!("<script>\n{text}</script>\n");
+    }
+    // At the end of the page, where what they look for is there.
+    html = html.replacen("</body>", &format!("{RECORDED}\n{scripts}</body>"), 1);
+    // It is opened from anywhere: nothing but this may run, nothing may come in, nothing may go out.
+    let hashes = files::SCRIPTS
+        .iter()
+        .map(|(_, text)| hash(&format!("\n{text}")));
+    let policy = format!(
+        "default-src 'none'; style-src {}; script-src {}; img-src data:; base-uri 'none'; form-action 'none'",
+        hash(&style),
+        hashes.collect::<Vec<_>>().join(" ")
+    );
+    let meta =
+        format!("<head>\n<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">");
+    html.replacen("<head>", &meta, 1)
+}
+
+/// How a Content Security Policy names a script or a style: by its SHA-256.
+fn hash(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    format!("'sha256-{}'", BASE64_STANDARD.encode(digest))
+}
+
+/// In a script element, nothing but `<` could end it early.
+fn in_script(value: &Value) -> String {
+    value.to_string().replace('<', r"\u003c")
+}
+
+fn kept(moment: &Moment, payloads: bool) -> Value {
+    let mut kept = json!(moment);
     if payloads {
-        return moment;
+        return kept;
     }
-    if let Some(payload) = moment.get_mut("payload") {
+    if let Some(payload) = kept.get_mut("payload") {
         payload["text"] = Value::Null;
+        payload["hex"] = Value::Null;
     }
-    if let Some(execution) = moment.get_mut("execution") {
-        execution["document"] = Value::Null;
-        execution["details"] = json!({});
+    kept["properties"] = "".into();
+    let (says, _) = moment.says.split_once(", ").unwrap_or((&moment.says, ""));
+    let is_next = moment
+        .job_id
+        .as_ref()
+        .is_some_and(|job_id| says == format!("next: {job_id}"));
+    let says = if is_next || is_of_the_protocol(says) {
+        says
+    } else {
+        ""
+    };
+    kept["says"] = says.into();
+    if let Some(execution) = kept.get_mut("execution") {
+        without_words(execution);
     }
-    if moment["kind"] == "command" {
-        let about = moment["about"].as_str().unwrap_or_default();
-        let job_id = about.split(' ').next().unwrap_or_default();
-        moment["about"] = job_id.into();
+    if kept["kind"] == "command" {
+        let about = moment.about.split(char::is_whitespace).next();
+        let is_about_a_job = moment.label.ends_with("-job") || moment.label == "time-out";
+        kept["about"] = about.filter(|_| is_about_a_job).unwrap_or_default().into();
+        let is_word = |c: char| c.is_ascii_lowercase() || c == '-' || c == ' ';
+        if moment.label.len() > 20 || !moment.label.chars().all(is_word) {
+            kept["label"] = "a command".into();
+        }
     }
-    moment
+    kept
+}
+
+/// Leaves out of an execution what people wrote.
+fn without_words(execution: &mut Value) {
+    execution["document"] = Value::Null;
+    execution["details"] = json!({});
+}
+
+/// Is this a word of the Jobs service, and nothing that somebody put into a payload?
+fn is_of_the_protocol(says: &str) -> bool {
+    const CODES: [&str; 9] = [
+        "InvalidTopic",
+        "InvalidJson",
+        "InvalidRequest",
+        "InvalidStateTransition",
+        "ResourceNotFound",
+        "VersionMismatch",
+        "InternalError",
+        "RequestThrottled",
+        "TerminalStateReached",
+    ];
+    let is_status = || Status::ALL.iter().any(|status| says == status.name());
+    says == "nothing is pending" || CODES.contains(&says) || is_status()
 }

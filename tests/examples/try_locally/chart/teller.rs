@@ -5,12 +5,9 @@ use std::time::SystemTime;
 use local_iot_core::{Action, Console, Entry, Event, JobExecution, Jobs, Policy, Status};
 use serde_json::{Value, json};
 
-use super::gist::gist;
-use super::moment::{Check, Kind, Lane, Moment, Payload, milliseconds};
-use super::presigned::without_signatures;
-
-/// The most bytes of a payload that are shown.
-const LONGEST_PAYLOAD: usize = 32 * 1024;
+use super::gist::{gist, next_job};
+use super::moment::{Check, Kind, Lane, Moment, milliseconds};
+use super::payload::Payload;
 
 /// Knows what an entry does not say by itself: the policy that is in force, and the books.
 pub struct Teller {
@@ -34,10 +31,10 @@ impl Teller {
     pub fn tell(&mut self, n: usize, entry: &Entry) -> Option<Moment> {
         let moment = match &entry.event {
             Event::Console(Console::Command(line)) => {
-                let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+                let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
                 Moment::new(Kind::Command, command)
                     .way(Lane::Cloud, Lane::Service)
-                    .about(without_signatures(rest))
+                    .about(rest.trim())
             }
             Event::Console(Console::Refusal(why)) => Moment::new(Kind::Command, "not done")
                 .way(Lane::Service, Lane::Cloud)
@@ -61,12 +58,13 @@ impl Teller {
             .bad(true),
             event => self.packet(event).or_else(|| trouble(event))?,
         };
-        Some(Moment {
+        let moment = Moment {
             n,
             at: milliseconds(SystemTime::now() - entry.at.elapsed()),
             connection: entry.connection,
             ..moment
-        })
+        };
+        Some(moment.without_signatures())
     }
 
     /// What went over the connection.
@@ -176,19 +174,15 @@ impl Teller {
     fn message(&self, moment: Moment, topic: &str, payload: &[u8]) -> Moment {
         let short = topic.strip_prefix(&self.prefix);
         let about_jobs = short.and_then(|short| short.strip_prefix("jobs/"));
-        let shown = &payload[..payload.len().min(LONGEST_PAYLOAD)];
-        let text = String::from_utf8_lossy(shown);
+        let next = about_jobs.and_then(|topic| next_job(topic, payload));
         Moment {
-            payload: Some(Payload {
-                text: without_signatures(&text).into_owned(),
-                size: payload.len(),
-            }),
+            payload: Some(Payload::new(payload)),
             ..moment
         }
         .topic(short.unwrap_or(topic))
-        .about(about_jobs.map_or(String::new(), |rest| gist(rest, payload)))
+        .says(about_jobs.map_or(String::new(), |topic| gist(topic, payload)))
         .bad(topic.ends_with("/rejected"))
-        .about_job(about_jobs.and_then(job_id))
+        .about_job(next.or_else(|| about_jobs.and_then(job_id)))
     }
 
     fn state_change(&self, job_id: &str, from: Option<Status>, to: Status) -> Moment {
@@ -266,15 +260,13 @@ fn job_id(topic: &str) -> Option<String> {
 
 /// An execution, with the state that it came to at this very change.
 fn written(execution: &JobExecution, status: Status) -> Value {
-    let details = execution.status_details.iter().map(|(name, value)| {
-        let value = without_signatures(value).into_owned();
-        (name.clone(), Value::String(value))
-    });
+    let details = execution.status_details.iter();
+    let details = details.map(|(name, value)| (name.clone(), Value::from(value.as_str())));
     json!({
         "status": status.name(),
         "version": execution.version_number,
         "number": execution.execution_number,
-        "document": without_signatures(&execution.document),
+        "document": execution.document,
         "details": details.collect::<serde_json::Map<_, _>>(),
     })
 }

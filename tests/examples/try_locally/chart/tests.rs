@@ -23,6 +23,14 @@ fn told(core: &LocalIotCore, events: impl IntoIterator<Item = Event>) -> Vec<Mom
         .collect()
 }
 
+/// A presigned URL, as people and programs write them.
+const SIGNED: [&str; 4] = [
+    r"https://a.example/f\u003fX-Amz-Signature=SECRET",
+    "https://a.example/f?n='1'&X-Amz-Signature=SECRET",
+    "https%3A%2F%2Fa.example%2Ff%3FX-Amz-Signature%3DSECRET",
+    "https://a.example/f?X-Amz-Signature=SECRET",
+];
+
 fn deliver(topic: &str, payload: &str) -> Event {
     Event::Deliver {
         topic: topic.to_owned(),
@@ -43,17 +51,14 @@ async fn a_message_is_told_with_the_statement_that_allows_it() {
     assert_eq!(moment.label, "PUBLISH");
     assert_eq!(moment.way, Some((Lane::Service, Lane::Device)));
     assert_eq!(moment.topic, "jobs/a/update/rejected");
-    assert_eq!(moment.about, "VersionMismatch");
+    assert_eq!(moment.says, "VersionMismatch");
     assert_eq!(moment.job_id.as_deref(), Some("a"));
     assert_eq!((moment.qos, moment.packet_id), (Some(1), Some(7)));
     assert!(moment.dup && moment.bad);
     let shown = moment.payload.as_ref().unwrap();
     assert_eq!(shown.size, payload.len());
-    assert!(
-        shown.text.ends_with(r#""https://a.example/?…"}"#),
-        "{}",
-        shown.text
-    );
+    let text = shown.text.as_ref().unwrap();
+    assert!(text.ends_with(r#""https://a.example/?…"}"#), "{text}");
     let check = &moment.checks[0];
     assert_eq!((check.action, check.allowed), ("iot:Receive", true));
     let policy: serde_json::Value = serde_json::from_str(&Options::default().policy).unwrap();
@@ -95,7 +100,7 @@ async fn a_request_and_a_reply_are_told_once_though_they_are_written_down_twice(
     };
     let told = told(&core, [reply, deliver(topic, "{}")]);
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].about, "nothing is pending");
+    assert_eq!(told[0].says, "nothing is pending");
 }
 
 #[tokio::test]
@@ -106,11 +111,11 @@ async fn a_reader_gets_what_was_and_what_comes() {
     core.jobs().create_job_with_text("a", "{}").unwrap();
     core.jobs().create_job_with_text("b", "{}").unwrap();
     let read = async {
-        let first = chart.from(0, 1).await;
-        assert_eq!(first[0].label, "a");
-        assert_eq!(chart.from(1, 10).await[0].label, "b");
+        let (first, place) = chart.from(0, 1).await;
+        assert_eq!((first[0].label.as_str(), place), ("a", 1));
+        assert_eq!(chart.from(1, 10).await.0[0].label, "b");
         core.jobs().cancel_job("b").unwrap();
-        let next = chart.from(2, 10).await;
+        let (next, _) = chart.from(2, 10).await;
         assert_eq!(next[0].about, "QUEUED → CANCELED");
         assert_eq!(next[0].execution.as_ref().unwrap()["status"], "CANCELED");
     };
@@ -119,4 +124,149 @@ async fn a_reader_gets_what_was_and_what_comes() {
         () = chart.draw() => unreachable!("it draws for ever"),
         read = tokio::time::timeout(LIMIT, read) => read.unwrap(),
     }
+}
+
+#[tokio::test]
+async fn no_string_of_a_moment_holds_a_signature() {
+    let core = core().await;
+    for signed in SIGNED {
+        let properties = Properties {
+            response_topic: Some(signed.to_owned()),
+            user_properties: vec![(signed.to_owned(), signed.to_owned())],
+            content_type: Some(signed.to_owned()),
+            ..Properties::default()
+        };
+        let status = format!(r#"{{"status": "{}"}}"#, signed.replace('\\', r"\\"));
+        let topic = "$aws/things/my-thing/jobs/a/update";
+        let policy = format!(
+            r#"{{"Statement": [{{"Effect": "Deny", "Action": "*", "Resource": "{}"}}]}}"#,
+            signed.replace('\\', r"\\")
+        );
+        let events = [
+            Event::Publish {
+                client_id: "my-thing".to_owned(),
+                topic: topic.to_owned(),
+                payload: status.as_bytes().into(),
+                qos: 0,
+                dup: false,
+                retain: false,
+                packet_id: None,
+                properties,
+            },
+            deliver(&format!("dt/{signed}"), "{}"),
+            deliver(&format!("$aws/things/my-thing/jobs/{signed}/update"), "{}"),
+            Event::Console(Console::Command(signed.to_owned())),
+            Event::Console(Console::Command(format!("publish a {signed}"))),
+            Event::Console(Console::Refusal(format!("'{signed}' is not known"))),
+            Event::Console(Console::Policy(policy)),
+            Event::Fault(format!("reject update {signed}")),
+            Event::Violation(format!("'{signed}' is no topic to publish to")),
+            Event::Refused {
+                action: Action::Receive,
+                resource: Action::Receive.resource(signed),
+            },
+        ];
+        let count = events.len();
+        let told = told(&core, events);
+        assert_eq!(told.len(), count);
+        for moment in &told {
+            let shown = serde_json::to_string(moment).unwrap() + &moment.line();
+            assert!(shown.contains("?…"), "{shown}");
+            assert!(!shown.contains("SECRET"), "{shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_on_any_topic_of_the_thing_is_told_with_all_that_a_page_reads() {
+    let core = core().await;
+    for topic in ["$aws/things/my-thing/", "$aws/things/my-thing/jobs/", ""] {
+        let told = told(&core, [deliver(topic, "")]);
+        let moment = serde_json::to_value(&told[0]).unwrap();
+        for text in ["label", "topic", "about", "says", "properties"] {
+            assert!(moment[text].is_string(), "{topic}: no {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn memory_is_bounded_and_what_is_let_go_is_told() {
+    const MOST: usize = 100_000;
+    let core = core().await;
+    let chart = Chart::with_most(&core, &Options::default().policy, MOST);
+    let draw = async {
+        core.jobs().create_job_with_text("a", "{}").unwrap();
+        core.jobs().create_job_with_text("b", "{}").unwrap();
+        core.jobs().delete_job("b").unwrap();
+        core.set_policy(r#"{"Statement": []}"#).unwrap();
+        for _ in 0..100 {
+            core.journal().note("x".repeat(10_000));
+        }
+        chart.from(100, 1).await;
+        let (moments, place) = chart.now_from(0, usize::MAX);
+        let before = chart.before();
+        assert_eq!(place, 104); // a, b, b removed, the policy, and a hundred notes
+        assert!(before.gone > 80 && before.gone + moments.len() == place);
+        assert_eq!(before.policy, serde_json::json!({"Statement": []}));
+        assert_eq!(before.jobs.keys().collect::<Vec<_>>(), ["a"]);
+        let weights = moments.iter().map(|moment| moment.weight());
+        assert!(weights.sum::<usize>() <= MOST);
+        // Who reads slowly goes on with what is kept.
+        let (kept, _) = chart.now_from(3, 1);
+        assert_eq!(kept[0].n, moments[0].n);
+        assert!(core.journal().entries().is_empty(), "kept twice");
+    };
+    tokio::select! {
+        biased;
+        () = chart.draw() => unreachable!("it draws forever"),
+        drawn = tokio::time::timeout(Duration::from_secs(30), draw) => drawn.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_recording_is_made_in_small_pieces() {
+    let core = core().await;
+    let chart = Chart::new(&core, &Options::default().policy);
+    for n in 0..5_000 {
+        core.journal().note(format!("</script>{n}"));
+    }
+    let mut recording = recording::Recording::new(&chart, true);
+    core.journal().note("later");
+    chart.catch_up();
+    let (mut whole, mut most) = (String::new(), 0);
+    while let Some(piece) = recording.next(&chart) {
+        most = most.max(piece.matches(r#""label":"note""#).count());
+        whole += &piece;
+    }
+    assert_eq!(most, 200, "the loop would wait for so many at one go");
+    let (_, data) = whole.split_once(r#"type="application/json">"#).unwrap();
+    let (data, _) = data.split_once("</script>").unwrap();
+    let moments: Vec<serde_json::Value> = serde_json::from_str(data).unwrap();
+    assert_eq!(moments.len(), 1 + 5_000);
+    assert_eq!(moments[5_000]["about"], "</script>4999");
+}
+
+#[tokio::test]
+async fn nothing_but_its_own_scripts_runs_in_a_recording() {
+    let core = core().await;
+    let chart = Chart::new(&core, &Options::default().policy);
+    let mut recording = recording::Recording::new(&chart, true);
+    let whole: String = std::iter::from_fn(|| recording.next(&chart)).collect();
+    let (_, policy) = whole
+        .split_once("Content-Security-Policy\" content=\"")
+        .unwrap();
+    let (policy, _) = policy.split_once('"').unwrap();
+    for part in [
+        "default-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(
+        policy.matches("'sha256-").count(),
+        whole.matches("<script>").count() + 1
+    );
+    assert!(!whole.contains("<script src=") && !whole.contains("stylesheet"));
 }

@@ -6,7 +6,7 @@ use jobs_mqtt5::text::{cut, printable};
 use local_iot_core::{JobExecution, Jobs, NewJob, Status};
 
 use super::super::chart::without_signatures;
-use super::first_word;
+use super::words::{self, first_word, number};
 
 /// The most characters of a job document or of a status detail in a list.
 const SHOWN: usize = 300;
@@ -39,14 +39,11 @@ pub fn create(jobs: &Jobs, rest: &str) -> Result<String, Box<dyn Error>> {
         None => (None, rest),
     };
     if document.is_empty() {
-        return Err("create-job needs an id and a JSON document".into());
+        return Err("create-job needs an ID and a JSON document".into());
     }
     let mut job = NewJob::new(job_id, document);
     if let Some(minutes) = minutes {
-        let minutes = minutes
-            .parse()
-            .map_err(|_| format!("'{minutes}' is not a number of minutes"))?;
-        job = job.in_progress_timeout_minutes(minutes);
+        job = job.in_progress_timeout_minutes(number(minutes, "minutes")?);
     }
     jobs.create(job)?;
     Ok(format!("{job_id} is QUEUED"))
@@ -54,12 +51,13 @@ pub fn create(jobs: &Jobs, rest: &str) -> Result<String, Box<dyn Error>> {
 
 pub fn cancel(jobs: &Jobs, rest: &str) -> Result<String, Box<dyn Error>> {
     let (job_id, force) = first_word(rest);
+    words::job_id("cancel-job", job_id)?;
     match force {
         "" => jobs
             .cancel_job(job_id)
             .map_err(|error| hint(jobs, job_id, error))?,
         "force" | "--force" => jobs.cancel_job_by_force(job_id)?,
-        other => return Err(format!("'{other}' is not 'force'").into()),
+        more => return Err(format!("cancel-job takes an ID and `force`, without '{more}'").into()),
     }
     Ok(format!("{job_id} is CANCELED"))
 }

@@ -1,10 +1,13 @@
 //! What can be typed, in the terminal or by a click on the page: both come here.
 
+mod catalogue;
 mod faults;
 mod jobs;
 mod policy;
+mod publish;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::error::Error;
 use std::path::Path;
@@ -14,31 +17,47 @@ use local_iot_core::LocalIotCore;
 use tokio::sync::broadcast;
 
 use super::chart::{Chart, recording};
-pub use faults::catalogue;
+pub use catalogue::catalogue;
 pub use jobs::{READY, list};
 pub use policy::{PRODUCT, read as read_policy};
+use words::first_word;
 
 const HELP: &str = "\
 create-job ID [timeout=MINUTES] JSON
                        queue a job, for instance: create-job hello {\"operation\": \"greet\"}
 cancel-job ID [force]  cancel it; by force if it is IN_PROGRESS
-delete-job ID          delete it; its id is free again
+delete-job ID          delete it; its ID is free again
 time-out ID            let it run out of time at once
 list                   the jobs: where they stand, their documents and status details
 cut                    drop the connection now
 fault NAME [xN]        misbehave once, or N times
 faults                 the names of the faults, and the operations that they take
 armed                  the faults that are still to strike
-clear-faults           behave again
-policy [FILE]          the policy that is in force; put the one in a file in force, the `sample`'s
-                       (policy.json), or the one of a `product` (more: dt/THING/*, cmd/THING/*)
-publish TOPIC TEXT     send a message to whoever subscribed
+clear-faults           disarm them
+policy [FILE]          show the policy that is in force; or put one in force: a file's, the `sample`'s
+                       (policy.json), or a `product`'s (more: dt/THING/*, cmd/THING/*, shadows)
+publish [OPTION...] TOPIC TEXT
+                       send a message to whoever subscribed. Options: qos=0, retain, response=TOPIC,
+                       correlation=TEXT, type=MIME, expiry=SECONDS, property=NAME:VALUE
 record FILE [no-payloads]
                        write what happened so far as a page that needs nothing but itself
-quiet                  show what happens no longer, or again
-verbose                show all that happens: acknowledgements and the keep-alive too, or no longer
+quiet                  show nothing of what happens, or show it again
+verbose                show all that happens, acknowledgements and the keep-alive too, or less again
 help                   this
 quit                   end";
+
+/// The commands without arguments.
+const STANDS_ALONE: [&str; 9] = [
+    "list",
+    "cut",
+    "faults",
+    "armed",
+    "clear-faults",
+    "quiet",
+    "verbose",
+    "help",
+    "quit",
+];
 
 /// What a line leads to.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +70,28 @@ pub enum Answer {
     Verbose,
     /// The end.
     Quit,
+}
+
+/// Who gives a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The user, at the terminal or on the command line.
+    Terminal,
+    /// The page. It has no business with the user's files.
+    Page,
+}
+
+impl Origin {
+    /// Refuses the page what is for the terminal alone.
+    ///
+    /// # Errors
+    /// If it is the page that asks.
+    fn at_terminal(self) -> Result<(), Box<dyn Error>> {
+        match self {
+            Origin::Terminal => Ok(()),
+            Origin::Page => Err("That is for the terminal.".into()),
+        }
+    }
 }
 
 /// Takes commands for a service.
@@ -78,7 +119,7 @@ impl Desk {
     ///
     /// # Errors
     /// If it can't be done, with a sentence that says why.
-    pub fn obey(&self, line: &str) -> Result<Answer, Box<dyn Error>> {
+    pub fn obey(&self, line: &str, from: Origin) -> Result<Answer, Box<dyn Error>> {
         let line = line.trim();
         let (command, rest) = first_word(line);
         let is_question = match command {
@@ -90,7 +131,7 @@ impl Desk {
         if !is_question {
             self.core.journal().record_command(line);
         }
-        let answer = self.carry_out(command, rest);
+        let answer = self.carry_out(command, rest, from);
         if let Err(error) = &answer
             && !is_question
         {
@@ -99,8 +140,14 @@ impl Desk {
         answer
     }
 
-    fn carry_out(&self, command: &str, rest: &str) -> Result<Answer, Box<dyn Error>> {
+    fn carry_out(&self, command: &str, rest: &str, from: Origin) -> Result<Answer, Box<dyn Error>> {
         let core = &self.core;
+        if matches!(command, "quiet" | "verbose" | "quit" | "record") {
+            from.at_terminal()?;
+        }
+        if STANDS_ALONE.contains(&command) {
+            words::none(command, rest)?;
+        }
         Ok(Answer::Say(match command {
             "" => String::new(),
             "help" => HELP.to_owned(),
@@ -111,12 +158,14 @@ impl Desk {
             "create-job" => jobs::create(core.jobs(), rest)?,
             "cancel-job" => jobs::cancel(core.jobs(), rest)?,
             "delete-job" => {
-                core.jobs().delete_job(rest)?;
-                format!("{rest} is deleted")
+                let job_id = words::job_id(command, rest)?;
+                core.jobs().delete_job(job_id)?;
+                format!("{job_id} is deleted")
             }
             "time-out" => {
-                core.jobs().time_out(rest)?;
-                format!("{rest} is TIMED_OUT")
+                let job_id = words::job_id(command, rest)?;
+                core.jobs().time_out(job_id)?;
+                format!("{job_id} is TIMED_OUT")
             }
             "cut" => {
                 core.drop_connections();
@@ -129,23 +178,24 @@ impl Desk {
                 core.faults().clear();
                 "no faults are armed".to_owned()
             }
-            "policy" => self.policy(rest)?,
+            "policy" => self.policy(rest, from)?,
             "publish" => {
-                let (topic, text) = first_word(rest);
-                core.publish(topic, text)?;
-                format!("published to {topic}")
+                let message = publish::read(rest)?;
+                let answer = format!("published to {}", message.topic);
+                core.publish_message(message)?;
+                answer
             }
             "record" => self.record(rest)?,
             other => return Err(format!("'{other}' is not known; `help` lists what is").into()),
         }))
     }
 
-    fn policy(&self, which: &str) -> Result<String, Box<dyn Error>> {
+    fn policy(&self, which: &str, from: Origin) -> Result<String, Box<dyn Error>> {
         let mut in_force = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
         if which.is_empty() {
             return Ok(policy::shown(&in_force));
         }
-        let text = policy::read(which)?;
+        let text = policy::read(which, from)?;
         self.core.set_policy(&text)?;
         *in_force = text;
         Ok("the policy is in force".to_owned())
@@ -163,9 +213,4 @@ impl Desk {
             .map_err(|error| format!("{file} can't be written: {error}"))?;
         Ok(format!("written to {file}"))
     }
-}
-
-fn first_word(text: &str) -> (&str, &str) {
-    let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    (first, rest.trim())
 }

@@ -5,21 +5,26 @@ use std::fs;
 
 use local_iot_core::Options;
 
+use super::Origin;
+
 /// What a product is allowed that takes the program for more than jobs: also to have the thing's name
-/// as its client ID, telemetry on `dt/THING/*`, and commands on `cmd/THING/*`.
+/// as its client ID, telemetry on `dt/THING/*`, commands on `cmd/THING/*`, and the thing's shadows.
 pub const PRODUCT: &str = include_str!("../product_policy.json");
 
 /// The text of a policy: `product`, the `sample`'s, JSON as it is, or what a file holds.
 ///
 /// # Errors
-/// If it is a file that can't be read.
-pub fn read(which: &str) -> Result<String, Box<dyn Error>> {
+/// If it is a file that can't be read, or a file at all and the page asks.
+pub fn read(which: &str, from: Origin) -> Result<String, Box<dyn Error>> {
     match which {
         "product" => Ok(PRODUCT.to_owned()),
         "sample" => Ok(Options::default().policy),
         json if json.starts_with('{') => Ok(json.to_owned()),
-        file => fs::read_to_string(file)
-            .map_err(|error| format!("The policy {file} can't be read: {error}").into()),
+        file => {
+            from.at_terminal()?;
+            fs::read_to_string(file)
+                .map_err(|error| format!("The policy {file} can't be read: {error}").into())
+        }
     }
 }
 

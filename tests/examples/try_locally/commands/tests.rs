@@ -1,3 +1,5 @@
+use jobs_mqtt5::mqtt::{self, Publish};
+use jobs_mqtt5::tls;
 use local_iot_core::{Console, Event, Options, Status, Times, fault_names, fault_operations};
 
 use super::*;
@@ -11,7 +13,7 @@ async fn desk() -> Desk {
 }
 
 fn said(desk: &Desk, line: &str) -> String {
-    match desk.obey(line) {
+    match desk.obey(line, Origin::Terminal) {
         Ok(Answer::Say(answer)) => answer,
         Ok(other) => panic!("{other:?}"),
         Err(error) => format!("error: {error}"),
@@ -61,7 +63,7 @@ async fn a_list_shows_the_reason_and_neither_an_escape_sequence_nor_a_presigned_
 async fn what_goes_wrong_is_said() {
     let desk = desk().await;
     for (line, part) in [
-        ("create-job a", "needs an id and a JSON document"),
+        ("create-job a", "needs an ID and a JSON document"),
         ("create-job a {", "is not JSON"),
         (
             "create-job a timeout=soon {}",
@@ -70,6 +72,29 @@ async fn what_goes_wrong_is_said() {
         ("create-job a timeout=0 {}", "not in 1..=10080"),
         ("cancel-job a", "no job 'a'"),
         ("delete-job a", "no job 'a'"),
+        ("delete-job", "delete-job needs the ID of a job"),
+        ("delete-job a b", "one job ID: 'a', without 'b'"),
+        ("time-out", "time-out needs the ID of a job"),
+        ("cancel-job", "cancel-job needs the ID of a job"),
+        ("cancel-job a --now", "an ID and `force`, without '--now'"),
+        ("list a", "list stands alone, without 'a'"),
+        ("cut now", "cut stands alone, without 'now'"),
+        ("quit now", "quit stands alone, without 'now'"),
+        ("fault", "fault needs a name"),
+        ("fault cut xyz", "'yz' is not a number of times, such as x2"),
+        ("publish", "publish needs a topic"),
+        (
+            "publish qos=2 a b",
+            "qos is 0 or 1 at AWS IoT Core, not '2'",
+        ),
+        (
+            "publish expiry=soon a b",
+            "'soon' is not a number of seconds",
+        ),
+        (
+            "publish property=a a b",
+            "a property is NAME:VALUE, not 'a'",
+        ),
         ("fault nonsense", "`faults` lists what can be told"),
         ("publish $aws/x y", "is no topic to publish to"),
         ("policy no/such/file", "no/such/file can't be read"),
@@ -80,9 +105,70 @@ async fn what_goes_wrong_is_said() {
         let answer = said(&desk, line);
         assert!(answer.contains(part), "{line}: {answer}");
     }
-    assert_eq!(desk.obey("quit").unwrap(), Answer::Quit);
-    assert_eq!(desk.obey("quiet").unwrap(), Answer::Quiet);
-    assert_eq!(desk.obey("verbose").unwrap(), Answer::Verbose);
+    assert_eq!(desk.obey("quit", Origin::Terminal).unwrap(), Answer::Quit);
+    assert_eq!(desk.obey("quiet", Origin::Terminal).unwrap(), Answer::Quiet);
+    assert_eq!(
+        desk.obey("verbose", Origin::Terminal).unwrap(),
+        Answer::Verbose
+    );
+}
+
+/// What the cloud sends reaches the device of a product with all that was said about it, and the answer
+/// may be sent; so may what a shadow takes.
+#[tokio::test]
+async fn a_command_with_a_response_topic_is_answered_under_the_products_policy() {
+    let desk = desk().await;
+    let folder = tempfile::tempdir().unwrap();
+    let files = desk.core.pki().write_to(folder.path()).unwrap();
+    let files = tls::Files::new(files.cert, files.key).ca(files.ca);
+    let tls = Arc::new(tls::client_config(&files).unwrap());
+    let thing = desk.core.thing_name();
+    let mut options = mqtt::Options::new(desk.core.endpoint(), thing, tls);
+    options.port = desk.core.port();
+    let (mqtt, _events) = mqtt::connect(options);
+    let shadow = format!("$aws/things/{thing}/shadow");
+    let mut commands = mqtt.subscribe([format!("cmd/{thing}/+"), format!("{shadow}/#")]);
+    within(commands.granted().wait()).await.unwrap();
+
+    let answers = format!("cmd/{thing}/answers/1");
+    let line = format!(
+        "publish qos=0 response={answers} correlation=17 type=text/plain expiry=60 \
+         property=from:cloud property=a:b:c cmd/{thing}/blink twice, please"
+    );
+    assert_eq!(
+        said(&desk, &line),
+        format!("published to cmd/{thing}/blink")
+    );
+    let command = within(commands.next()).await.unwrap();
+    assert_eq!(command.payload, "twice, please");
+    assert_eq!(command.response_topic.as_deref(), Some(answers.as_str()));
+    assert_eq!(command.correlation_data.as_deref(), Some(&b"17"[..]));
+    let properties = [("from", "cloud"), ("a", "b:c")];
+    let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(command.user_properties, properties);
+
+    for topic in [
+        command.response_topic.unwrap(),
+        format!("{shadow}/update"),
+        format!("{shadow}/name/config/update"),
+        format!("dt/{thing}/celsius"),
+    ] {
+        within(mqtt.publish(Publish::new(topic, "done")))
+            .await
+            .unwrap();
+    }
+
+    let kept = format!("publish retain cmd/{thing}/mode quiet");
+    said(&desk, &kept);
+    within(commands.next()).await.unwrap();
+    let mut later = mqtt.subscribe([format!("cmd/{thing}/mode")]);
+    let kept = within(later.next()).await.unwrap();
+    assert!(kept.retain && kept.payload == "quiet", "{kept:?}");
+}
+
+async fn within<T>(it: impl Future<Output = T>) -> T {
+    let limit = std::time::Duration::from_secs(30);
+    tokio::time::timeout(limit, it).await.unwrap()
 }
 
 #[tokio::test]
@@ -147,6 +233,7 @@ async fn help_names_every_command() {
         .map(|line| first_word(line).0);
     for command in commands {
         if matches!(command, "quit" | "quiet" | "verbose") {
+            assert!(STANDS_ALONE.contains(&command));
             continue;
         }
         let answer = said(&desk, command);

@@ -1,4 +1,4 @@
-//! What happened and what happens, as server-sent events.
+//! What happened and what happens: a line of JSON each, as long as the page listens.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,32 +11,33 @@ use local_iot_core::fault_operations;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::super::chart::without_signatures;
 use super::super::commands::{Desk, READY, catalogue};
 use super::Body;
 
-/// The most moments in one event: a browser gets through them within a frame or two.
+/// The most moments in one line: a browser gets through them within a frame or two.
 const MOST: usize = 500;
-/// How often a connection with nothing to tell shows that it is there. (And notices that it is not.)
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often a page that nothing is told hears that the service is there. Without it, it would not notice
+/// one that hangs.
+const HEARTBEAT: Duration = Duration::from_secs(3);
 
-/// All that happened and will happen, behind `last`: the id of the last event that the page has.
+/// All that happened and will happen, behind `last`: the id of the last line that the page has.
 pub fn events(desk: &Arc<Desk>, last: Option<&str>) -> Body {
-    let place = last.and_then(|last| place_of(&desk.chart.run, last));
-    let desk = Arc::clone(desk);
-    let hello = event(Some("hello"), None, &hello(&desk, place.is_some()));
-    let state = (desk, place.unwrap_or_default(), Some(hello));
+    let place = last.and_then(|last| place_of(desk, last));
+    let hello = line(&hello(desk, place.is_some()));
+    let place = place.unwrap_or(0);
+    let state = (Arc::clone(desk), place, Some(hello));
     let stream = stream::unfold(state, async |(desk, mut place, hello)| {
         let next = match hello {
             Some(hello) => hello,
             None => match timeout(HEARTBEAT, desk.chart.from(place, MOST)).await {
-                Ok(moments) => {
-                    place += moments.len();
+                Ok((moments, next)) => {
+                    place = next;
                     let id = format!("{}.{place}", desk.chart.run);
                     let moments: Vec<_> = moments.iter().map(|one| json!(**one)).collect();
-                    let news = json!({"moments": moments, "armed": armed(&desk)});
-                    event(None, Some(&id), &news)
+                    line(&json!({"id": id, "moments": moments, "armed": armed(&desk)}))
                 }
-                Err(_) => Bytes::from_static(b": still here\n\n"),
+                Err(_) => line(&json!({})),
             },
         };
         let frame: Result<_, Infallible> = Ok(Frame::data(next));
@@ -54,41 +55,34 @@ fn hello(desk: &Desk, goes_on: bool) -> Value {
     let operations = fault_operations()
         .iter()
         .map(|(name, what)| json!({"name": name, "what": what}));
-    let policy: Value = serde_json::from_str(chart.first_policy()).unwrap_or_default();
-    json!({
+    json!({"hello": {
         "run": chart.run,
         "goesOn": goes_on,
         "thing": chart.thing_name(),
         "endpoint": format!("{}:{}", desk.core.endpoint(), desk.core.port()),
-        "policy": policy,
+        "before": chart.before(),
         "ready": ready.collect::<Vec<_>>(),
         "faults": catalogue(),
         "operations": operations.collect::<Vec<_>>(),
-    })
+    }})
 }
 
 fn armed(desk: &Desk) -> Vec<String> {
     let armed = desk.core.faults().armed();
     let shown = armed
         .iter()
-        .map(|(fault, times)| format!("{fault}, {times}"));
+        .map(|(fault, times)| without_signatures(&format!("{fault}, {times}")).into_owned());
     shown.collect()
 }
 
-/// How far into this run a page is. None if what it has is of another run.
-fn place_of(run: &str, last: &str) -> Option<usize> {
+/// How far into this run a page is. None if what it has is of another run, or if what it lacks was let go.
+fn place_of(desk: &Desk, last: &str) -> Option<usize> {
     let (its_run, place) = last.rsplit_once('.')?;
-    let place = place.parse().ok()?;
-    (its_run == run).then_some(place)
+    let place: usize = place.parse().ok()?;
+    (its_run == desk.chart.run && place >= desk.chart.before().gone).then_some(place)
 }
 
-fn event(name: Option<&str>, id: Option<&str>, data: &Value) -> Bytes {
-    let mut text = String::new();
-    for (field, value) in [("event", name), ("id", id)] {
-        if let Some(value) = value {
-            text += &format!("{field}: {value}\n");
-        }
-    }
-    text += &format!("data: {data}\n\n"); // JSON of serde_json is one line
-    Bytes::from(text)
+/// JSON of serde_json is one line.
+fn line(value: &Value) -> Bytes {
+    Bytes::from(format!("{value}\n"))
 }

@@ -2,7 +2,7 @@
 //! one that this server sent.
 
 use hyper::header::{self, HeaderMap, HeaderName};
-use hyper::{Method, StatusCode, Uri};
+use hyper::{Method, StatusCode};
 
 /// The header in which the page shows its token. A foreign page can't send it: a browser asks first
 /// whether it may (CORS), and is not answered.
@@ -27,7 +27,6 @@ impl Gate {
     pub fn check(
         &self,
         method: &Method,
-        uri: &Uri,
         headers: &HeaderMap,
         needs_token: bool,
     ) -> Result<(), (StatusCode, &'static str)> {
@@ -52,14 +51,7 @@ impl Gate {
         if !matches!(*method, Method::GET | Method::POST) {
             return Err((StatusCode::METHOD_NOT_ALLOWED, "only GET and POST"));
         }
-        // An EventSource can't send headers of its own: it has the token in its query.
-        let query = uri.query().unwrap_or_default().split('&');
-        let mut in_query = query.filter_map(|part| part.strip_prefix("token="));
-        let shown = match text(TOKEN) {
-            None if *method == Method::GET => in_query.next(),
-            shown => shown,
-        };
-        if needs_token && !shown.is_some_and(|token| self.is_token(token)) {
+        if needs_token && !text(TOKEN).is_some_and(|token| self.is_token(token)) {
             return Err((StatusCode::UNAUTHORIZED, "the token is missing or wrong"));
         }
         Ok(())

@@ -6,7 +6,7 @@
 mod restore;
 mod screen;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc as std_mpsc;
 use std::thread;
 
@@ -14,7 +14,7 @@ use rustyline::error::ReadlineError;
 use rustyline::{DefaultEditor, ExternalPrinter};
 use tokio::sync::mpsc;
 
-pub use screen::{Level, Screen};
+pub use screen::{LONGEST, Level, Screen};
 
 const PROMPT: &str = "> ";
 
@@ -23,13 +23,16 @@ const PROMPT: &str = "> ";
 pub enum Typed {
     /// A line; several, if they were pasted.
     Lines(String),
-    /// Ctrl-C or Ctrl-D.
+    /// A byte that is not UTF-8. The line that it was in is lost.
+    NotText,
+    /// Ctrl-C or Ctrl-D, or there is nobody left who reads what is printed.
     End,
 }
 
 /// The terminal, or what stands in for one. Leaves it as it was when it is dropped.
 pub struct Terminal {
     typed: mpsc::UnboundedReceiver<Typed>,
+    to_us: mpsc::UnboundedSender<Typed>,
     /// Where lines go that are to be printed above the one being typed.
     above: Option<std_mpsc::Sender<String>>,
     _restore: restore::Restore,
@@ -43,22 +46,29 @@ impl Terminal {
         let editor = (io::stdin().is_terminal() && io::stdout().is_terminal())
             .then(editor)
             .flatten();
+        let sender = to_us.clone();
         let above = match editor {
             Some((editor, printer)) => {
                 let turn = restore.turn();
-                thread::spawn(move || edit(editor, &turn, &to_us));
+                thread::spawn(move || edit(editor, &turn, &sender));
                 Some(print_above(printer))
             }
             None => {
-                thread::spawn(move || read(&to_us));
+                thread::spawn(move || read(&sender));
                 None
             }
         };
         Terminal {
             typed,
+            to_us,
             above,
             _restore: restore,
         }
+    }
+
+    /// Whether lines are edited here.
+    pub fn is_edited(&self) -> bool {
+        self.above.is_some()
     }
 
     /// What is typed next. At the end of plain input it waits for ever.
@@ -76,9 +86,21 @@ impl Terminal {
                 // It only fails when the process is at its end.
                 let _ = above.send(format!("{text}\n"));
             }
-            None => println!("{text}"),
+            None => {
+                if say(text).is_err() {
+                    let _ = self.to_us.send(Typed::End);
+                }
+            }
         }
     }
+}
+
+/// Prints a line. (`println!` panics when the program that reads stdout is gone, as `head` soon is.)
+///
+/// # Errors
+/// If nobody reads it.
+pub fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
 }
 
 /// None if the terminal can do nothing but lines.
@@ -101,6 +123,9 @@ fn edit(mut editor: DefaultEditor, turn: &restore::Turn, to_us: &mpsc::Unbounded
                 Typed::Lines(line)
             }
             Err(ReadlineError::Signal(_)) => continue,
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                Typed::NotText
+            }
             Err(_) => Typed::End,
         };
         let is_end = typed == Typed::End;
@@ -116,7 +141,7 @@ fn print_above(mut printer: impl ExternalPrinter + Send + 'static) -> std_mpsc::
     thread::spawn(move || {
         while let Ok(text) = lines.recv() {
             if printer.print(text.clone()).is_err() {
-                print!("{text}");
+                let _ = say(text.trim_end()); // and if nobody reads it, the terminal is gone
             }
         }
     });
@@ -124,9 +149,17 @@ fn print_above(mut printer: impl ExternalPrinter + Send + 'static) -> std_mpsc::
 }
 
 fn read(to_us: &mpsc::UnboundedSender<Typed>) {
-    let typed = io::stdin().lines().map_while(Result::ok);
-    typed
-        .map(|line| to_us.send(Typed::Lines(line)))
-        .take_while(Result::is_ok)
-        .for_each(drop);
+    let mut stdin = io::stdin().lock();
+    let mut line = Vec::new();
+    while stdin
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|read| read > 0)
+    {
+        let typed = String::from_utf8(std::mem::take(&mut line)).map_or(Typed::NotText, |line| {
+            Typed::Lines(line.trim_end().to_owned())
+        });
+        if to_us.send(typed).is_err() {
+            return;
+        }
+    }
 }

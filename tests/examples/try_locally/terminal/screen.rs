@@ -7,7 +7,7 @@ use jobs_mqtt5::text::cut;
 use super::super::chart::{Kind, Moment};
 
 /// The most characters of a line.
-const LONGEST: usize = 160;
+pub const LONGEST: usize = 160;
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +27,12 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// In color if stdout is a terminal, and nobody has set `NO_COLOR`.
+    /// In color if stdout is a terminal that has colors, and nobody has set `NO_COLOR`.
     pub fn new() -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
         Self {
-            colored: io::stdout().is_terminal() && !unwanted,
+            colored: io::stdout().is_terminal() && !unwanted && !is_dumb,
             level: Level::Brief,
         }
     }

@@ -27,9 +27,30 @@ pub struct Entry {
 /// An append-only record. Clones are handles to the same record.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    entries: Arc<Mutex<Vec<Entry>>>,
+    entries: Arc<Mutex<Entries>>,
     /// How many entries there are, for those who wait for one.
     written: Arc<watch::Sender<usize>>,
+}
+
+/// What is kept of the record: everything, unless a reader lets go of its beginning.
+#[derive(Debug, Default)]
+struct Entries {
+    /// How many entries were let go.
+    gone: usize,
+    kept: Vec<Entry>,
+}
+
+impl Entries {
+    /// How many there were, with those that were let go.
+    fn len(&self) -> usize {
+        self.gone + self.kept.len()
+    }
+
+    /// Those from the given index on that are kept.
+    fn from(&self, index: usize) -> &[Entry] {
+        let begin = index.saturating_sub(self.gone);
+        self.kept.get(begin..).unwrap_or_default()
+    }
 }
 
 impl Journal {
@@ -43,7 +64,7 @@ impl Journal {
     pub(crate) fn record(&self, connection: u64, event: Event) {
         let mut entries = self.lock();
         let at = tokio::time::Instant::now().into_std();
-        entries.push(Entry {
+        entries.kept.push(Entry {
             at,
             connection,
             event,
@@ -58,7 +79,16 @@ impl Journal {
 
     /// Makes room for so many more entries: until then, it does not move.
     pub fn reserve(&self, additional: usize) {
-        self.lock().reserve(additional);
+        self.lock().kept.reserve(additional);
+    }
+
+    /// Forgets what stands before the given index: a reader that has it wants to keep memory in bounds. The
+    /// indices of what follows stay as they are.
+    pub fn let_go(&self, index: usize) {
+        let mut entries = self.lock();
+        let count = index.saturating_sub(entries.gone).min(entries.kept.len());
+        entries.kept.drain(..count);
+        entries.gone += count;
     }
 
     /// Everything so far.
@@ -69,17 +99,14 @@ impl Journal {
     /// Everything from the given index on. With the length of what was read before as the
     /// next index, a reader follows the journal without missing or repeating anything.
     pub fn entries_from(&self, index: usize) -> Vec<Entry> {
-        self.lock()
-            .get(index..)
-            .map_or_else(Vec::new, <[Entry]>::to_vec)
+        self.lock().from(index).to_vec()
     }
 
     /// Every event so far, without its time and connection.
     pub fn events(&self) -> Vec<Event> {
-        self.lock()
-            .iter()
-            .map(|entry| entry.event.clone())
-            .collect()
+        let entries = self.lock();
+        let kept = entries.kept.iter();
+        kept.map(|entry| entry.event.clone()).collect()
     }
 
     /// How many entries there are: the index that the next one will have.
@@ -95,6 +122,7 @@ impl Journal {
     /// How many events so far fit.
     pub fn count(&self, mut fits: impl FnMut(&Event) -> bool) -> usize {
         self.lock()
+            .kept
             .iter()
             .filter(|entry| fits(&entry.event))
             .count()
@@ -106,7 +134,7 @@ impl Journal {
             Event::Violation(what) => Some(what.clone()),
             _ => None,
         };
-        self.lock().iter().filter_map(violation).collect()
+        self.lock().kept.iter().filter_map(violation).collect()
     }
 
     /// Waits for an event that fits, and returns the first. One that has already happened
@@ -134,8 +162,8 @@ impl Journal {
             written.borrow_and_update();
             {
                 let entries = self.lock();
-                while next < entries.len() {
-                    let entry = &entries[next];
+                next = next.max(entries.gone);
+                for entry in entries.from(next) {
                     next += 1;
                     found += usize::from(fits(&entry.event));
                     if found >= n.max(1) {
@@ -157,7 +185,7 @@ impl Journal {
         let _ = written.wait_for(|&length| length > index).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -185,5 +213,24 @@ mod tests {
         assert_eq!(journal.count(|e| *e == Event::Pingreq), 2);
         assert_eq!(journal.entries_from(3).len(), 1);
         assert!(journal.entries_from(9).is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_let_go_leaves_the_indices_as_they_are() {
+        let journal = Journal::new();
+        for _ in 0..3 {
+            journal.record(1, Event::Pingreq);
+        }
+        journal.let_go(2);
+        journal.let_go(1); // gone already
+        assert_eq!((journal.len(), journal.entries().len()), (3, 1));
+        journal.record(2, Event::TcpAccepted);
+        assert_eq!(journal.entries_from(3)[0].connection, 2);
+        assert_eq!(journal.entries_from(0).len(), 2);
+        let found = journal.wait_for_entry(0, 1, |event| *event == Event::TcpAccepted);
+        assert_eq!(found.await.connection, 2);
+        journal.let_go(9);
+        assert!(journal.entries().is_empty());
+        assert_eq!(journal.len(), 4);
     }
 }
