@@ -135,7 +135,8 @@ def a_restart_of_the_service(scene):
 
 
 def a_recording(scene):
-    """What is saved opens by itself, shows the chart, and has nothing to click that needs a service."""
+    """What is saved opens by itself, shows the chart, and has nothing to click that needs a service. No script but
+    its own runs in it."""
     file = scene.folder / "run.html"
     scene.service.type(f"record {file}")
     scene.service.says("written to")
@@ -144,4 +145,12 @@ def a_recording(scene):
     scene.row("cloud to service, create-job, greet-1")
     scene.job_is("greet-1", "QUEUED")
     assert not scene.one("#cut").is_displayed()
-    assert scene.js("chart.moments.filter((one) => one.label === 'can\'t be shown').length") == 0
+    assert scene.js("chart.moments.every((one) => one.label !== arguments[0])", "can't be shown")
+    foreign = scene.folder / "foreign.html"
+    evil = "<base href='https://evil.example/'><script>document.title = 'evil'</script><img src='x' onerror=\"document.title = 'evil'\">"
+    foreign.write_text(file.read_text().replace("</body>", evil + "</body>"))
+    scene.driver.get(foreign.as_uri())
+    scene.job_is("greet-1", "QUEUED")
+    assert scene.driver.title != "evil"
+    errors = scene.errors()
+    assert len(errors) >= 3 and all("Content Security Policy" in error for error in errors), errors

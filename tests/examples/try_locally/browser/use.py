@@ -59,6 +59,7 @@ def by_keyboard(scene):
 
 def a_fault_is_armed_and_seen(scene):
     """A fault strikes the next report: the connection breaks, comes back, and the job is done once."""
+    assert [len(scene.all(where)) for where in ["#first-faults .fault-line", "#fault-list > details"]] == [6, 3]
     Select(scene.one("#operation")).select_by_value("outcome")
     scene.named("Cut off after the request was carried out").click()
     wait_for("it is armed", lambda: "drop-after outcome" in scene.one("#armed").text)
@@ -119,8 +120,10 @@ def a_denial(scene):
     scene.one("#close").click()
     scene.device.process.wait(60)
     scene.named("The product’s").click()
+    in_force = scene.row("cloud to service, policy, product")
     scene.start_device()
-    scene.row("start-next/accepted, nothing is pending, QoS 1, packet .*, after the request, acknowledged, connection 5")
+    accepted = "start-next/accepted, nothing is pending, QoS 1, packet .* after the request, acknowledged"
+    wait_for("it is allowed again", lambda: scene.row(accepted) > in_force)
 
 
 def names_for_every_control(scene):
