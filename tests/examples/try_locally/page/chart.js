@@ -49,8 +49,9 @@ chart.add = function (moments) {
       moment = sound(moment);
       isStale = this.link(moment) || isStale;
     } catch (error) {
-      moment = { at: Number(moment?.at) || Date.now(), connection: 0, kind: "trouble", bad: true, label: "can't be shown", about: error.message };
-      Object.assign(moment, { topic: "", says: "", properties: "", jobs: [], open: this.open, work: this.work });
+      const at = Math.abs(moment?.at) < 8e15 ? Number(moment.at) : Date.now();
+      moment = sound({ at, kind: "trouble", bad: true, label: "can't be shown", about: error.message });
+      Object.assign(moment, { jobs: [], open: this.open, work: this.work, inForce: this.policy });
     }
     Object.assign(moment, { wasOpen, wasWork, key: this.added++ });
     this.moments.push(moment);
@@ -82,7 +83,7 @@ function sound(moment) {
     moment[name] ??= "";
     check(typeof moment[name] === "string", name);
   }
-  check(Math.abs(moment.at) < 8e15, "at");
+  check(Number.isFinite(moment.at) && Math.abs(moment.at) < 8e15, "at");
   check(["open", "close", "message", "ack", "ping", "command", "state", "fault", "trouble", "policy"].includes(moment.kind), "kind");
   check(["string", "undefined"].includes(typeof moment.job_id), "job_id");
   const lanes = ["device", "service", "cloud"];

@@ -33,7 +33,7 @@ chart.details = function (moment) {
   fact("Packet ID", moment.packet_id && String(moment.packet_id) + (moment.dup ? ", sent again (DUP)" : ""));
   if (moment.retain) fact("Retained", "kept for those who subscribe later");
   fact("Properties", moment.properties.replace(/^ \[|\]$/g, ""));
-  if (moment.ack) fact("Acknowledged", `${hex(moment.ack.code ?? 0)}, after ${duration(moment.ack.at - moment.at)}`);
+  if (moment.ack) fact("Acknowledged", `${hex(moment.ack.code)}, after ${duration(moment.ack.at - moment.at)}`);
   if (moment.partner) fact("Between request and reply", duration(Math.abs(moment.partner.at - moment.at)));
   if (moment.worked) fact("Work", `${duration(moment.at - moment.worked.since)} since the start`);
   const parts = [facts];
