@@ -7,7 +7,8 @@
 //! The task owns everything, and clients send it what they want. From the outside in:
 //!
 //! - `reconnect`: the task, from one connection to the next, with `backoff` between them
-//! - `connect`: TCP (`transport`), `proxy`, TLS, CONNECT and CONNACK; `failure`: why that failed
+//! - `connect`: TCP (`transport`, `lookup`), `proxy`, TLS, CONNECT and CONNACK; `failure`: why
+//!   that failed
 //! - `connection`: one connection; `silence`: when the server was last heard
 //! - `session`: what outlives a connection: `subscriptions`, packets `in_flight`, the `rate_limiter`
 //! - `wire`: packets over a stream of bytes; `decode`: from bytes to packets
@@ -30,6 +31,7 @@ mod events;
 mod failure;
 mod filter;
 mod in_flight;
+mod lookup;
 mod options;
 mod proxy;
 mod publish;

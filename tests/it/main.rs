@@ -15,6 +15,7 @@ mod install_firmware;
 mod key_in_hardware;
 mod layers;
 mod messages;
+mod names;
 mod outages;
 mod output;
 mod own_work;
