@@ -5,10 +5,12 @@ use std::fmt::Display;
 
 mod connection;
 mod files;
+mod partition;
 mod requests;
 
 pub use connection::{Target, on_connection};
 pub use files::{file_error, warning};
+pub use partition::Partition;
 pub use requests::{on_publish, on_request, on_subscribe, on_try};
 
 /// What happened as a sentence, and what to do about it.

@@ -20,8 +20,8 @@ pub enum SampleError {
     #[error("--proxy_auth {0}")]
     ProxyAuth(String),
     /// A request without which there is no going on has failed.
-    #[error(transparent)]
-    Request(RequestError),
+    #[error("{0}")]
+    Request(RequestError, advice::Partition),
     /// Work that was to end did not.
     #[error(transparent)]
     Work(agent::Error),
@@ -42,7 +42,7 @@ impl SampleError {
         advice::explained(self, match self {
             Self::Tls(error) => return advice::file_error(error),
             Self::Connection(error, target) => advice::on_connection(error, target),
-            Self::Request(error) => advice::on_request(error),
+            Self::Request(error, partition) => advice::on_request(error, *partition),
             Self::Work(_) => Some(
                 "The program ends, for a supervisor to start it anew: work must end when its job is no \
                  longer wanted."
@@ -64,7 +64,7 @@ impl From<RequestError> for SampleError {
                 error: PublishError::Ended,
                 ..
             } => Self::Ended,
-            error => Self::Request(error),
+            error => Self::Request(error, advice::Partition::default()), // `run` knows which
         }
     }
 }

@@ -291,7 +291,8 @@ impl Printer {
                 operation, error, ..
             } => {
                 let needs_operator = error.class() == ErrorClass::Misconfigured;
-                let advice = advice::on_try(&error).filter(|_| needs_operator);
+                let advice =
+                    advice::on_try(&error, self.target.partition()).filter(|_| needs_operator);
                 let problem = match &error {
                     TryError::NoReply { .. } if needs_operator => {
                         format!("{operation}: {error}, and the service has never answered")
@@ -302,7 +303,8 @@ impl Printer {
                 self.problem(explained(&problem, advice), needs_operator);
             }
             jobs::Event::SubscriptionRefused(error) => {
-                self.problem(explained(&error, advice::on_subscribe(&error)), true);
+                let advice = advice::on_subscribe(&error, self.target.partition());
+                self.problem(explained(&error, advice), true);
             }
         }
     }
