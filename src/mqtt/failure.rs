@@ -4,8 +4,9 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use rustls::{AlertDescription, CertificateError, Error as TlsError};
+use rustls::{AlertDescription, Error as TlsError};
 
+use super::certificate;
 use super::decode::Violation;
 use super::error::{ConnectionError, ConnectionErrorKind as Kind};
 use super::options::{Options, Proxy};
@@ -201,10 +202,8 @@ impl<'a> Server<'a> {
         };
         let what = match &error {
             TlsError::InvalidCertificate(fault) => {
-                format!(
-                    "the certificate of {address} {}",
-                    self.certificate_fault(fault)
-                )
+                let fault = certificate::fault(fault, &self.0.endpoint);
+                format!("the certificate of {address} {fault}")
             }
             TlsError::InvalidMessage(_) => format!("what answers at {address} does not speak TLS"),
             TlsError::AlertReceived(alert) => {
@@ -214,34 +213,6 @@ impl<'a> Server<'a> {
         };
         let error = ConnectionError::new(Kind::Tls, what).with_source(error);
         error.class_of(class)
-    }
-}
-
-impl Server<'_> {
-    /// What is wrong with the server's certificate, as the rest of a sentence.
-    fn certificate_fault(&self, fault: &CertificateError) -> String {
-        use CertificateError as C;
-        match fault {
-            C::UnknownIssuer | C::BadSignature => {
-                "was not signed by a CA that is trusted here".into()
-            }
-            C::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-                "names no server: it has no subjectAltName".into()
-            }
-            C::NotValidForName | C::NotValidForNameContext { .. } => {
-                format!("is for another name than '{}'", printable(&self.0.endpoint))
-            }
-            C::Expired | C::ExpiredContext { .. } => {
-                "has expired, or this device's clock is ahead".into()
-            }
-            C::NotValidYet | C::NotValidYetContext { .. } => {
-                "is not valid yet, so this device's clock is most likely behind".into()
-            }
-            C::Other(other) if other.to_string().contains("Version") => {
-                "is of an old version of X.509".into()
-            }
-            other => format!("is not accepted: {}", words(other)),
-        }
     }
 }
 

@@ -7,8 +7,8 @@
 //! The task owns everything, and clients send it what they want. From the outside in:
 //!
 //! - `reconnect`: the task, from one connection to the next, with `backoff` between them
-//! - `connect`: TCP (`transport`, `lookup`), `proxy`, TLS, CONNECT and CONNACK; `failure`: why
-//!   that failed
+//! - `connect`: TCP (`transport`, `lookup`), `proxy`, TLS, CONNECT and CONNACK; `failure` and
+//!   `certificate`: why that failed
 //! - `connection`: one connection; `silence`: when the server was last heard
 //! - `session`: what outlives a connection: `subscriptions`, packets `in_flight`, the `rate_limiter`
 //! - `wire`: packets over a stream of bytes; `decode`: from bytes to packets
@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 
 mod backoff;
+mod certificate;
 mod connect;
 mod connection;
 mod decode;
