@@ -25,9 +25,10 @@ where
         }
     };
     log::start(flags.verbosity, &output);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = stop::check_files().and_then(|()| {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build()
+    });
     let ended = match runtime {
         Ok(runtime) => runtime
             .block_on(async {

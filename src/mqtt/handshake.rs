@@ -2,40 +2,11 @@
 
 use std::fmt::Display;
 
-use rustls::{AlertDescription, CertificateError, Error as TlsError};
+use rustls::{AlertDescription, Error as TlsError};
 
+use super::certificate;
 use crate::text::{cut, printable};
-
-/// Why a TLS handshake failed, to count by. The first six are about the server's certificate, which
-/// this side rejected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum HandshakeFailure {
-    /// It was not signed by a CA that is trusted here.
-    UntrustedCa,
-    /// It has no subjectAltName, and so names no server.
-    Nameless,
-    /// It is for another name than the endpoint's.
-    WrongName,
-    /// It has expired, or is not valid yet; or this device's clock is wrong.
-    WrongTime,
-    /// It is of an old version of X.509.
-    OldVersion,
-    /// Something else is wrong with it.
-    BadCertificate,
-    /// The server rejected this device's certificate (an alert: RFC 8446, section 6.2).
-    Rejected,
-    /// The server does not know the name that it was asked for.
-    UnknownName,
-    /// The server does not speak MQTT on this port (ALPN).
-    NoProtocol,
-    /// There is no TLS version and cipher suite that both sides accept.
-    NothingInCommon,
-    /// What answers does not speak TLS. It may be anybody on the way.
-    NotTls,
-    /// Something else.
-    Other,
-}
+pub use certificate::HandshakeFailure;
 
 /// What a failed handshake with the server at `address` (`endpoint:port`) means, and in words.
 pub(super) fn understand(
@@ -47,7 +18,7 @@ pub(super) fn understand(
     use HandshakeFailure as F;
     match error {
         TlsError::InvalidCertificate(fault) => {
-            let (failure, what) = certificate(fault, endpoint);
+            let (failure, what) = certificate::fault(fault, endpoint);
             (failure, format!("the certificate of {address} {what}"))
         }
         TlsError::InvalidMessage(_) => {
@@ -63,8 +34,8 @@ pub(super) fn understand(
                 | A::CertificateUnknown
                 | A::UnknownCA
                 | A::AccessDenied
-                | A::DecryptError
-                | A::CertificateRequired => F::Rejected,
+                | A::DecryptError => F::Rejected,
+                A::CertificateRequired => F::OtherKeys,
                 A::UnrecognisedName => F::UnknownName,
                 A::NoApplicationProtocol => F::NoProtocol,
                 A::ProtocolVersion | A::HandshakeFailure | A::InsufficientSecurity => {
@@ -84,42 +55,6 @@ pub(super) fn understand(
             (failure, words)
         }
     }
-}
-
-/// What is wrong with the server's certificate, and as the rest of a sentence.
-fn certificate(fault: &CertificateError, endpoint: &str) -> (HandshakeFailure, String) {
-    use CertificateError as C;
-    use HandshakeFailure as F;
-    let (failure, what) = match fault {
-        C::UnknownIssuer | C::BadSignature => (
-            F::UntrustedCa,
-            "was not signed by a CA that is trusted here",
-        ),
-        C::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-            (F::Nameless, "names no server: it has no subjectAltName")
-        }
-        C::NotValidForName | C::NotValidForNameContext { .. } => {
-            let what = format!("is for another name than '{}'", printable(endpoint));
-            return (F::WrongName, what);
-        }
-        C::Expired | C::ExpiredContext { .. } => {
-            (F::WrongTime, "has expired, or this device's clock is ahead")
-        }
-        C::NotValidYet | C::NotValidYetContext { .. } => (
-            F::WrongTime,
-            "is not valid yet, so this device's clock is most likely behind",
-        ),
-        C::Other(other) if other.to_string().contains("Version") => {
-            (F::OldVersion, "is of an old version of X.509")
-        }
-        other => {
-            return (
-                F::BadCertificate,
-                format!("is not accepted: {}", words(other)),
-            );
-        }
-    };
-    (failure, what.to_owned())
 }
 
 /// An error's own words, printable and without a full stop. The system's number of it tells nothing.

@@ -7,7 +7,8 @@
 //! The task owns everything, and clients send it what they want. From the outside in:
 //!
 //! - `reconnect`: the task, from one connection to the next, with `backoff` between them
-//! - `connect`: TCP (`transport`), `proxy`, TLS (`handshake`: why it failed), CONNECT and CONNACK
+//! - `connect`: TCP (`transport`, `lookup`), `proxy`, TLS (`handshake`, `certificate`: why it failed),
+//!   CONNECT and CONNACK
 //! - `connection`: one connection; `silence`: when the server was last heard
 //! - `session`: what outlives a connection: `subscriptions` of each `subscriber`, packets `in_flight`, the
 //!   `rate_limiter`
@@ -22,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 mod backoff;
+mod certificate;
 mod connect;
 mod connection;
 mod decode;
@@ -29,6 +31,7 @@ mod error;
 mod events;
 mod handshake;
 mod in_flight;
+mod lookup;
 mod options;
 mod proxy;
 mod publish;

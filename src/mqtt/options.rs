@@ -86,7 +86,7 @@ impl Options {
     pub fn new(endpoint: &str, client_id: &str, tls: Arc<rustls::ClientConfig>) -> Self {
         Self {
             tls: Some(tls),
-            ..Self::without_tls(endpoint, client_id, Arc::new(Tcp))
+            ..Self::without_tls(endpoint, client_id, Arc::new(Tcp::default()))
         }
     }
 

@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::lookup::Names;
 
 /// A stream of bytes, both ways.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -48,16 +51,32 @@ pub trait Transport: Send + Sync {
 }
 
 /// TCP, to the first address of the host that answers (RFC 8305).
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Tcp;
+///
+/// The addresses of a name are remembered: if no name server answers soon, those that it had last are
+/// tried. A look-up may outlast the limit of a try; what it brings then serves the next.
+pub struct Tcp(Names);
+
+impl Tcp {
+    /// The same, with a look-up of names in place of the system's. It may block.
+    pub fn resolved_by<R>(resolve: R) -> Self
+    where
+        R: Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    {
+        Self(Names::resolved_by(Arc::new(resolve)))
+    }
+}
+
+impl Default for Tcp {
+    fn default() -> Self {
+        Self::resolved_by(|host, port| Ok((host, port).to_socket_addrs()?.collect()))
+    }
+}
 
 impl Transport for Tcp {
     fn dial<'a>(&'a self, host: &'a str, port: u16, limit: Duration) -> Dialing<'a> {
         Box::pin(async move {
             let begun = Instant::now();
-            let looked_up = timeout(limit, tokio::net::lookup_host((host, port))).await;
-            let addresses =
-                looked_up.map_err(|_| io::Error::other("no name server answered"))??;
+            let addresses = self.0.addresses(host, port, limit).await?;
             let left = limit.saturating_sub(begun.elapsed());
             let stream = connect_first(addresses, left).await?;
             Ok(Box::new(stream) as Box<dyn Stream>)

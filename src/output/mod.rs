@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 mod writer;
 
@@ -91,8 +91,7 @@ impl Output {
 
     fn at_its_time(&self, line: fmt::Arguments<'_>) -> String {
         if self.timestamps {
-            let now = humantime::format_rfc3339_millis(SystemTime::now());
-            format!("{now} {line}")
+            format!("{} {line}", shown(SystemTime::now()))
         } else {
             line.to_string()
         }
@@ -104,6 +103,13 @@ impl Output {
             self.flush();
         }
     }
+}
+
+/// A time in RFC 3339's form, which has the years up to 9999. A clock that was never set may be anywhere:
+/// what lies outside is shown as the first moment of 1970, or the last that has a form.
+fn shown(time: SystemTime) -> impl fmt::Display {
+    let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    humantime::format_rfc3339_millis(time.clamp(UNIX_EPOCH, last))
 }
 
 /// The way to stderr for the log, which writes each of its lines as a whole.
@@ -118,5 +124,33 @@ impl Write for LogLines {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_of_the_clock_can_be_shown() {
+        let year = |years: u64| Duration::from_secs(years * 31_556_952);
+        for (time, text) in [
+            (
+                UNIX_EPOCH - Duration::from_nanos(1),
+                "1970-01-01T00:00:00.000Z",
+            ),
+            (UNIX_EPOCH - year(3_000), "1970-01-01T00:00:00.000Z"),
+            (
+                UNIX_EPOCH + Duration::from_millis(1_500),
+                "1970-01-01T00:00:01.500Z",
+            ),
+            (UNIX_EPOCH + year(8_031), "9999-12-31T23:59:59.000Z"),
+            (
+                UNIX_EPOCH + year(200_000_000_000),
+                "9999-12-31T23:59:59.000Z",
+            ),
+        ] {
+            assert_eq!(shown(time).to_string(), text);
+        }
     }
 }

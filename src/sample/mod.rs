@@ -104,6 +104,8 @@ pub async fn run(
         if let Some(Err(error)) = printer.ended.take() {
             ended = Err(SampleError::Connection(error, target));
         }
+    } else if let Err(SampleError::Request(_, partition)) = &mut ended {
+        *partition = target.partition();
     }
     exiting(output, &ended);
     say!(output, "Disconnecting...");

@@ -9,8 +9,10 @@ use crate::jobs::{Client, ErrorCode, JobExecution, JobExecutionSummary, RequestE
 use crate::output::{Output, say};
 use crate::text::{Text, cut};
 
-/// AWS lists at most this many pending job executions. (15 where scheduling is configured.)
+/// AWS lists at most this many pending job executions.
 const LISTED: usize = 10;
+/// And at most this many where scheduling is configured: what another service lists beyond is left out.
+const MOST_LISTED: usize = 15;
 /// At most this many descriptions are asked for at once: the first start does not stand behind all.
 const DESCRIBED_AT_ONCE: usize = 3;
 /// This many characters of a job document are shown in a description; the whole follows at its start.
@@ -55,11 +57,12 @@ impl Pending<'_> {
                 return Ok(Vec::new());
             }
         };
-        let all = [
+        let mut all = [
             pending.in_progress_jobs.as_slice(),
             pending.queued_jobs.as_slice(),
         ]
         .concat();
+        all.truncate(MOST_LISTED);
         if all.is_empty() {
             say!(out, "No pending or queued jobs found!");
             return Ok(all);

@@ -270,7 +270,8 @@ impl Printer {
             jobs::Event::Published(_) => {}
             jobs::Event::Retrying { error, .. } => {
                 let needs_operator = error.class() == ErrorClass::Misconfigured;
-                let advice = advice::on_request(&error).filter(|_| needs_operator);
+                let advice = advice::on_request(&error, self.target.partition());
+                let advice = advice.filter(|_| needs_operator);
                 let (operation, kind) = (error.operation, error.kind());
                 let problem = match kind {
                     RequestErrorKind::NoReply(_) if needs_operator => {
@@ -282,7 +283,8 @@ impl Printer {
                 self.problem(explained(&problem, advice), needs_operator);
             }
             jobs::Event::SubscriptionRefused(error) => {
-                self.problem(explained(&error, advice::on_subscribe(&error)), true);
+                let advice = advice::on_subscribe(&error, self.target.partition());
+                self.problem(explained(&error, advice), true);
             }
         }
     }

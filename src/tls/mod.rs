@@ -1,7 +1,7 @@
 //! From PEM files to rustls' `ClientConfig`, and what is wrong with the files.
 //!
 //! - `pem`: what a file holds
-//! - `x509`: what a certificate says, as far as it is asked here
+//! - `x509`: what a certificate or an RSA key says, as far as it is asked here
 //! - `error`: what is wrong, as a value
 //!
 //! The crypto provider is a feature of this package: `ring` (the default) does the keys that AWS IoT
@@ -11,11 +11,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::client::Resumption;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 
 mod error;
@@ -82,9 +83,11 @@ pub fn client_config(files: &Files) -> Result<ClientConfig, TlsError> {
     let key_file = PemFile::read(FileRole::PrivateKey, &files.key)?;
     let (chain, key) = (cert.certificates()?, key_file.private_key()?);
     let provider = provider::default_provider();
+    let oddity = x509::rsa_oddity(&key);
     let key = provider.key_provider.load_private_key(key);
     let key = key.map_err(|error| {
-        let what = format!("holds a private key that can't be used ({error})");
+        let why = oddity.map_or_else(|| error.to_string(), |oddity| format!("it {oddity}"));
+        let what = format!("holds a private key that can't be used ({why})");
         let kind = TlsErrorKind::UnusableKey { curves: CURVES };
         key_file.error(kind, what).caused_by(error)
     })?;
@@ -122,13 +125,25 @@ pub fn client_config_with(
     roots: RootCertStore,
 ) -> Result<ClientConfig, TlsError> {
     let identity = SingleCertAndKey::from(CertifiedKey::new(chain, key));
-    let mut config = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+    let provider = Arc::new(provider::default_provider());
+    let mut config = ClientConfig::builder_with_details(provider, Arc::new(Clock))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::setup)?
         .with_root_certificates(roots)
         .with_client_cert_resolver(Arc::new(identity));
     config.resumption = Resumption::in_memory_sessions(1); // there is one server
     Ok(config)
+}
+
+/// The system's clock, which may not be set yet: before 1970, where rustls' own would panic, it is 1970.
+#[derive(Debug)]
+struct Clock;
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        Some(UnixTime::since_unix_epoch(since.unwrap_or_default()))
+    }
 }
 
 /// A warning on files that work, but should not stay as they are.
@@ -147,20 +162,32 @@ pub enum Warning {
         /// Where it is.
         path: PathBuf,
     },
+    /// The device's certificate is not valid yet.
+    NotValidYet {
+        /// Where it is.
+        path: PathBuf,
+    },
 }
 
 /// What is not as it should be with files that [`client_config`] takes.
 pub fn warnings(files: &Files) -> Vec<Warning> {
-    let expired = PemFile::read(FileRole::Certificate, &files.cert)
+    let chain = PemFile::read(FileRole::Certificate, &files.cert)
         .and_then(|file| file.certificates())
-        .ok()
-        .and_then(|chain| x509::parse(chain.first()?)?.not_after)
-        .is_some_and(|not_after| not_after < SystemTime::now());
-    let path = files.cert.clone();
-    let expired = expired.then_some(Warning::Expired { path });
+        .unwrap_or_default();
+    let own = chain.first().and_then(|own| x509::parse(own));
+    let (now, path) = (SystemTime::now(), files.cert.clone());
+    let out_of_time = own.and_then(|own| {
+        if own.not_after.is_some_and(|last| last < now) {
+            Some(Warning::Expired { path })
+        } else if own.not_before.is_some_and(|first| now < first) {
+            Some(Warning::NotValidYet { path })
+        } else {
+            None
+        }
+    });
     open_to_others(&files.key)
         .into_iter()
-        .chain(expired)
+        .chain(out_of_time)
         .collect()
 }
 

@@ -1,21 +1,24 @@
-//! What an X.509 certificate says, as far as it is asked here: its public key, and when it ends. Of any
-//! version and with any extension, for whether it is good is not ours to say (RFC 5280, section 4.1).
+//! What an X.509 certificate says, as far as it is asked here: its public key, and when it is valid. Of any
+//! version and with any extension, for whether it is good is not ours to say (RFC 5280, section 4.1). And
+//! what is unusual about a private RSA key.
 
 use std::time::SystemTime;
 
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// What a certificate says.
 #[derive(Debug, PartialEq)]
 pub(super) struct Parsed<'a> {
     /// The SubjectPublicKeyInfo, DER.
     pub public_key: &'a [u8],
-    /// The last moment at which it is valid, where that can be read.
+    /// The first and the last moment at which it is valid, where that can be read.
+    pub not_before: Option<SystemTime>,
     pub not_after: Option<SystemTime>,
 }
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
+const OCTET_STRING: u8 = 0x04;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 /// The version, which a certificate of version 1 does not tell.
@@ -34,14 +37,36 @@ pub(super) fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Option<Parsed<'a
     signed.take(SEQUENCE)?; // the signature algorithm
     signed.take(SEQUENCE)?; // the issuer
     let mut validity = Der(signed.take(SEQUENCE)?.content);
-    validity.take_any()?; // not before
+    let not_before = validity.take_any()?;
     let not_after = validity.take_any()?;
     signed.take(SEQUENCE)?; // the subject
     let public_key = signed.take(SEQUENCE)?.whole;
     Some(Parsed {
         public_key,
+        not_before: time(&not_before),
         not_after: time(&not_after),
     })
+}
+
+/// What is unusual about a private RSA key, as the rest of a sentence. `None` if nothing is, or if it is of
+/// another kind (RFC 8017, appendix A.1.2).
+pub(super) fn rsa_oddity(key: &PrivateKeyDer<'_>) -> Option<&'static str> {
+    let mut key = Der(Der(key.secret_der()).take(SEQUENCE)?.content);
+    let mut version = key.take(INTEGER)?.content;
+    if key.0.first() == Some(&SEQUENCE) {
+        key.take(SEQUENCE)?; // PKCS#8: the algorithm, and the key in a form of its own
+        key = Der(Der(key.take(OCTET_STRING)?.content).take(SEQUENCE)?.content);
+        version = key.take(INTEGER)?.content;
+    }
+    let modulus = key.take(INTEGER)?.content;
+    match (version, key.take(INTEGER)?.content) {
+        ([1], _) => Some("is an RSA key of more than two primes"),
+        (_, exponent) if exponent != [1, 0, 1] => {
+            Some("is an RSA key with another exponent than 65537")
+        }
+        _ if modulus.len() > 513 => Some("is an RSA key of more than 4,096 bits"),
+        _ => None,
+    }
 }
 
 /// What is left of a DER encoding.

@@ -17,6 +17,7 @@ mod layers;
 mod library;
 mod limits;
 mod messages;
+mod names;
 mod outages;
 mod output;
 mod own_work;

@@ -42,3 +42,24 @@ fn a_panic_outside_of_the_work_is_one_sentence_with_its_place_and_no_backtrace()
     );
     assert_eq!(panics_here.status.code(), Some(101));
 }
+
+/// tokio panics where no file is left for its signals.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_program_that_may_open_a_few_files_only_says_so() {
+    use crate::support::{Program, World, program_path};
+    let world = World::new().await;
+    for most in ["5", "6", "7", "8", "9"] {
+        let mut command = tokio::process::Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]);
+        command.arg(program_path()).args(world.flags(&[]));
+        let ended = Program::start_command(command).end().await;
+        assert!(
+            ended.err.contains(": Too many open files"),
+            "{most}: {}",
+            ended.err
+        );
+        assert!(!ended.err.contains("panicked"), "{most}: {}", ended.err);
+        assert_eq!(ended.code, Some(1), "{most}");
+    }
+}

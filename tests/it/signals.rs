@@ -64,6 +64,24 @@ async fn while_waiting_for_jobs() {
     }
 }
 
+/// A supervisor can leave signals blocked in what it starts.
+#[tokio::test]
+async fn although_the_parent_had_blocked_the_signals() {
+    use nix::sys::signal::{SigSet, Signal};
+    for signal in ["INT", "TERM"] {
+        interrupted_in_time(signal, async || {
+            let world = World::new().await;
+            let blocked = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+            blocked.thread_block().unwrap();
+            let program = world.start(&[]); // what a thread blocks, its children do
+            blocked.thread_unblock().unwrap();
+            program.out.wait_for(lines::NOTHING_TO_START).await;
+            (world, program)
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn while_connecting() {
     interrupted_in_time("INT", async || {

@@ -7,9 +7,12 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind, Event, Publish};
 use jobs_mqtt5::tls::{self, Warning};
 use local_iot_core::{Fault, ServerCertificate, Times, as_version_1};
-use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, GeneralSubtree,
+    IsCa, Issuer, KeyPair, NameConstraints, date_time_ymd,
+};
 
-use crate::support::{ForwardProxy, Manners, World, within};
+use crate::support::{ForwardProxy, Manners, TlsServer, World, within};
 
 /// The program fails, and says all of this.
 async fn says(world: &World, flags: &[&str], words: &[&str]) {
@@ -46,15 +49,16 @@ async fn files_with(change: impl FnOnce(&mut CertificateParams), v1: bool) -> (W
     (world, files)
 }
 
+/// An extension that nobody knows, and which must not be ignored.
+fn unknown(params: &mut CertificateParams) {
+    let mut extension =
+        CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
+    extension.set_criticality(true);
+    params.custom_extensions.push(extension);
+}
+
 #[tokio::test]
 async fn a_device_certificate_is_the_servers_to_judge() {
-    // An extension that nobody knows, and which must not be ignored.
-    let unknown = |params: &mut CertificateParams| {
-        let mut extension =
-            CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
-        extension.set_criticality(true);
-        params.custom_extensions.push(extension);
-    };
     let purpose = |params: &mut CertificateParams| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
     };
@@ -82,6 +86,133 @@ async fn an_expired_device_certificate_is_taken_and_warned_of() {
         let (_world, files) = files_with(|_| {}, v1).await;
         assert!(!tls::warnings(&files).iter().any(expired));
     }
+}
+
+#[tokio::test]
+async fn a_device_certificate_that_is_not_valid_yet_is_taken_and_warned_of() {
+    let future = |params: &mut CertificateParams| params.not_before = date_time_ymd(2999, 1, 1);
+    let (world, files) = files_with(future, false).await;
+    let (cert, key) = (files.cert.to_str().unwrap(), files.key.to_str().unwrap());
+    let words = format!("Warning: the certificate --cert {cert} is not valid yet");
+    says(
+        &world,
+        &["--cert", cert, "--key", key],
+        &[&words, "(Or the clock is behind: `date`.)"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_rsa_key_of_an_unusual_form_is_named() {
+    let world = World::new().await;
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/pem/");
+    for (file, words) in [
+        (
+            "rsa-key-exponent-3",
+            "(it is an RSA key with another exponent than 65537)",
+        ),
+        (
+            "rsa-key-three-primes",
+            "(it is an RSA key of more than two primes)",
+        ),
+    ] {
+        says(&world, &["--key", &format!("{corpus}{file}")], &[words]).await;
+    }
+}
+
+/// What is made of a key, its certificate, and the CA of that.
+type Made = (KeyPair, Vec<u8>, String);
+
+/// The certificate of a server, of a CA that may be changed as well.
+fn made(
+    of_ca: impl FnOnce(&mut CertificateParams),
+    of_server: impl FnOnce(&mut CertificateParams),
+) -> Made {
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    of_ca(&mut ca);
+    let ca_key = KeyPair::generate().unwrap();
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let mut server = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    of_server(&mut server);
+    let key = KeyPair::generate().unwrap();
+    let signed = server.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+    (key, signed.der().to_vec(), ca_pem)
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_servers_certificate_is_said_in_words() {
+    let elsewhere = |params: &mut CertificateParams| {
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("example.com".to_owned())],
+            excluded_subtrees: vec![],
+        });
+    };
+    let of_ca = |params: &mut CertificateParams| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    };
+    let purpose = |params: &mut CertificateParams| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    };
+    let (key, _, ca) = made(|_| {}, |_| {});
+    for ((key, certificate, ca), words) in [
+        (made(|_| {}, of_ca), "is that of a CA, and not a server's."),
+        (
+            made(|_| {}, unknown),
+            "has a critical extension that is not known here.",
+        ),
+        (
+            made(|_| {}, purpose),
+            "is not meant for a server (extended key usage).",
+        ),
+        (
+            made(elsewhere, |_| {}),
+            "is for a name that its CA must not sign for (name constraints).",
+        ),
+        (
+            (key, vec![0x30, 3, 2, 1, 0], ca),
+            "is damaged: it can't be decoded.",
+        ),
+    ] {
+        let world = World::new().await;
+        let server = TlsServer::start(&key, certificate, |_| {}).await;
+        let path = world.folder.path().join("its-ca.pem");
+        std::fs::write(&path, ca).unwrap();
+        let port = server.port.to_string();
+        let flags = ["--port", &port, "--ca_file", path.to_str().unwrap()];
+        let words = format!("The certificate of localhost:{port} {words}");
+        says(
+            &world,
+            &flags,
+            &[&words, "make it a certificate of its own"],
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_rsa_keys_only_is_named() {
+    let world = World::new().await;
+    let (key, certificate, ca) = made(|_| {}, |_| {});
+    let server = TlsServer::start(&key, certificate, |algorithms| {
+        let is_rsa = |scheme: &rustls::SignatureScheme| format!("{scheme:?}").starts_with("RSA");
+        let first = algorithms
+            .mapping
+            .iter()
+            .position(|(scheme, _)| is_rsa(scheme));
+        algorithms.mapping = &algorithms.mapping[first.unwrap()..];
+        assert!(algorithms.mapping.iter().all(|(scheme, _)| is_rsa(scheme)));
+    })
+    .await;
+    let path = world.folder.path().join("its-ca.pem");
+    std::fs::write(&path, ca).unwrap();
+    let port = server.port.to_string();
+    let flags = ["--port", &port, "--ca_file", path.to_str().unwrap()];
+    let words = [
+        "TLS alert CertificateRequired",
+        "most likely, RSA keys only",
+    ];
+    says(&world, &flags, &words).await;
 }
 
 #[tokio::test]

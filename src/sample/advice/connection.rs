@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::partition::Partition;
 use crate::mqtt::{
     ConnectionError, ConnectionErrorKind as Kind, HandshakeFailure, Options, ReasonCode,
 };
@@ -26,6 +27,17 @@ impl Target {
             endpoint: options.endpoint.clone(),
             client_id: options.client_id.clone(),
         }
+    }
+
+    /// The partition of AWS that it is in.
+    pub fn partition(&self) -> Partition {
+        Partition::of(&self.endpoint)
+    }
+
+    /// The ARN of the client that connects.
+    fn client_arn(&self) -> String {
+        let client_id = printable(&self.client_id);
+        self.partition().arn(format_args!("client/{client_id}"))
     }
 }
 
@@ -90,9 +102,8 @@ fn closed_early(target: &Target) -> String {
     about_address(target).unwrap_or_else(|| {
         format!(
             "If this happens again and again, a likely cause is a policy that does not allow \
-             iot:Connect on arn:aws:iot:REGION:ACCOUNT:client/{}, or a certificate that is not active \
-             or has no policy {CONSOLE}.",
-            printable(&target.client_id)
+             iot:Connect on {}, or a certificate that is not active or has no policy {CONSOLE}.",
+            target.client_arn()
         )
     })
 }
@@ -102,9 +113,9 @@ fn refused(code: Option<ReasonCode>, target: &Target) -> String {
     let id = printable(&target.client_id);
     match code.unwrap_or(ReasonCode(0x80)).0 {
         0x87 => format!(
-            "Check that the policy of your certificate allows iot:Connect on \
-             arn:aws:iot:REGION:ACCOUNT:client/{id}, and that the certificate is active and has that \
-             policy {CONSOLE}."
+            "Check that the policy of your certificate allows iot:Connect on {}, and that the \
+             certificate is active and has that policy {CONSOLE}.",
+            target.client_arn()
         ),
         0x86 => format!(
             "Check that this device's certificate is registered and active in this account and region \
@@ -151,7 +162,10 @@ fn disconnected(error: &ConnectionError, target: &Target) -> String {
 /// A TLS handshake that failed.
 fn handshake(failure: HandshakeFailure, target: &Target) -> String {
     use HandshakeFailure as F;
-    let is_alert = matches!(failure, F::Rejected | F::UnknownName | F::NothingInCommon);
+    let is_alert = matches!(
+        failure,
+        F::Rejected | F::OtherKeys | F::UnknownName | F::NothingInCommon
+    );
     if let (true, Some(advice)) = (is_alert, about_address(target)) {
         return advice;
     }
@@ -181,7 +195,11 @@ fn handshake(failure: HandshakeFailure, target: &Target) -> String {
              version 1 unless it is given -extfile)."
                 .to_owned()
         }
-        F::BadCertificate => "Check --endpoint and --ca_file.".to_owned(),
+        F::BadCertificate => {
+            "Check --endpoint. If that server is yours, make it a certificate of its own, with a \
+             subjectAltName."
+                .to_owned()
+        }
         F::NotTls => "Check --endpoint and --port.".to_owned(),
         F::NoProtocol => {
             "It does not speak MQTT on this port. Check --port: 8883, or 443.".to_owned()
@@ -191,9 +209,15 @@ fn handshake(failure: HandshakeFailure, target: &Target) -> String {
             "It refused this device's certificate. Check that it is registered and active in this \
              account and region {CONSOLE}, and that --endpoint belongs to the same account."
         ),
+        // It was offered one, unless it listed no signature algorithm that the key can do.
+        F::OtherKeys => {
+            "It takes no key of this kind: most likely, RSA keys only. Make this device a key and a \
+             certificate of a kind that it takes."
+                .to_owned()
+        }
         F::NothingInCommon => {
-            "There is no TLS version and cipher suite that both accept. Check --endpoint and --port: \
-             is this AWS IoT Core?"
+            "There is no TLS version and cipher suite that both accept, or it takes another kind of \
+             key only (RSA). Check --endpoint and --port: is this AWS IoT Core?"
                 .to_owned()
         }
         _ => String::new(),

@@ -84,5 +84,10 @@ pub fn warning(warning: &Warning) -> String {
              clock is ahead: `date`.)",
             printable(&path.to_string_lossy())
         ),
+        Warning::NotValidYet { path } => format!(
+            "Warning: the certificate --cert {} is not valid yet, so AWS IoT Core will refuse it. (Or \
+             the clock is behind: `date`.)",
+            printable(&path.to_string_lossy())
+        ),
     }
 }

@@ -3,9 +3,11 @@
 
 mod connection;
 mod files;
+mod partition;
 
 pub use connection::{Target, on_connection};
 pub use files::{file_error, warning};
+pub use partition::Partition;
 
 use super::lines::explained;
 use crate::agent;
@@ -28,8 +30,8 @@ pub enum SampleError {
     #[error("--proxy_auth {0}")]
     ProxyAuth(String),
     /// A request without which there is no going on has failed.
-    #[error(transparent)]
-    Request(RequestError),
+    #[error("{0}")]
+    Request(RequestError, Partition),
     /// Work that was to end did not.
     #[error(transparent)]
     Work(agent::Error),
@@ -50,7 +52,7 @@ impl SampleError {
         let advice = match self {
             Self::Tls(error) => return file_error(error),
             Self::Connection(error, target) => on_connection(error, target),
-            Self::Request(error) => on_denied(error),
+            Self::Request(error, partition) => on_denied(error, *partition),
             Self::Work(_) => Some(
                 "The program ends, for a supervisor to start it anew: work must end when its job is no \
                  longer wanted."
@@ -70,7 +72,7 @@ impl From<RequestError> for SampleError {
     fn from(error: RequestError) -> Self {
         match error.kind() {
             Kind::Publish(PublishError::Ended) => Self::Ended,
-            _ => Self::Request(error),
+            _ => Self::Request(error, Partition::default()), // `run` knows which
         }
     }
 }
@@ -89,8 +91,8 @@ const NO_REPLIES: &str = "Check that the policy of your certificate allows iot:R
                           policy.json, and that --thing_name is the name of this certificate's thing.";
 
 /// What to do about a request without which there is no going on.
-pub fn on_denied(error: &RequestError) -> Option<String> {
-    let advice = on_request(error)?;
+pub fn on_denied(error: &RequestError, partition: Partition) -> Option<String> {
+    let advice = on_request(error, partition)?;
     let is_denied = match error.kind() {
         Kind::Publish(_) => true,
         Kind::Subscribe(error) => error.is_denied(),
@@ -105,11 +107,11 @@ pub fn on_denied(error: &RequestError) -> Option<String> {
 }
 
 /// What to do about a request that failed, or has no result for now.
-pub fn on_request(error: &RequestError) -> Option<String> {
+pub fn on_request(error: &RequestError, partition: Partition) -> Option<String> {
     match error.kind() {
         Kind::NoReply(_) => Some(NO_REPLIES.to_owned()),
-        Kind::Publish(error) => on_publish(error),
-        Kind::Subscribe(error) => on_subscribe(error),
+        Kind::Publish(error) => on_publish(error, partition),
+        Kind::Subscribe(error) => on_subscribe(error, partition),
         Kind::Rejected(rejection) if rejection.code == ErrorCode::RequestThrottled => {
             Some("The account has reached a limit of the Jobs service.".to_owned())
         }
@@ -119,26 +121,25 @@ pub fn on_request(error: &RequestError) -> Option<String> {
 
 /// What to do about a message that was not published: the statement that is missing, as one would
 /// write it into the policy.
-fn on_publish(error: &PublishError) -> Option<String> {
+fn on_publish(error: &PublishError, partition: Partition) -> Option<String> {
     let PublishError::NotAuthorized { topic, .. } = error else {
         return None;
     };
     let has_it = policy_json_has(topic, " (policy.json has it for every request)");
     Some(format!(
-        "Add to the policy of your certificate: allow iot:Publish on \
-         arn:aws:iot:REGION:ACCOUNT:topic/{}{has_it}.",
-        Text::from(topic)
+        "Add to the policy of your certificate: allow iot:Publish on {}{has_it}.",
+        partition.arn(format_args!("topic/{}", Text::from(topic)))
     ))
 }
 
 /// What to do about a subscription that was refused.
-pub fn on_subscribe(error: &SubscribeError) -> Option<String> {
+pub fn on_subscribe(error: &SubscribeError, partition: Partition) -> Option<String> {
     if error.is_denied() {
         let has_it = policy_json_has(&error.filter, " (policy.json has it for every filter)");
+        let filter = Text::from(error.filter.replace('+', "*"));
         return Some(format!(
-            "Add to the policy of your certificate: allow iot:Subscribe on \
-             arn:aws:iot:REGION:ACCOUNT:topicfilter/{}{has_it}.",
-            Text::from(error.filter.replace('+', "*"))
+            "Add to the policy of your certificate: allow iot:Subscribe on {}{has_it}.",
+            partition.arn(format_args!("topicfilter/{filter}"))
         ));
     }
     (error.reason == ReasonCode::QUOTA_EXCEEDED).then(|| {
@@ -159,16 +160,29 @@ fn policy_json_has<'a>(topic: &str, words: &'a str) -> &'a str {
 mod tests {
     use super::*;
 
+    fn refused(reason: ReasonCode, endpoint: &str) -> Option<String> {
+        let filter = "$aws/things/my-thing/jobs/notify-next".to_owned();
+        on_subscribe(&SubscribeError { filter, reason }, Partition::of(endpoint))
+    }
+
     #[test]
     fn too_many_subscriptions_are_named_and_an_invalid_filter_needs_no_advice() {
-        let advice = |reason| {
-            let filter = "$aws/things/my-thing/jobs/notify-next".to_owned();
-            on_subscribe(&SubscribeError { filter, reason })
-        };
-        let of_denied = advice(ReasonCode::NOT_AUTHORIZED).unwrap();
-        assert!(of_denied.contains("iot:Subscribe"), "{of_denied}");
-        let of_too_many = advice(ReasonCode::QUOTA_EXCEEDED).unwrap();
+        let of_too_many = refused(ReasonCode::QUOTA_EXCEEDED, "localhost").unwrap();
         assert!(of_too_many.contains("50 subscriptions"), "{of_too_many}");
-        assert_eq!(advice(ReasonCode::TOPIC_FILTER_INVALID), None);
+        assert_eq!(refused(ReasonCode::TOPIC_FILTER_INVALID, "localhost"), None);
+    }
+
+    #[test]
+    fn the_statement_that_is_missing_has_the_partition_of_the_endpoint() {
+        for (endpoint, partition) in [
+            ("a1b2c3-ats.iot.eu-central-1.amazonaws.com", "aws"),
+            ("a1b2c3.ats.iot.cn-north-1.amazonaws.com.cn", "aws-cn"),
+            ("a1b2c3-ats.iot.us-gov-west-1.amazonaws.com", "aws-us-gov"),
+            ("localhost", "aws"),
+        ] {
+            let advice = refused(ReasonCode::NOT_AUTHORIZED, endpoint).unwrap();
+            let arn = format!(" arn:{partition}:iot:REGION:ACCOUNT:topicfilter/$aws/things/");
+            assert!(advice.contains(&arn), "{endpoint}: {advice}");
+        }
     }
 }

@@ -67,6 +67,28 @@ fn each_sed_command_makes_a_policy_of_the_template() {
     }
 }
 
+#[test]
+fn the_region_is_found_in_the_endpoint_of_each_partition() {
+    let set_up = &shell_blocks(section("On AWS"))[0];
+    let command = set_up.lines().find(|line| line.starts_with("REGION="));
+    let command = command.unwrap();
+    for (endpoint, region) in [
+        (ENDPOINT, "eu-central-1"),
+        ("a1b2c3.ats.iot.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        (
+            "a1b2c3-ats.iot.us-gov-west-1.amazonaws.com",
+            "us-gov-west-1",
+        ),
+    ] {
+        let ran = run(&format!("ENDPOINT={endpoint}\n{command}\necho $REGION"));
+        assert_eq!(ran.out.trim(), region, "{endpoint}");
+    }
+    // policy.json has the partition of most; the others are told of.
+    for partition in ["`arn:aws-cn`", "`arn:aws-us-gov`"] {
+        assert!(section("A policy").contains(partition), "{partition}");
+    }
+}
+
 /// Runs the course as a reader does on AWS, from top to bottom: every variable is set before it is
 /// used, git takes none of the files, the program takes its flags, and all that is made is taken away
 /// again. (On the reader's own machine, `tests/course/run` does the real thing.)

@@ -8,6 +8,7 @@ mod open_world;
 mod program;
 mod proxy;
 mod running_job;
+mod tls_server;
 mod tunnel;
 mod works;
 
@@ -34,6 +35,7 @@ pub use open_world::{OTHER, interruption, next_message};
 pub use program::{Ended, Program, example_path, program_path};
 pub use proxy::{ForwardProxy, Manners};
 pub use running_job::{Device, detail};
+pub use tls_server::TlsServer;
 pub use tunnel::Tunnel;
 pub use works::{counted_work, done_once, held_work, idle, quick_work};
 

@@ -96,7 +96,7 @@ impl Program {
     /// build for tests are many times more than those on a device.
     #[cfg(target_os = "linux")]
     pub fn peak_memory_kib(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id().unwrap());
+        let path = format!("/proc/{}/status", self.id());
         let status = std::fs::read_to_string(path).unwrap();
         let field = |name: &str| -> u64 {
             let mut lines = status.lines();
@@ -104,6 +104,12 @@ impl Program {
             line.trim().trim_end_matches(" kB").parse().unwrap()
         };
         field("VmHWM:") - field("RssFile:")
+    }
+
+    /// The system's number of the process.
+    #[cfg(target_os = "linux")]
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
     }
 
     /// Ends it at once, without a word to it.
