@@ -11,14 +11,14 @@ use rustls::pki_types::ServerName;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::decode::{Incoming, MAX_PACKET_SIZE, Violation};
+use super::decode::{Incoming, MAX_PACKET_SIZE};
 use super::error::{ConnectionError, ConnectionErrorKind as Kind};
 use super::handshake::words;
 use super::options::Options;
 use super::proxy::tunnel;
-use super::reason::ReasonCode;
+use super::reason::{ReasonCode, Violation};
 use super::silence::{Heard, LastHeard};
-use super::transport::Stream;
+use super::transport::ByteStream;
 use super::wire::{Wire, WireError};
 use crate::error_class::ErrorClass;
 use crate::text::printable;
@@ -129,7 +129,7 @@ async fn dial(
     host: &str,
     port: u16,
     heard: &LastHeard,
-) -> io::Result<Box<dyn Stream>> {
+) -> io::Result<Box<dyn ByteStream>> {
     let limit = options.tcp_timeout;
     let dialing = options.transport.dial(host, port, limit);
     let dialed = timeout(limit + DIAL_GRACE, dialing).await;
@@ -140,10 +140,10 @@ async fn dial(
 
 /// Does the TLS handshake, if there is to be one.
 async fn secure(
-    stream: Box<dyn Stream>,
+    stream: Box<dyn ByteStream>,
     options: &Options,
     heard: &LastHeard,
-) -> Result<Box<dyn Stream>, ConnectionError> {
+) -> Result<Box<dyn ByteStream>, ConnectionError> {
     let Some(config) = &options.tls else {
         return Ok(stream);
     };

@@ -7,9 +7,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::decode::Violation;
 use super::handshake::{self, HandshakeFailure, words};
-use super::reason::ReasonCode;
+use super::reason::{ReasonCode, Violation};
 use crate::error_class::ErrorClass;
 use crate::text::{cut, printable};
 

@@ -56,7 +56,7 @@ pub use publish::{Message, Publish, QoS};
 pub use reason::ReasonCode;
 pub use subscriber::{Delivery, SubscribeError};
 pub use subscription::{Buffer, Granted, Handled, Subscription};
-pub use transport::{AddressErrors, Dialing, Stream, Tcp, Transport, connect_first};
+pub use transport::{AddressErrors, ByteStream, Dialing, Tcp, Transport, connect_first};
 
 use events::{EVENTS_KEPT, Status};
 use reconnect::{Kept, Task};

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::error::{ConnectionError, ConnectionErrorKind as Kind};
 use super::handshake::words;
 use super::options::Proxy;
-use super::transport::Stream;
+use super::transport::ByteStream;
 use crate::error_class::ErrorClass;
 
 /// The head of an answer has at most this many bytes.
@@ -19,7 +19,7 @@ const LARGEST_HEAD: usize = 64 * 1024;
 /// # Errors
 /// If the stream to the proxy fails.
 pub(super) async fn tunnel(
-    stream: &mut dyn Stream,
+    stream: &mut dyn ByteStream,
     proxy: &Proxy,
     address: &str,
 ) -> io::Result<Result<(), ConnectionError>> {
@@ -54,7 +54,7 @@ pub(super) async fn tunnel(
 
 /// Reads up to the empty line. What follows it belongs to the tunnel, so it is taken byte by byte: few,
 /// and once for each connection.
-async fn read_head(stream: &mut dyn Stream) -> io::Result<String> {
+async fn read_head(stream: &mut dyn ByteStream) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
         if head.len() == LARGEST_HEAD {

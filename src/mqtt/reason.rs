@@ -1,4 +1,4 @@
-//! Reason codes: why the other side refuses, or goes (MQTT5, section 2.4).
+//! Reason codes: why the other side refuses, or goes (MQTT5, section 2.4); and why we go.
 
 use std::fmt;
 
@@ -78,6 +78,27 @@ impl fmt::Display for ReasonCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name().unwrap_or("unknown to MQTT5");
         write!(f, "0x{:02X} ({name})", self.0)
+    }
+}
+
+/// What a server may not send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Violation {
+    /// What our DISCONNECT says of it.
+    pub code: ReasonCode,
+    /// What it is, as half a sentence.
+    pub what: String,
+}
+
+impl Violation {
+    pub fn protocol_error(what: impl Into<String>) -> Self {
+        let (code, what) = (ReasonCode::PROTOCOL_ERROR, what.into());
+        Self { code, what }
+    }
+
+    pub fn malformed(what: impl Into<String>) -> Self {
+        let (code, what) = (ReasonCode::MALFORMED_PACKET, what.into());
+        Self { code, what }
     }
 }
 

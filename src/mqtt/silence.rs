@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
-use super::transport::Stream;
+use super::transport::ByteStream;
 
 /// An answer is overdue after this many times its timeout, whatever else comes: 140 seconds. The largest
 /// message that may stand before it takes 131 on the slowest link that is waited for.
@@ -82,7 +82,7 @@ impl LastHeard {
 
 /// A stream that notes when bytes come. It lies below TLS: a record of 16 KiB can take seconds.
 pub(super) struct Heard {
-    pub stream: Box<dyn Stream>,
+    pub stream: Box<dyn ByteStream>,
     pub last: LastHeard,
 }
 

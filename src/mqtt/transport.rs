@@ -17,19 +17,19 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::lookup::Names;
 
 /// A stream of bytes, both ways.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// A stream that is being opened.
-pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
+pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn ByteStream>>> + Send + 'a>>;
 
 /// Opens streams of bytes. The connection speaks TLS and MQTT over what it opens, so a SOCKS proxy, a
 /// modem's socket or a Unix socket can take the place of TCP:
 ///
 /// ```
 /// use std::time::Duration;
-/// use jobs_mqtt5::mqtt::{Dialing, Stream, Transport};
+/// use jobs_mqtt5::mqtt::{Dialing, ByteStream, Transport};
 ///
 /// /// A tunnel to the server that another program keeps open.
 /// struct Tunnel(std::path::PathBuf);
@@ -39,7 +39,7 @@ pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> 
 ///     fn dial<'a>(&'a self, _host: &'a str, _port: u16, _limit: Duration) -> Dialing<'a> {
 ///         Box::pin(async {
 ///             let stream = tokio::net::UnixStream::connect(&self.0).await?;
-///             Ok(Box::new(stream) as Box<dyn Stream>)
+///             Ok(Box::new(stream) as Box<dyn ByteStream>)
 ///         })
 ///     }
 /// }
@@ -79,7 +79,7 @@ impl Transport for Tcp {
             let addresses = self.0.addresses(host, port, limit).await?;
             let left = limit.saturating_sub(begun.elapsed());
             let stream = connect_first(addresses, left).await?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn ByteStream>)
         })
     }
 }

@@ -11,9 +11,9 @@ use rumqttc::v5::mqttbytes::v5::Packet;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, timeout};
 
-use super::decode::{self, Incoming, Violation};
-use super::reason::ReasonCode;
-use super::transport::Stream;
+use super::decode::{self, Incoming};
+use super::reason::{ReasonCode, Violation};
+use super::transport::ByteStream;
 
 /// A DISCONNECT that can't be sent in this time is skipped.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ pub(super) struct TooLarge {
 
 /// Packets in and out.
 pub(super) struct Wire {
-    stream: Box<dyn Stream>,
+    stream: Box<dyn ByteStream>,
     received: BytesMut,
     unsent: BytesMut,
     is_flushed: bool,
@@ -57,7 +57,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub fn new(stream: Box<dyn Stream>) -> Self {
+    pub fn new(stream: Box<dyn ByteStream>) -> Self {
         let now = Instant::now();
         Self {
             stream,

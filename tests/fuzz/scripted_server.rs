@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jobs_mqtt5::mqtt::{
-    self, ConnectionErrorKind, Dialing, Event, Message, Options, Stream, Transport,
+    self, ByteStream, ConnectionErrorKind, Dialing, Event, Message, Options, Transport,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -90,7 +90,7 @@ impl Transport for Once {
         let stream = self.0.lock().unwrap().take();
         Box::pin(async {
             let stream = stream.ok_or(io::ErrorKind::ConnectionRefused)?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn ByteStream>)
         })
     }
 }

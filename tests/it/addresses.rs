@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jobs_mqtt5::mqtt::{
-    self, ConnectionErrorKind, Dialing, Event, Publish, Stream, Transport, connect_first,
+    self, ByteStream, ConnectionErrorKind, Dialing, Event, Publish, Transport, connect_first,
 };
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -60,7 +60,7 @@ impl Transport for Resolved {
             // A name server takes its time.
             tokio::time::sleep(Duration::from_millis(30)).await;
             let stream = connect_first(self.0.iter().copied(), limit).await?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn ByteStream>)
         })
     }
 }

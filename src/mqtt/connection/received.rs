@@ -5,11 +5,11 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::Connection;
-use crate::mqtt::decode::{Incoming, Violation};
+use crate::mqtt::decode::Incoming;
 use crate::mqtt::error::{ConnectionError, PublishError};
 use crate::mqtt::in_flight::{Sent, topic};
 use crate::mqtt::publish::Message;
-use crate::mqtt::reason::ReasonCode;
+use crate::mqtt::reason::{ReasonCode, Violation};
 
 impl Connection<'_> {
     /// Takes a packet from the server.

@@ -6,7 +6,7 @@ use rumqttc::v5::mqttbytes::QoS as CodecQoS;
 use rumqttc::v5::mqttbytes::v5::{ConnAckProperties, Packet, Publish};
 
 use super::publish::{LARGEST_PAYLOAD, Message};
-use super::reason::ReasonCode;
+use super::reason::{ReasonCode, Violation};
 
 /// Received packets may have this many bytes: AWS IoT Core's largest payload, and a topic. It is the
 /// Maximum Packet Size of our CONNECT.
@@ -44,27 +44,6 @@ pub(super) enum Incoming {
         /// What the server says beside the code; may be empty.
         text: String,
     },
-}
-
-/// What a server may not send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Violation {
-    /// What our DISCONNECT says of it.
-    pub code: ReasonCode,
-    /// What it is, as half a sentence.
-    pub what: String,
-}
-
-impl Violation {
-    pub fn protocol_error(what: impl Into<String>) -> Self {
-        let (code, what) = (ReasonCode::PROTOCOL_ERROR, what.into());
-        Self { code, what }
-    }
-
-    fn malformed(what: impl Into<String>) -> Self {
-        let (code, what) = (ReasonCode::MALFORMED_PACKET, what.into());
-        Self { code, what }
-    }
 }
 
 /// The packet types that have names here (section 2.1.2).

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jobs_mqtt5::mqtt::{Dialing, Stream, Transport};
+use jobs_mqtt5::mqtt::{ByteStream, Dialing, Transport};
 use local_iot_core::Acceptor;
 
 /// How many bytes a socket takes before the line has taken them.
@@ -22,7 +22,7 @@ impl Transport for Tunnel {
             tokio::time::sleep(self.handshake).await;
             let (near, far) = tokio::io::duplex(BUFFER);
             tokio::spawn(self.acceptor.serve(far));
-            Ok(Box::new(near) as Box<dyn Stream>)
+            Ok(Box::new(near) as Box<dyn ByteStream>)
         })
     }
 }

@@ -113,7 +113,7 @@ pub const ALL: &[Break] = &[
     on_the_way(
         "repeated-without-dup",
         "a publish is repeated as if it were new",
-        &[1],
+        &[8],
         packets::repeated_without_dup,
     ),
     on_the_way(

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
-use jobs_mqtt5::mqtt::{Dialing, Stream, Transport};
+use jobs_mqtt5::mqtt::{ByteStream, Dialing, Transport};
 use local_iot_core::Service;
 use tokio::time::{sleep, sleep_until};
 
@@ -255,7 +255,7 @@ impl Transport for Modem {
                 sleep_until(latest).await;
             }
             let stream = self.network.dial(self.process, limit).await?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn ByteStream>)
         })
     }
 }
