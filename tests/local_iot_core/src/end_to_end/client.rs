@@ -24,14 +24,14 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::TlsConnector;
 
-use crate::{Identity, LocalIotCore};
+use crate::{Identity, LocalIotCore, Service, line::Transport};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct Client {
-    stream: TlsStream<TcpStream>,
+    stream: Box<dyn Transport>,
     packets: PacketBuilder,
     input: Vec<u8>,
     /// Acknowledges what it gets.
@@ -60,12 +60,23 @@ impl Client {
         let name = ServerName::try_from(core.endpoint().to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let stream = timeout(PATIENCE, connector.connect(name, stream)).await??;
-        Ok(Client {
-            stream,
+        Ok(Client::on(stream))
+    }
+
+    /// Connects without TCP and TLS.
+    pub fn beside(service: &Service) -> Client {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(service.serve(far));
+        Client::on(near)
+    }
+
+    fn on(stream: impl Transport + 'static) -> Client {
+        Client {
+            stream: Box::new(stream),
             packets: PacketBuilder::new(),
             input: Vec::new(),
             acknowledges: true,
-        })
+        }
     }
 
     pub async fn new(core: &LocalIotCore) -> Client {
@@ -108,6 +119,12 @@ impl Client {
     pub async fn send(&mut self, packet: impl Into<Packet>) {
         let bytes = packet.into().to_continuous_buffer();
         self.stream.write_all(&bytes).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    /// Sends these bytes, whatever they are.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
     }
 
@@ -229,9 +246,13 @@ impl Client {
             && let Some(packet_id) = publish.packet_id()
             && self.acknowledges
         {
-            self.send(Puback::builder().packet_id(packet_id).build().unwrap())
-                .await;
+            self.acknowledge_id(packet_id).await;
         }
+    }
+
+    pub async fn acknowledge_id(&mut self, packet_id: u16) {
+        self.send(Puback::builder().packet_id(packet_id).build().unwrap())
+            .await;
     }
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod breaches;
 mod client;
+mod conformance;
 mod faults;
 mod jobs_faults;
 mod messages;

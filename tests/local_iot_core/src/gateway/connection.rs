@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    Gateway, forms, linger,
+    Gateway, connect, forms, linger,
     strict::{InFlight, Rate},
 };
 use crate::{
@@ -71,6 +71,8 @@ pub(super) struct Connection {
     connack_left: Option<Instant>,
     pub(super) end: Option<End>,
     pub(super) mqtt: mqtt::Connection<role::Server>,
+    /// How many bytes have come of the packet that is under way.
+    packet_length: usize,
     /// Packets to send.
     pub(super) output: Vec<u8>,
     /// When the client will have been silent for too long.
@@ -102,7 +104,8 @@ impl Connection {
             session_present: false,
             connack_left: None,
             end: None,
-            mqtt: mqtt::Connection::new(Version::V5_0),
+            mqtt: mqtt::Connection::new(Version::Undetermined), // CONNECT says it
+            packet_length: 0,
             output: Vec::new(),
             silent_too_long: None,
             gateway,
@@ -197,9 +200,15 @@ impl Connection {
     fn receive(&mut self, bytes: &[u8]) {
         let mut cursor = Cursor::new(bytes);
         while self.end.is_none() && cursor.position() < bytes.len() as u64 {
+            let before = cursor.position();
             let events = self.mqtt.recv(&mut cursor);
+            self.packet_length += (cursor.position() - before) as usize;
+            let is_complete = !events.is_empty();
             for event in events {
                 self.on_received(event);
+            }
+            if is_complete {
+                self.packet_length = 0;
             }
         }
     }
@@ -207,13 +216,32 @@ impl Connection {
     fn on_received(&mut self, event: MqttEvent) {
         match event {
             MqttEvent::NotifyPacketReceived(packet) if self.end.is_none() => {
+                if self.lacks_property_length(&packet) {
+                    self.violation("a PUBLISH without the length of its properties".to_owned());
+                    return self.disconnect(DisconnectReasonCode::MalformedPacket as u8);
+                }
                 self.handle(packet);
             }
             MqttEvent::NotifyError(error) => {
                 self.violation(format!("the MQTT library objects: {error}"));
+                if error == MqttError::UnsupportedProtocolVersion {
+                    self.output.extend(connect::UNSUPPORTED_PROTOCOL_VERSION);
+                }
                 self.end.get_or_insert(End::Close);
             }
             other => self.on_sent(other),
+        }
+    }
+
+    /// The library takes a PUBLISH that ends before its properties. Its length, with the properties
+    /// that it does not have, is then more than what has come. (That of one whose topic the library
+    /// has filled in by its alias is more as well; but an alias is a property.)
+    fn lacks_property_length(&self, packet: &Packet) -> bool {
+        match packet {
+            Packet::V5_0Publish(publish) => {
+                !publish.topic_name_extracted() && publish.size() > self.packet_length
+            }
+            _ => false,
         }
     }
 
