@@ -15,6 +15,8 @@ mod install_firmware;
 mod key_in_hardware;
 mod layers;
 mod messages;
+#[cfg(unix)]
+mod mosquitto;
 mod outages;
 mod output;
 mod own_work;

@@ -90,6 +90,12 @@ const DENIALS: [Denial; 6] = [
 /// What happens, in the order of time.
 pub type Plan = Vec<(Duration, Happening)>;
 
+/// Some time after the device has come up, and before all is calm.
+pub fn moment(random: &mut Rng) -> Duration {
+    let range = FIRST.as_millis() as u64..EVENTFUL.as_millis() as u64;
+    Duration::from_millis(random.u64(range))
+}
+
 /// Draws a plan.
 pub struct Planner<'a> {
     random: &'a mut Rng,
@@ -285,8 +291,7 @@ impl<'a> Planner<'a> {
     }
 
     fn moment(&mut self) -> Duration {
-        let range = FIRST.as_millis() as u64..EVENTFUL.as_millis() as u64;
-        Duration::from_millis(self.random.u64(range))
+        moment(self.random)
     }
 
     /// From ten seconds to a quarter of an hour.

@@ -10,11 +10,12 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::breaks::Break;
 use crate::cloud::Operator;
-use crate::device::{Device, Process, Told};
-use crate::happening::{self, Happening};
+use crate::device::{Device, OBEYS_IN, Process, Told};
+use crate::happening::{self, Cloud, Happening};
+use crate::later::Later;
 use crate::network::{Address, Network};
 use crate::plan::{EVENTFUL, Plan, Planner};
-use crate::run::{Memory, Run, Seen};
+use crate::run::{Commands, Memory, Run, Seen};
 use crate::setting::Setting;
 use crate::work::{Diary, Document, total};
 
@@ -26,6 +27,14 @@ pub const AT_ONCE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(45 * 60);
 /// A process is new for this long.
 const NEW: Duration = Duration::from_secs(2 * 60);
+/// More commands than a subscriber's inbox holds.
+const COMMANDS: u32 = 100;
+/// A device sends something within this time.
+const KEEP_ALIVE: Duration = Duration::from_secs(300);
+/// As often as this, everybody who can go on does: then, the service has answered.
+const STEPS: u32 = 100;
+/// What is there so much later was not there before.
+const A_MOMENT: Duration = Duration::from_millis(20);
 /// More than the journal has of the end of two processes: it must not grow while memory is measured.
 const FEW_ENTRIES: usize = 1_000;
 
@@ -75,8 +84,11 @@ impl World {
     /// The world of this seed, perhaps with something broken in it.
     pub fn new(seed: u64, broken: Option<&'static Break>) -> std::io::Result<Self> {
         let mut random = Rng::with_seed(seed);
-        let setting = Setting::drawn(&mut random);
-        let plan = Planner::new(&mut random).plan();
+        let later = Later::of_seed(seed);
+        let setting = Setting::drawn(&mut random, later);
+        let mut plan = Planner::new(&mut random).plan();
+        plan.extend(later.plan(seed));
+        plan.sort_by_key(|(at, _)| *at);
         let service = Arc::new(Service::new(setting.service_options())?);
         let tamper = broken.and_then(Break::tamper);
         let network = Network::new(Arc::clone(&service), setting.link, random.u64(..), tamper);
@@ -117,7 +129,13 @@ impl World {
         let bound = done_within + self.time_of_work();
         self.seen.done = self.until_all_is_done(bound).await;
         self.keep_running_until(self.seen.calm + done_within).await;
+        if self.setting.later.forgotten_subscriptions {
+            self.one_job_that_nobody_may_tell_of(done_within).await;
+        }
         self.seen.last_job = self.one_more_job().await;
+        if self.setting.later.slow_subscriber {
+            self.seen.commands = Some(self.many_commands().await);
+        }
         self.seen.idle_from = self.service.journal().len();
         self.keep_running_until(Instant::now() + IDLE).await;
         self.seen.idle_to = self.service.journal().len();
@@ -232,6 +250,35 @@ impl World {
                 self.network.stood_still(*time);
                 self.seen.freezes.push((Instant::now(), *time));
             }
+            D::StandStill(time) => self.stand_still(*time).await,
+        }
+    }
+
+    /// The device's process stands still while the service answers what it has just sent: when it goes
+    /// on, the answer is there, and every timer has run out.
+    async fn stand_still(&mut self, time: Duration) {
+        let Ok(process) = self.process.as_ref().map(|process| process.number) else {
+            return;
+        };
+        let sent = timeout(KEEP_ALIVE, self.network.something_is_sent()).await;
+        if sent.is_err() {
+            return self.note("device: it sends nothing");
+        }
+        let held = match self.device.habits.judges_before_it_reads {
+            true => time + A_MOMENT,
+            false => time,
+        };
+        self.network.hold(process, held);
+        for _ in 0..STEPS {
+            tokio::task::yield_now().await; // the service, without time
+        }
+        let has_something = self.network.has_for(process, held);
+        tokio::time::advance(time).await;
+        self.network.stood_still(time);
+        self.seen.freezes.push((Instant::now(), time));
+        if has_something {
+            self.note("device: its process goes on, and something has come");
+            self.seen.woken.push(Instant::now());
         }
     }
 
@@ -268,6 +315,36 @@ impl World {
         let begun = Instant::now();
         let done = self.until_all_is_done(AT_ONCE).await;
         done.map(|done| done - begun)
+    }
+
+    /// Where the service has forgotten that the device wants to be told, this job is found by asking.
+    async fn one_job_that_nobody_may_tell_of(&mut self, bound: Duration) {
+        let document = Document {
+            serial: Document::last().serial + 1,
+            ..Document::last()
+        };
+        self.operator.create(&document, None);
+        self.until_all_is_done(bound).await;
+    }
+
+    /// More commands than the device obeys at once, and a job beside them.
+    async fn many_commands(&mut self) -> Commands {
+        let from = self.service.journal().len();
+        self.operator.act(&Cloud::Commands(COMMANDS));
+        let document = Document {
+            serial: Document::last().serial + 2,
+            ..Document::last()
+        };
+        self.operator.create(&document, None);
+        let begun = Instant::now();
+        let done = self.until_all_is_done(AT_ONCE).await;
+        self.keep_running_until(begun + OBEYS_IN * (COMMANDS + 1))
+            .await;
+        Commands {
+            published: COMMANDS as usize,
+            from,
+            job: done.map(|done| done - begun),
+        }
     }
 
     /// The device is told to stop, and has time for it.

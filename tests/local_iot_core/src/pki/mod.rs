@@ -142,18 +142,19 @@ impl Pki {
         Ok(files)
     }
 
+    /// The certificate and key of another server on this machine, `localhost`, for the same devices.
+    pub fn another_server(&self) -> io::Result<Identity> {
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let params = server_params(ServerCertificate::Good)?;
+        let server = params.signed_by(&key, &self.ca.issuer);
+        Ok(Identity {
+            cert_pem: server.map_err(io::Error::other)?.pem(),
+            key_pem: key.serialize_pem(),
+        })
+    }
+
     pub(crate) fn server(&self, kind: ServerCertificate) -> io::Result<ServerChain> {
-        let names = match kind {
-            ServerCertificate::WrongName => vec!["another-host.example".to_owned()],
-            ServerCertificate::NoName => vec![],
-            _ => vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
-        };
-        let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "localhost");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
+        let mut params = server_params(kind)?;
         match kind {
             ServerCertificate::Expired => params.not_after = date_time_ymd(2020, 1, 1),
             ServerCertificate::NotYetValid => params.not_before = date_time_ymd(2999, 1, 1),
@@ -260,6 +261,21 @@ impl rcgen::PublicKeyData for Requested {
     fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
         &rcgen::PKCS_ECDSA_P256_SHA256
     }
+}
+
+fn server_params(kind: ServerCertificate) -> io::Result<CertificateParams> {
+    let names = match kind {
+        ServerCertificate::WrongName => vec!["another-host.example".to_owned()],
+        ServerCertificate::NoName => vec![],
+        _ => vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+    };
+    let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "localhost");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
 }
 
 fn device_params() -> CertificateParams {
