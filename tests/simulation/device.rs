@@ -18,15 +18,13 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::breaks::Habits;
+use crate::commands;
 use crate::network::{Modem, Network};
 use crate::setting::{Setting, THING};
 use crate::work::{Diary, Document, Ending};
 
 /// A reading is published this often.
 const READING: Duration = Duration::from_secs(60);
-
-/// A command is obeyed in this time.
-pub const OBEYS_IN: Duration = Duration::from_secs(2);
 
 /// What a process is started with.
 #[derive(Clone)]
@@ -91,13 +89,14 @@ impl Device {
         if self.habits.leaves_a_task {
             tokio::spawn(std::future::pending::<()>());
         }
+        let commands = commands::obey(&mqtt, &self.journal, self.habits.loses_commands);
         let why = tokio::select! {
             biased;
             why = self.note_connection(&mut events) => why,
             () = self.note_jobs(&mut told) => "no more events".to_owned(),
             why = self.do_jobs(number, &mut agent) => why,
             () = self.publish_readings(&mqtt, orders.clone()) => "no more readings".to_owned(),
-            () = self.obey_commands(&mqtt) => "no more commands".to_owned(),
+            () = commands, if self.setting.later.slow_subscriber => "no more commands".to_owned(),
             () = until_told_to_stop(orders, stopper) => "told to stop".to_owned(),
         };
         mqtt.disconnect();
@@ -247,21 +246,6 @@ impl Device {
             biased;
             why = job.interrupted() => Err(why),
             () = sleep(Duration::from_secs(seconds)) => Ok(()),
-        }
-    }
-
-    /// Takes its time for each command. What is lost because it does is told, and noted as `lost N`.
-    async fn obey_commands(&self, mqtt: &mqtt::Client) {
-        if !self.setting.later.slow_subscriber {
-            return std::future::pending().await;
-        }
-        let mut commands = mqtt.subscribe([format!("cmd/{THING}/+")]);
-        while let Some(command) = commands.next().await {
-            let number = command.topic.rsplit('/').next().unwrap_or_default();
-            if !self.habits.loses_commands || number.ends_with(['1', '3', '5', '7', '9']) {
-                self.note(format!("obeys {number}"));
-            }
-            sleep(OBEYS_IN).await;
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod breaks;
 mod cloud;
+mod commands;
 mod device;
 mod happening;
 mod later;

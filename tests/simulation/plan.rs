@@ -114,17 +114,17 @@ impl<'a> Planner<'a> {
 
     pub fn plan(mut self) -> Plan {
         for _ in 0..self.random.u32(8..16) {
-            let at = self.moment();
+            let at = moment(self.random);
             // Some come together.
             for _ in 0..*pick(self.random, &[1, 1, 1, 2, 6]) {
                 self.create(at);
             }
         }
         for _ in 0..self.random.u32(15..45) {
-            let at = self.moment();
+            let at = moment(self.random);
             self.happen(at);
         }
-        let last = self.moment();
+        let last = moment(self.random);
         self.add(last, Happening::Cloud(Cloud::RetryAll));
         self.plan.sort_by_key(|(at, _)| *at);
         self.plan
@@ -288,10 +288,6 @@ impl<'a> Planner<'a> {
 
     fn add(&mut self, at: Duration, happening: Happening) {
         self.plan.push((at.min(EVENTFUL), happening));
-    }
-
-    fn moment(&mut self) -> Duration {
-        moment(self.random)
     }
 
     /// From ten seconds to a quarter of an hour.

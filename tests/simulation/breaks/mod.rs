@@ -224,7 +224,7 @@ const ALL: &[Break] = &[
         ..on_the_way(
             "comes-back-deaf",
             "what was subscribed to is lost with no session lost, and never subscribed to again",
-            &[7],
+            &[111],
             packets::comes_back_deaf,
         )
     },

@@ -7,10 +7,8 @@ use mqtt_protocol_core::mqtt::{
     common::Cursor,
     connection::{PacketBuildResult, PacketBuilder, PacketData, RawPacket},
     packet::{
-        GenericPacketTrait, Packet, Property, Qos, SessionExpiryInterval, SubEntry, SubOpts,
-        v5_0::{
-            Connack, Connect, Disconnect, Pingresp, Puback, Publish, Suback, Subscribe, Unsuback,
-        },
+        GenericPacketTrait, Packet, Property, SessionExpiryInterval,
+        v5_0::{Connack, Connect, Disconnect, Pingresp, Puback, Publish, Suback, Unsuback},
     },
 };
 use rustls::{
@@ -18,7 +16,7 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -26,6 +24,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
+pub use super::packets::{connect, get, jobs_topic, publish, subscribe};
 use crate::{Identity, LocalIotCore, Service, line::Transport};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -254,48 +253,6 @@ impl Client {
         self.send(Puback::builder().packet_id(packet_id).build().unwrap())
             .await;
     }
-}
-
-pub fn jobs_topic(rest: &str) -> String {
-    format!("$aws/things/my-thing/jobs/{rest}")
-}
-
-pub fn connect(client_id: &str) -> Connect {
-    Connect::builder()
-        .client_id(client_id)
-        .unwrap()
-        .clean_start(true)
-        .build()
-        .unwrap()
-}
-
-pub fn subscribe(filters: &[&str]) -> Subscribe {
-    let options = SubOpts::new().set_qos(Qos::AtLeastOnce);
-    let entries = filters
-        .iter()
-        .map(|filter| SubEntry::new(*filter, options).unwrap());
-    let entries: Vec<_> = entries.collect();
-    Subscribe::builder()
-        .packet_id(1)
-        .entries(entries)
-        .build()
-        .unwrap()
-}
-
-pub fn publish(packet_id: u16, topic: &str, payload: &Value) -> Publish {
-    Publish::builder()
-        .topic_name(topic)
-        .unwrap()
-        .qos(Qos::AtLeastOnce)
-        .packet_id(packet_id)
-        .payload(payload.to_string())
-        .build()
-        .unwrap()
-}
-
-/// A request for the list of what is pending.
-pub fn get(packet_id: u16) -> Publish {
-    publish(packet_id, &jobs_topic("get"), &json!({}))
 }
 
 fn parse(raw: RawPacket) -> Packet {

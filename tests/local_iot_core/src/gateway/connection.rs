@@ -1,11 +1,6 @@
 //! One MQTT connection: bytes in, packets handled, bytes out.
 
-use std::{
-    collections::HashSet,
-    io, mem,
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, io, mem, sync::Arc, time::Duration};
 
 use mqtt_protocol_core::mqtt::{
     self, Version,
@@ -23,7 +18,7 @@ use tokio::{
 
 use super::{
     Gateway, connect, forms, linger,
-    strict::{InFlight, Rate},
+    strict::{InFlight, PacketLength, Rate},
 };
 use crate::{
     faults::Fault,
@@ -32,7 +27,6 @@ use crate::{
     message::Message,
     options::Limits,
     session::{Link, Order},
-    tamper::Tamper,
 };
 
 /// A client that sends nothing from the start is thrown out after this time: its connection may have
@@ -71,8 +65,7 @@ pub(super) struct Connection {
     connack_left: Option<Instant>,
     pub(super) end: Option<End>,
     pub(super) mqtt: mqtt::Connection<role::Server>,
-    /// How many bytes have come of the packet that is under way.
-    packet_length: usize,
+    packet_length: PacketLength,
     /// Packets to send.
     pub(super) output: Vec<u8>,
     /// When the client will have been silent for too long.
@@ -105,7 +98,7 @@ impl Connection {
             connack_left: None,
             end: None,
             mqtt: mqtt::Connection::new(Version::Undetermined), // CONNECT says it
-            packet_length: 0,
+            packet_length: PacketLength::default(),
             output: Vec::new(),
             silent_too_long: None,
             gateway,
@@ -202,13 +195,13 @@ impl Connection {
         while self.end.is_none() && cursor.position() < bytes.len() as u64 {
             let before = cursor.position();
             let events = self.mqtt.recv(&mut cursor);
-            self.packet_length += (cursor.position() - before) as usize;
+            self.packet_length.add(cursor.position() - before);
             let is_complete = !events.is_empty();
             for event in events {
                 self.on_received(event);
             }
             if is_complete {
-                self.packet_length = 0;
+                self.packet_length = PacketLength::default();
             }
         }
     }
@@ -216,7 +209,7 @@ impl Connection {
     fn on_received(&mut self, event: MqttEvent) {
         match event {
             MqttEvent::NotifyPacketReceived(packet) if self.end.is_none() => {
-                if self.lacks_property_length(&packet) {
+                if self.packet_length.lacks_properties(&packet) {
                     self.violation("a PUBLISH without the length of its properties".to_owned());
                     return self.disconnect(DisconnectReasonCode::MalformedPacket as u8);
                 }
@@ -230,18 +223,6 @@ impl Connection {
                 self.end.get_or_insert(End::Close);
             }
             other => self.on_sent(other),
-        }
-    }
-
-    /// The library takes a PUBLISH that ends before its properties. Its length, with the properties
-    /// that it does not have, is then more than what has come. (That of one whose topic the library
-    /// has filled in by its alias is more as well; but an alias is a property.)
-    fn lacks_property_length(&self, packet: &Packet) -> bool {
-        match packet {
-            Packet::V5_0Publish(publish) => {
-                !publish.topic_name_extracted() && publish.size() > self.packet_length
-            }
-            _ => false,
         }
     }
 
@@ -323,22 +304,6 @@ impl Connection {
 
     pub(super) fn violation(&self, what: String) {
         self.record(Event::Violation(what));
-    }
-}
-
-impl Gateway {
-    fn limits(&self) -> Limits {
-        self.limits
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn tamper(&self) -> Option<Arc<dyn Tamper>> {
-        self.tamper
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 }
 

@@ -1,23 +1,26 @@
 //! The world: what is planned happens, and the device lives in it.
 
+mod later;
+mod measure;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use local_iot_core::Service;
-use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::breaks::Break;
 use crate::cloud::Operator;
-use crate::device::{Device, OBEYS_IN, Process, Told};
-use crate::happening::{self, Cloud, Happening};
+use crate::device::{Device, Process, Told};
+use crate::happening::{self, Happening};
 use crate::later::Later;
 use crate::network::{Address, Network};
 use crate::plan::{EVENTFUL, Plan, Planner};
-use crate::run::{Commands, Memory, Run, Seen};
+use crate::run::{Memory, Run, Seen};
 use crate::setting::Setting;
 use crate::work::{Diary, Document, total};
+use measure::{freed, tasks};
 
 /// A supervisor starts a process that has ended by itself again after this time.
 const SUPERVISOR: Duration = Duration::from_secs(30);
@@ -27,14 +30,6 @@ pub const AT_ONCE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(45 * 60);
 /// A process is new for this long.
 const NEW: Duration = Duration::from_secs(2 * 60);
-/// More commands than a subscriber's inbox holds.
-const COMMANDS: u32 = 100;
-/// A device sends something within this time.
-const KEEP_ALIVE: Duration = Duration::from_secs(300);
-/// As often as this, everybody who can go on does: then, the service has answered.
-const STEPS: u32 = 100;
-/// What is there so much later was not there before.
-const A_MOMENT: Duration = Duration::from_millis(20);
 /// More than the journal has of the end of two processes: it must not grow while memory is measured.
 const FEW_ENTRIES: usize = 1_000;
 
@@ -53,15 +48,6 @@ pub fn run(seed: u64, broken: Option<&'static Break>) -> std::io::Result<Run> {
     let memory_of_a_new_one = freed(|| runtime.block_on(world.end()));
     world.seen.memory = [memory_of_a_new_one, memory];
     Ok(world.into_run())
-}
-
-/// How much less memory is in use after this than before.
-fn freed(what: impl FnOnce()) -> Memory {
-    let used = allocation_counter::measure(what);
-    Memory {
-        pieces: -used.count_current,
-        bytes: -used.bytes_current,
-    }
 }
 
 /// A world, while it lives.
@@ -254,34 +240,6 @@ impl World {
         }
     }
 
-    /// The device's process stands still while the service answers what it has just sent: when it goes
-    /// on, the answer is there, and every timer has run out.
-    async fn stand_still(&mut self, time: Duration) {
-        let Ok(process) = self.process.as_ref().map(|process| process.number) else {
-            return;
-        };
-        let sent = timeout(KEEP_ALIVE, self.network.something_is_sent()).await;
-        if sent.is_err() {
-            return self.note("device: it sends nothing");
-        }
-        let held = match self.device.habits.judges_before_it_reads {
-            true => time + A_MOMENT,
-            false => time,
-        };
-        self.network.hold(process, held);
-        for _ in 0..STEPS {
-            tokio::task::yield_now().await; // the service, without time
-        }
-        let has_something = self.network.has_for(process, held);
-        tokio::time::advance(time).await;
-        self.network.stood_still(time);
-        self.seen.freezes.push((Instant::now(), time));
-        if has_something {
-            self.note("device: its process goes on, and something has come");
-            self.seen.woken.push(Instant::now());
-        }
-    }
-
     /// Waits until nothing is pending; none if that takes longer than the bound.
     async fn until_all_is_done(&mut self, bound: Duration) -> Option<Instant> {
         let latest = Instant::now() + bound;
@@ -317,36 +275,6 @@ impl World {
         done.map(|done| done - begun)
     }
 
-    /// Where the service has forgotten that the device wants to be told, this job is found by asking.
-    async fn one_job_that_nobody_may_tell_of(&mut self, bound: Duration) {
-        let document = Document {
-            serial: Document::last().serial + 1,
-            ..Document::last()
-        };
-        self.operator.create(&document, None);
-        self.until_all_is_done(bound).await;
-    }
-
-    /// More commands than the device obeys at once, and a job beside them.
-    async fn many_commands(&mut self) -> Commands {
-        let from = self.service.journal().len();
-        self.operator.act(&Cloud::Commands(COMMANDS));
-        let document = Document {
-            serial: Document::last().serial + 2,
-            ..Document::last()
-        };
-        self.operator.create(&document, None);
-        let begun = Instant::now();
-        let done = self.until_all_is_done(AT_ONCE).await;
-        self.keep_running_until(begun + OBEYS_IN * (COMMANDS + 1))
-            .await;
-        Commands {
-            published: COMMANDS as usize,
-            from,
-            job: done.map(|done| done - begun),
-        }
-    }
-
     /// The device is told to stop, and has time for it.
     async fn end(&mut self) {
         if let Ok(process) = &mut self.process {
@@ -370,14 +298,4 @@ impl World {
         self.network.set_addresses([Address::Answers; 2]);
         self.network.set_link(self.setting.link);
     }
-}
-
-/// How many tasks there are: the fewest within some seconds, for a publish on its way is one.
-async fn tasks() -> usize {
-    let mut fewest = usize::MAX;
-    for _ in 0..5 {
-        sleep(Duration::from_secs(1)).await;
-        fewest = fewest.min(Handle::current().metrics().num_alive_tasks());
-    }
-    fewest
 }
