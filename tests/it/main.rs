@@ -17,6 +17,8 @@ mod layers;
 mod library;
 mod limits;
 mod messages;
+#[cfg(unix)]
+mod mosquitto;
 mod names;
 mod outages;
 mod output;

@@ -51,7 +51,7 @@ async fn the_document_is_a_type_of_the_reader_s_or_the_text_it_came_as() {
         operation: String,
         retries: u8,
     }
-    let world = World::new().await;
+    let world = World::set(|options| options.dialect.rewrites_documents = false).await;
     let text = r#"{ "operation" : "a", "retries": 3 }"#;
     world.core.jobs().create_job_with_text("job", text).unwrap();
     let (job, _device) = started(&world, seldom).await;

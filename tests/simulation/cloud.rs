@@ -14,12 +14,18 @@ pub struct Operator {
     service: Arc<Service>,
     /// The jobs with their documents, in the order in which they were created.
     pub created: Vec<(String, Document)>,
+    /// How many commands were published.
+    commands: u32,
 }
 
 impl Operator {
     pub fn new(service: Arc<Service>) -> Self {
         let created = Vec::new();
-        Self { service, created }
+        Self {
+            service,
+            created,
+            commands: 0,
+        }
     }
 
     pub fn create(&mut self, document: &Document, timeout_minutes: Option<u64>) {
@@ -69,6 +75,7 @@ impl Operator {
                 let note = ("note".to_owned(), "from the cloud".to_owned());
                 jobs.touch(id, BTreeMap::from([note]))
             }),
+            Cloud::Commands(count) => self.command(*count),
             Cloud::ForeignReply(which) => self.with(*which, |id| {
                 self.reply_to_nobody(id);
                 Ok(())
@@ -106,6 +113,10 @@ impl Operator {
             S::LosesSessions => {
                 core.drop_connections();
                 core.forget_sessions();
+            }
+            S::ForgetsSubscriptions => {
+                core.drop_connections();
+                core.forget_subscriptions();
             }
             S::Disconnects(code) => core.disconnect(*code),
             S::TurnsClock { seconds } => core.turn_clock(*seconds),
@@ -145,6 +156,13 @@ impl Operator {
         all.retain(|one| !one.status.is_terminal());
         all.sort_by_key(|one| one.status != Status::InProgress); // keeps the order otherwise
         all
+    }
+
+    fn command(&mut self, count: u32) -> std::io::Result<()> {
+        let numbers = self.commands..self.commands + count;
+        self.commands += count;
+        let mut topics = numbers.map(|number| format!("cmd/{THING}/{number}"));
+        topics.try_for_each(|topic| self.service.publish(&topic, "brew"))
     }
 
     /// What another client of the same thing has asked: the reply goes to all who subscribed.

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::breaks::Habits;
+use crate::commands;
 use crate::network::{Modem, Network};
 use crate::setting::{Setting, THING};
 use crate::work::{Diary, Document, Ending};
@@ -86,12 +87,14 @@ impl Device {
         if self.habits.leaves_a_task {
             tokio::spawn(std::future::pending::<()>());
         }
+        let commands = commands::obey(&mqtt, &self.journal, self.habits.loses_commands);
         let why = tokio::select! {
             biased;
             why = self.note_connection(&mut events) => why,
             () = self.note_jobs(&mut told) => "no more events".to_owned(),
             why = self.do_jobs(number, &mut agent) => why,
             () = self.publish_readings(&mqtt, orders.clone()) => "no more readings".to_owned(),
+            () = commands, if self.setting.later.slow_subscriber => "no more commands".to_owned(),
             () = until_told_to_stop(orders, stopper) => "told to stop".to_owned(),
         };
         mqtt.disconnect();

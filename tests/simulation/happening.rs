@@ -34,6 +34,8 @@ pub enum Cloud {
     Touch(Pick),
     /// A reply comes that belongs to nobody's request.
     ForeignReply(Pick),
+    /// This many commands are published at once.
+    Commands(u32),
 }
 
 /// Which of the jobs that are pending: the first in line or one of those behind it.
@@ -56,6 +58,8 @@ pub enum Service {
     },
     ComesBack,
     LosesSessions,
+    /// The connections go. The sessions stay, without what was subscribed to.
+    ForgetsSubscriptions,
     /// It throws every client out, with this reason code.
     Disconnects(u8),
     /// Its clock is turned.
@@ -87,6 +91,8 @@ pub enum Device {
     Restart,
     /// The whole machine stands still: every timer is late.
     Freeze(Duration),
+    /// Its process stands still as soon as it has sent something, and the answer comes meanwhile.
+    StandStill(Duration),
     /// It publishes this many readings at once.
     Burst(u32),
 }
@@ -114,6 +120,7 @@ impl fmt::Display for Cloud {
             Self::DeleteAndCreate(pick, _) => write!(f, "deletes {pick} and creates it anew"),
             Self::Touch(pick) => write!(f, "changes the status details of {pick}"),
             Self::ForeignReply(pick) => write!(f, "a reply about {pick} that nobody asked for"),
+            Self::Commands(count) => write!(f, "publishes {count} commands at once"),
         }
     }
 }
@@ -144,6 +151,7 @@ impl fmt::Display for Service {
             }
             Self::ComesBack => write!(f, "is back"),
             Self::LosesSessions => write!(f, "loses the sessions"),
+            Self::ForgetsSubscriptions => write!(f, "forgets what was subscribed to"),
             Self::Disconnects(code) => write!(f, "sends DISCONNECT 0x{code:02x} to everybody"),
             Self::TurnsClock { seconds } => write!(f, "its clock is turned by {seconds} s"),
         }
@@ -170,6 +178,10 @@ impl fmt::Display for Device {
             }
             Self::Restart => write!(f, "is told to stop"),
             Self::Freeze(time) => write!(f, "stands still for {:.1} s", time.as_secs_f64()),
+            Self::StandStill(time) => {
+                let seconds = time.as_secs_f64();
+                write!(f, "its process stands still for {seconds:.1} s")
+            }
             Self::Burst(publishes) => write!(f, "publishes {publishes} readings at once"),
         }
     }

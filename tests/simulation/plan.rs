@@ -90,6 +90,12 @@ const DENIALS: [Denial; 6] = [
 /// What happens, in the order of time.
 pub type Plan = Vec<(Duration, Happening)>;
 
+/// Some time after the device has come up, and before all is calm.
+pub fn moment(random: &mut Rng) -> Duration {
+    let range = FIRST.as_millis() as u64..EVENTFUL.as_millis() as u64;
+    Duration::from_millis(random.u64(range))
+}
+
 /// Draws a plan.
 pub struct Planner<'a> {
     random: &'a mut Rng,
@@ -108,17 +114,17 @@ impl<'a> Planner<'a> {
 
     pub fn plan(mut self) -> Plan {
         for _ in 0..self.random.u32(8..16) {
-            let at = self.moment();
+            let at = moment(self.random);
             // Some come together.
             for _ in 0..*pick(self.random, &[1, 1, 1, 2, 6]) {
                 self.create(at);
             }
         }
         for _ in 0..self.random.u32(15..45) {
-            let at = self.moment();
+            let at = moment(self.random);
             self.happen(at);
         }
-        let last = self.moment();
+        let last = moment(self.random);
         self.add(last, Happening::Cloud(Cloud::RetryAll));
         self.plan.sort_by_key(|(at, _)| *at);
         self.plan
@@ -281,11 +287,6 @@ impl<'a> Planner<'a> {
 
     fn add(&mut self, at: Duration, happening: Happening) {
         self.plan.push((at.min(EVENTFUL), happening));
-    }
-
-    fn moment(&mut self) -> Duration {
-        let range = FIRST.as_millis() as u64..EVENTFUL.as_millis() as u64;
-        Duration::from_millis(self.random.u64(range))
     }
 
     /// From ten seconds to a quarter of an hour.

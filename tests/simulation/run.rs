@@ -46,6 +46,19 @@ pub struct Seen {
     pub memory: [Memory; 2],
     /// When the device stood still until, and for how long.
     pub freezes: Vec<(Instant, Duration)>,
+    /// When its process went on, and something had come meanwhile.
+    pub woken: Vec<Instant>,
+    /// The commands that came when all was well.
+    pub commands: Option<Commands>,
+}
+
+/// More commands than the device obeys at once.
+pub struct Commands {
+    pub published: usize,
+    /// From this entry of the journal on.
+    pub from: usize,
+    /// How long a job took beside them; none if that was too long.
+    pub job: Option<Duration>,
 }
 
 /// Memory in use.
@@ -68,6 +81,8 @@ impl Seen {
             tasks: [0; 3],
             memory: [Memory::default(); 2],
             freezes: Vec::new(),
+            woken: Vec::new(),
+            commands: None,
         }
     }
 }

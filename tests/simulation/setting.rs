@@ -6,6 +6,7 @@ use fastrand::Rng;
 use local_iot_core::{Dialect, Limits, Options, TimeFormat};
 
 use crate::happening::Denial;
+use crate::later::Later;
 use crate::network::Link;
 
 pub const THING: &str = "my-thing";
@@ -24,10 +25,11 @@ pub struct Setting {
     pub looks_first: bool,
     /// Whether it has the loop over the jobs in its own hands.
     pub has_loop: bool,
+    pub later: Later,
 }
 
 impl Setting {
-    pub fn drawn(random: &mut Rng) -> Self {
+    pub fn drawn(random: &mut Rng, later: Later) -> Self {
         let dialect = Dialect {
             times: *pick(
                 random,
@@ -64,6 +66,7 @@ impl Setting {
             step_timeout_minutes: (random.u8(..3) == 0).then_some(30),
             looks_first: random.u8(..6) == 0,
             has_loop: random.bool(),
+            later,
         }
     }
 
@@ -109,8 +112,9 @@ pub fn policy(denial: Option<Denial>) -> String {
         r#"{{"Version": "2012-10-17", "Statement": [
             {{"Effect": "Allow", "Action": "iot:Connect", "Resource": "{arn}:client/<thingname>"}},
             {{"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"],
-              "Resource": ["{arn}:topic/{jobs}", "{arn}:topic/dt/<thingname>/*"]}},
-            {{"Effect": "Allow", "Action": "iot:Subscribe", "Resource": "{arn}:topicfilter/{jobs}"}}
+              "Resource": ["{arn}:topic/{jobs}", "{arn}:topic/dt/<thingname>/*", "{arn}:topic/cmd/<thingname>/*"]}},
+            {{"Effect": "Allow", "Action": "iot:Subscribe",
+              "Resource": ["{arn}:topicfilter/{jobs}", "{arn}:topicfilter/cmd/<thingname>/*"]}}
             {denied}]}}"#
     )
 }

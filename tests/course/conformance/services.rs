@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use local_iot_core::{Dialect, LocalIotCore, NewJob, Options};
+use local_iot_core::{LocalIotCore, NewJob, Options};
 use serde_json::{Value, json};
 
 use super::device::{Device, Identity};
@@ -67,10 +67,6 @@ impl Core {
         let options = Options {
             policy: POLICY.to_owned(),
             thing_name: thing_name.to_owned(),
-            dialect: Dialect {
-                rewrites_documents: true,
-                ..Dialect::default()
-            },
             ..Options::default()
         };
         let core = LocalIotCore::start(options).await?;

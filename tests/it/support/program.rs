@@ -129,6 +129,20 @@ impl Program {
         assert!(status.success());
     }
 
+    /// Stops its process in whatever it does, until it is sent CONT.
+    #[cfg(unix)]
+    pub async fn freeze(&self) {
+        self.signal("STOP").await;
+        let id = self.child.id().unwrap().to_string();
+        let stands_still = async || {
+            let state = Command::new("ps")
+                .args(["-o", "state=", "-p", &id])
+                .output();
+            state.await.unwrap().stdout.starts_with(b"T")
+        };
+        while !within(stands_still()).await {}
+    }
+
     /// Sends a signal to it and to the processes it has started.
     #[cfg(unix)]
     pub async fn signal_group(&self, name: &str) {

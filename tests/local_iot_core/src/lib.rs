@@ -24,8 +24,8 @@
 //! what is to go wrong. `service` is all of that without TCP and TLS: it serves any stream.
 //!
 //! Not here, because a Jobs device needs none of it: the other services with reserved topics,
-//! a will that is delayed, MQTT 3.1.1, and WebSockets. Shared subscriptions are taken, but
-//! every member of a group gets every message, and No Local makes no difference.
+//! a will that is delayed, MQTT 3.1.1 (its clients are told so), and WebSockets. Shared subscriptions are taken, but
+//! every member of a group gets every message.
 
 mod faults;
 mod gateway;

@@ -153,6 +153,12 @@ impl Service {
         self.gateway.sessions.forget_all();
     }
 
+    /// Forgets what the clients have subscribed to, and keeps their sessions: whoever connects next is
+    /// told that its session is present.
+    pub fn forget_subscriptions(&self) {
+        self.gateway.sessions.forget_subscriptions();
+    }
+
     /// Sends DISCONNECT with this reason code to every client and closes the connections.
     pub fn disconnect(&self, reason_code: u8) {
         self.gateway

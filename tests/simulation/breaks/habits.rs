@@ -20,6 +20,9 @@ pub struct Habits {
     pub leaves_a_task: bool,
     /// Keeps every event in memory.
     pub hoards: bool,
+    /// (The network keeps what has come meanwhile from it until it has judged.)
+    pub judges_before_it_reads: bool,
+    pub loses_commands: bool,
 }
 
 impl Habits {
@@ -32,6 +35,8 @@ impl Habits {
         idle_timeout_seconds: None,
         leaves_a_task: false,
         hoards: false,
+        judges_before_it_reads: false,
+        loses_commands: false,
     };
 
     pub fn apply_to_mqtt(&self, options: &mut mqtt::Options) {

@@ -113,6 +113,27 @@ pub fn deaf_to_events() -> SharedTamper {
     Arc::new(Mutex::new(Deaf))
 }
 
+/// In a session that goes on, it subscribes to something else.
+pub fn comes_back_deaf() -> SharedTamper {
+    #[derive(Default)]
+    struct Deaf {
+        session_goes_on: bool,
+    }
+    impl Tamper for Deaf {
+        fn packet(&mut self, way: Way, mut packet: Packet) -> Vec<Packet> {
+            match packet.kind() {
+                Packet::CONNACK if way == Way::Down => self.session_goes_on = packet.body()[0] == 1,
+                Packet::SUBSCRIBE if way == Way::Up && self.session_goes_on => {
+                    packet.replace(b"notify-next", b"notify-nope");
+                }
+                _ => {}
+            }
+            vec![packet]
+        }
+    }
+    Arc::new(Mutex::new(Deaf::default()))
+}
+
 pub fn forgotten_puback() -> SharedTamper {
     #[derive(Default)]
     struct Forgetful(u32);

@@ -118,11 +118,7 @@ impl Network {
     /// A process is gone: with `in_order`, its system closes its connections.
     pub fn power_off(&self, process: u32, in_order: bool) {
         let inner = lock(&self.0);
-        let its = inner
-            .connections
-            .iter()
-            .filter(|one| one.process == process);
-        for connection in its {
+        for connection in inner.of_process(process) {
             if in_order {
                 lock(&connection.up).end(End::Closed);
             } else {
@@ -135,6 +131,28 @@ impl Network {
     /// The device has stood still for this long.
     pub fn stood_still(&self, time: Duration) {
         lock(&lock(&self.0).traffic).frozen += time;
+    }
+
+    /// Waits until the device sends something.
+    pub async fn something_is_sent(&self) {
+        let sent = Arc::clone(&lock(&lock(&self.0).traffic).sent);
+        sent.notified().await;
+    }
+
+    /// A process is about to stand still for this long: what it has sent arrives, and what is sent to
+    /// it waits until then.
+    pub fn hold(&self, process: u32, time: Duration) {
+        for connection in lock(&self.0).of_process(process) {
+            lock(&connection.up).hurry();
+            lock(&connection.down).fall_silent(Some(time));
+        }
+    }
+
+    /// Whether something will have come for a process when it goes on after this time.
+    pub fn has_for(&self, process: u32, time: Duration) -> bool {
+        let inner = lock(&self.0);
+        let mut its = inner.of_process(process);
+        its.any(|connection| lock(&connection.down).has_by(time))
     }
 
     /// Every try to connect so far.
@@ -196,6 +214,11 @@ impl Network {
 }
 
 impl Inner {
+    fn of_process(&self, process: u32) -> impl Iterator<Item = &Connection> {
+        let all = self.connections.iter();
+        all.filter(move |one| one.process == process)
+    }
+
     fn new_pipe(&mut self) -> SharedPipe {
         let mut link = self.link;
         // No two connections take the same way.

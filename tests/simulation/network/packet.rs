@@ -21,6 +21,7 @@ impl Packet {
     pub const CONNACK: u8 = 2;
     pub const PUBLISH: u8 = 3;
     pub const PUBACK: u8 = 4;
+    pub const SUBSCRIBE: u8 = 8;
 
     /// How long the packet is that these bytes begin with, if all of it is there.
     pub fn length(bytes: &[u8]) -> Option<usize> {
@@ -38,6 +39,15 @@ impl Packet {
     pub fn body(&mut self) -> &mut [u8] {
         let digits = variable_number(&self.0[1..]).map_or(0, |(_, digits)| digits);
         &mut self.0[1 + digits..]
+    }
+
+    /// Puts these bytes in the place of those, wherever they are.
+    pub fn replace<const LENGTH: usize>(&mut self, those: &[u8; LENGTH], these: &[u8; LENGTH]) {
+        for start in 0..=self.0.len().saturating_sub(LENGTH) {
+            if self.0[start..].starts_with(those) {
+                self.0[start..start + LENGTH].copy_from_slice(these);
+            }
+        }
     }
 
     /// The packet id of a PUBACK.

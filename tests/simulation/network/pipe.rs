@@ -170,6 +170,23 @@ impl Pipe {
         wake(&mut self.reader);
     }
 
+    /// What is on the way arrives now, unless nothing does.
+    pub fn hurry(&mut self) {
+        let now = Instant::now();
+        if self.silent_until <= now {
+            self.segments
+                .iter_mut()
+                .for_each(|(at, _)| *at = now.min(*at));
+            wake(&mut self.reader);
+        }
+    }
+
+    /// Whether something arrives within this time, or has.
+    pub fn has_by(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        self.segments.front().is_some_and(|(at, _)| *at <= until)
+    }
+
     /// Bytes don't overtake one another.
     fn arrival(&self, earliest: Instant) -> Instant {
         let last = self.segments.back().map(|(at, _)| *at);

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::lock::lock;
@@ -39,6 +40,8 @@ pub struct Traffic {
     pub longest_silence: Duration,
     /// For how long the device has stood still so far: then, it can't send.
     pub frozen: Duration,
+    /// Told whenever the device sends something.
+    pub sent: Arc<Notify>,
 }
 
 impl Traffic {
@@ -111,6 +114,7 @@ impl Wire {
         let silence = sent_at.elapsed().saturating_sub(traffic.frozen - frozen);
         traffic.longest_silence = traffic.longest_silence.max(silence);
         self.sent_at = (Instant::now(), traffic.frozen);
+        traffic.sent.notify_waiters();
         if is_publish {
             traffic.count_publish();
         }

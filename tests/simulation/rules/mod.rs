@@ -4,9 +4,11 @@
 //! - `reports`: nothing is reported that the service does not want
 //! - `timing`: once the trouble is over, all is done in time
 //! - `executions`, `namesakes`: which execution is which, and when nobody can know
+//! - `hearing`: what was sent to the device reaches it
 //! - `manners`: quotas, waits, keep alive, acknowledgements, and nothing left behind
 
 mod executions;
+mod hearing;
 mod jobs;
 mod manners;
 mod namesakes;
@@ -36,7 +38,7 @@ pub const PANIC: &str = "nothing panics";
 /// A rule, and what it finds: one line for each thing that is wrong.
 type Rule = (&'static str, fn(&Run) -> Vec<String>);
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 15] = [
     ("every job ends as its work did", jobs::all_ended),
     ("what is reported was done", jobs::what_is_reported_was_done),
     (
@@ -45,6 +47,14 @@ const RULES: [Rule; 13] = [
     ),
     ("nothing unwanted is reported", reports::nothing_unwanted),
     ("all is done in time", timing::all_is_done),
+    (
+        "what has come is read before anything is late",
+        hearing::what_has_come_is_read,
+    ),
+    (
+        "no command is lost in silence",
+        hearing::no_command_is_lost_in_silence,
+    ),
     ("no rule of MQTT or AWS is broken", manners::no_violation),
     ("publishes keep to the quota", manners::publishes),
     ("the device is heard of", manners::keep_alive),

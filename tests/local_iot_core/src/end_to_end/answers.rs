@@ -138,8 +138,34 @@ async fn a_device_hears_that_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_document_comes_as_the_text_it_was_given_as() {
+async fn a_document_comes_rewritten_as_aws_does_it() {
     let core = LocalIotCore::start(Options::default()).await.unwrap();
+    let text = r#"{ "kept": "🚀", "dropped": null }"#;
+    core.jobs().create_job_with_text("a", text).unwrap();
+    let mut client = subscribed(&core).await;
+    let mut reply_to = async |id, topic: &str, request| {
+        client.send(publish(id, &jobs_topic(topic), &request)).await;
+        client.puback_code(id).await;
+        String::from_utf8(client.delivery().await.payload().as_slice().to_vec()).unwrap()
+    };
+    let started = reply_to(1, "start-next", json!({})).await;
+    assert!(
+        started.contains(r#""jobDocument":{"kept":"🚀"}"#),
+        "{started}"
+    );
+    let update = json!({"status": "IN_PROGRESS", "includeJobDocument": true});
+    let updated = reply_to(2, "a/update", update).await;
+    assert!(
+        updated.contains(r#""jobDocument":{"kept":"\uD83D\uDE80"}"#),
+        "{updated}"
+    );
+}
+
+#[tokio::test]
+async fn a_document_comes_as_the_text_it_was_given_as_where_that_is_wanted() {
+    let mut options = Options::default();
+    options.dialect.rewrites_documents = false;
+    let core = LocalIotCore::start(options).await.unwrap();
     let deep = format!("{}{}", "[".repeat(15_000), "]".repeat(15_000));
     let texts = [
         r#"{"a":"\ud83d"}"#,

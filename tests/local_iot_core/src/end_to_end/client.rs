@@ -7,10 +7,8 @@ use mqtt_protocol_core::mqtt::{
     common::Cursor,
     connection::{PacketBuildResult, PacketBuilder, PacketData, RawPacket},
     packet::{
-        GenericPacketTrait, Packet, Property, Qos, SessionExpiryInterval, SubEntry, SubOpts,
-        v5_0::{
-            Connack, Connect, Disconnect, Pingresp, Puback, Publish, Suback, Subscribe, Unsuback,
-        },
+        GenericPacketTrait, Packet, Property, SessionExpiryInterval,
+        v5_0::{Connack, Connect, Disconnect, Pingresp, Puback, Publish, Suback, Unsuback},
     },
 };
 use rustls::{
@@ -18,20 +16,21 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::TlsConnector;
 
-use crate::{Identity, LocalIotCore};
+pub use super::packets::{connect, get, jobs_topic, publish, subscribe};
+use crate::{Identity, LocalIotCore, Service, line::Transport};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct Client {
-    stream: TlsStream<TcpStream>,
+    stream: Box<dyn Transport>,
     packets: PacketBuilder,
     input: Vec<u8>,
     /// Acknowledges what it gets.
@@ -60,12 +59,23 @@ impl Client {
         let name = ServerName::try_from(core.endpoint().to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let stream = timeout(PATIENCE, connector.connect(name, stream)).await??;
-        Ok(Client {
-            stream,
+        Ok(Client::on(stream))
+    }
+
+    /// Connects without TCP and TLS.
+    pub fn beside(service: &Service) -> Client {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(service.serve(far));
+        Client::on(near)
+    }
+
+    fn on(stream: impl Transport + 'static) -> Client {
+        Client {
+            stream: Box::new(stream),
             packets: PacketBuilder::new(),
             input: Vec::new(),
             acknowledges: true,
-        })
+        }
     }
 
     pub async fn new(core: &LocalIotCore) -> Client {
@@ -108,6 +118,12 @@ impl Client {
     pub async fn send(&mut self, packet: impl Into<Packet>) {
         let bytes = packet.into().to_continuous_buffer();
         self.stream.write_all(&bytes).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    /// Sends these bytes, whatever they are.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
     }
 
@@ -229,52 +245,14 @@ impl Client {
             && let Some(packet_id) = publish.packet_id()
             && self.acknowledges
         {
-            self.send(Puback::builder().packet_id(packet_id).build().unwrap())
-                .await;
+            self.acknowledge_id(packet_id).await;
         }
     }
-}
 
-pub fn jobs_topic(rest: &str) -> String {
-    format!("$aws/things/my-thing/jobs/{rest}")
-}
-
-pub fn connect(client_id: &str) -> Connect {
-    Connect::builder()
-        .client_id(client_id)
-        .unwrap()
-        .clean_start(true)
-        .build()
-        .unwrap()
-}
-
-pub fn subscribe(filters: &[&str]) -> Subscribe {
-    let options = SubOpts::new().set_qos(Qos::AtLeastOnce);
-    let entries = filters
-        .iter()
-        .map(|filter| SubEntry::new(*filter, options).unwrap());
-    let entries: Vec<_> = entries.collect();
-    Subscribe::builder()
-        .packet_id(1)
-        .entries(entries)
-        .build()
-        .unwrap()
-}
-
-pub fn publish(packet_id: u16, topic: &str, payload: &Value) -> Publish {
-    Publish::builder()
-        .topic_name(topic)
-        .unwrap()
-        .qos(Qos::AtLeastOnce)
-        .packet_id(packet_id)
-        .payload(payload.to_string())
-        .build()
-        .unwrap()
-}
-
-/// A request for the list of what is pending.
-pub fn get(packet_id: u16) -> Publish {
-    publish(packet_id, &jobs_topic("get"), &json!({}))
+    pub async fn acknowledge_id(&mut self, packet_id: u16) {
+        self.send(Puback::builder().packet_id(packet_id).build().unwrap())
+            .await;
+    }
 }
 
 fn parse(raw: RawPacket) -> Packet {

@@ -15,7 +15,8 @@ const EVERYTHING: &str = r#"{"Statement": [
     {"Effect": "Deny", "Action": "iot:RetainPublish", "Resource": "*:topic/passing"},
     {"Effect": "Deny", "Action": "iot:Receive", "Resource": "*:topic/secret"}]}"#;
 
-async fn open() -> LocalIotCore {
+/// A service that allows everything, but for a topic or two.
+pub async fn open() -> LocalIotCore {
     let options = Options {
         policy: EVERYTHING.to_owned(),
         ..Options::default()

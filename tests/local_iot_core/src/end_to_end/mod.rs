@@ -3,9 +3,12 @@
 mod answers;
 mod breaches;
 mod client;
+mod conformance;
+mod connects;
 mod faults;
 mod jobs_faults;
 mod messages;
+mod packets;
 mod sessions;
 mod story;
 mod strict;

@@ -9,6 +9,7 @@ use mqtt_protocol_core::mqtt::packet::{
 use serde_json::json;
 
 use super::client::{Client, connect, get, jobs_topic, publish, subscribe};
+use super::messages::open;
 use crate::{Event, Limits, LocalIotCore, Options};
 
 /// Starts the service, lets a client do something, and expects a DISCONNECT and a violation.
@@ -173,6 +174,75 @@ async fn silence() {
     assert!(matches!(client.next().await, Packet::V5_0Pingresp(_)));
     assert_eq!(client.disconnect_code().await, 0x8d);
     assert_eq!(core.journal().count(|e| *e == Event::Pingreq), 1);
+}
+
+/// A packet that no well-kept library writes: DISCONNECT 0x81.
+#[tokio::test]
+async fn a_publish_without_the_length_of_its_properties() {
+    let at_qos_1 = b"\x32\x09\0\x05dt/1x\0\x07"; // topic and packet id, and nothing behind them
+    let at_qos_0 = b"\x30\x07\0\x05dt/1x";
+    for bytes in [&at_qos_1[..], at_qos_0] {
+        let core = open().await;
+        let mut client = Client::connected(&core, "test-1").await;
+        client.send_bytes(bytes).await;
+        assert_eq!(client.disconnect_code().await, 0x81);
+        assert!(client.is_closed().await);
+        assert_eq!(core.journal().violations().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_publish_that_comes_byte_by_byte_is_one_like_any_other() {
+    let core = open().await;
+    let mut client = Client::connected(&core, "test-1").await;
+    for byte in b"\x32\x0a\0\x05dt/1x\0\x07\0" {
+        client.send_bytes(&[*byte]).await;
+    }
+    assert_eq!(client.puback_code(7).await, 0);
+    assert_eq!(core.journal().violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn topics_and_filters_of_more_than_seven_slashes() {
+    let core = open().await;
+    let mut client = Client::connected(&core, "test-1").await;
+    let (seven, eight) = ("1/2/3/4/5/6/7/8", "1/2/3/4/5/6/7/8/9");
+    assert_eq!(client.subscribe(&[seven, eight]).await, [1, 0x8f]);
+    assert_eq!(client.publish(1, seven, json!({})).await, 0);
+    client.delivery().await;
+    client.send(publish(2, eight, &json!({}))).await;
+    assert_eq!(client.disconnect_code().await, 0x90);
+    assert_eq!(core.journal().violations().len(), 2);
+}
+
+#[tokio::test]
+async fn reserved_topics_that_are_none_of_aws() {
+    for topic in ["$foo/x", "$aws/other", "$aws/events/presence/connected/a"] {
+        let core = open().await;
+        let mut client = Client::connected(&core, "test-1").await;
+        client.send(publish(1, topic, &json!({}))).await;
+        assert_eq!(client.disconnect_code().await, 0x90, "{topic}");
+        assert_eq!(core.journal().violations().len(), 1);
+    }
+    for filter in ["$SYS/#", "$share/group/$SYS/#", "$aws/other/+"] {
+        let core = open().await;
+        let mut client = Client::connected(&core, "test-1").await;
+        client.send(subscribe(&["a", filter])).await;
+        assert_eq!(client.disconnect_code().await, 0x8f, "{filter}");
+        assert_eq!(core.journal().violations().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_topic_alias_of_0() {
+    let core = open().await;
+    let mut client = Client::connected(&core, "test-1").await;
+    client
+        .send_bytes(b"\x32\x0d\0\x05dt/1x\0\x07\x03\x23\0\0")
+        .await;
+    assert_eq!(client.disconnect_code().await, 0x82);
+    assert!(client.is_closed().await);
+    assert_eq!(core.journal().violations().len(), 1);
 }
 
 #[tokio::test]

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use mqtt_protocol_core::mqtt::{
     packet::{
-        MaximumPacketSize, MaximumQos, Property, ReceiveMaximum, RetainAvailable, ServerKeepAlive,
-        SessionExpiryInterval, SharedSubscriptionAvailable, SubscriptionIdentifierAvailable,
-        TopicAliasMaximum, WildcardSubscriptionAvailable,
+        AssignedClientIdentifier, MaximumPacketSize, MaximumQos, Property, ReceiveMaximum,
+        RetainAvailable, ServerKeepAlive, SessionExpiryInterval, SharedSubscriptionAvailable,
+        SubscriptionIdentifierAvailable, TopicAliasMaximum, WildcardSubscriptionAvailable, v3_1_1,
         v5_0::{Connack, Connect},
     },
-    result_code::{ConnectReasonCode, DisconnectReasonCode, MqttError},
+    result_code::{ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError},
 };
 
 use super::{
@@ -21,9 +21,29 @@ use crate::{faults::Fault, journal::Event, message::Message, policy::Action, ses
 /// The longest client id, in bytes.
 const LONGEST_CLIENT_ID: usize = 128;
 
+/// CONNACK with the reason code 0x84, for whoever speaks neither MQTT5 nor MQTT 3.1.1.
+pub(super) const UNSUPPORTED_PROTOCOL_VERSION: [u8; 5] = [0x20, 3, 0, 0x84, 0];
+
 impl Connection {
+    /// A client of MQTT 3.1.1 is refused, in the form of that version.
+    pub(super) fn on_older_connect(&mut self, connect: &v3_1_1::Connect) {
+        self.violation(format!("'{}' speaks MQTT 3.1.1", connect.client_id()));
+        let connack = v3_1_1::Connack::builder()
+            .session_present(false)
+            .return_code(ConnectReturnCode::UnacceptableProtocolVersion);
+        if let Ok(connack) = connack.build() {
+            // If it can't be sent, the closing has to speak for itself.
+            let _ = self.send(connack);
+        }
+        self.end.get_or_insert(End::Close);
+    }
+
     pub(super) fn on_connect(&mut self, connect: &Connect) {
-        let client_id = connect.client_id().to_owned();
+        let is_unnamed = connect.client_id().is_empty();
+        let client_id = match is_unnamed {
+            true => format!("$GEN/{}", self.number), // no two connections have the same
+            false => connect.client_id().to_owned(),
+        };
         let requested = connect.props.iter().find_map(session_expiry).unwrap_or(0);
         self.record(Event::Connect {
             client_id: client_id.clone(),
@@ -43,7 +63,7 @@ impl Connection {
         if let Some(code) = refusal {
             return self.refuse_connect(code);
         }
-        if !(1..=LONGEST_CLIENT_ID).contains(&client_id.len()) {
+        if client_id.len() > LONGEST_CLIENT_ID || (!is_unnamed && client_id.starts_with('$')) {
             return self.refuse_connect(ConnectReasonCode::ClientIdentifierNotValid);
         }
         if !self
@@ -71,13 +91,19 @@ impl Connection {
         if faults.strikes(self.number, &Fault::SessionLost) {
             self.gateway.sessions.forget(&client_id);
         }
-        self.accept_connect(client_id, connect.clean_start(), requested);
+        self.accept_connect(client_id, is_unnamed, connect.clean_start(), requested);
         if faults.strikes(self.number, &Fault::DropAfterConnack) {
             self.end = Some(End::DropAfterFlush);
         }
     }
 
-    fn accept_connect(&mut self, client_id: String, clean_start: bool, requested: u32) {
+    fn accept_connect(
+        &mut self,
+        client_id: String,
+        is_assigned: bool,
+        clean_start: bool,
+        requested: u32,
+    ) {
         let expiry = requested.min(self.limits.session_expiry_cap);
         let lasting = Duration::from_secs(expiry.into());
         let link = self.link.clone();
@@ -92,11 +118,13 @@ impl Connection {
         }
         self.session_present = attached.session_present;
         self.unfinished = attached.unfinished;
+        let assigned = is_assigned.then_some(client_id.as_str());
+        let properties = self.connack_properties(expiry, assigned);
         self.client_id = Some(client_id);
         let faults = &self.gateway.faults;
         let claims_one = faults.strikes(self.number, &Fault::ClaimSession);
         let session_present = self.session_present || claims_one;
-        let connack = self.connack_properties(expiry).and_then(|properties| {
+        let connack = properties.and_then(|properties| {
             Connack::builder()
                 .session_present(session_present)
                 .reason_code(ConnectReasonCode::Success)
@@ -109,7 +137,11 @@ impl Connection {
         }
     }
 
-    fn connack_properties(&self, expiry: u32) -> Result<Vec<Property>, MqttError> {
+    fn connack_properties(
+        &self,
+        expiry: u32,
+        assigned: Option<&str>,
+    ) -> Result<Vec<Property>, MqttError> {
         let limits = &self.limits;
         let mut properties: Vec<Property> = vec![
             SessionExpiryInterval::new(expiry)?.into(),
@@ -124,6 +156,9 @@ impl Connection {
         ];
         if let Some(seconds) = limits.server_keep_alive {
             properties.push(ServerKeepAlive::new(seconds)?.into());
+        }
+        if let Some(client_id) = assigned {
+            properties.push(AssignedClientIdentifier::new(client_id)?.into());
         }
         Ok(properties)
     }

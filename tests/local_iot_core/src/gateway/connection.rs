@@ -1,11 +1,6 @@
 //! One MQTT connection: bytes in, packets handled, bytes out.
 
-use std::{
-    collections::HashSet,
-    io, mem,
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, io, mem, sync::Arc, time::Duration};
 
 use mqtt_protocol_core::mqtt::{
     self, Version,
@@ -22,8 +17,8 @@ use tokio::{
 };
 
 use super::{
-    Gateway, forms, linger,
-    strict::{InFlight, Rate},
+    Gateway, connect, forms, linger,
+    strict::{InFlight, PacketLength, Rate},
 };
 use crate::{
     faults::Fault,
@@ -32,7 +27,6 @@ use crate::{
     message::Message,
     options::Limits,
     session::{Link, Order},
-    tamper::Tamper,
 };
 
 /// A client that sends nothing from the start is thrown out after this time: its connection may have
@@ -71,6 +65,7 @@ pub(super) struct Connection {
     connack_left: Option<Instant>,
     pub(super) end: Option<End>,
     pub(super) mqtt: mqtt::Connection<role::Server>,
+    packet_length: PacketLength,
     /// Packets to send.
     pub(super) output: Vec<u8>,
     /// When the client will have been silent for too long.
@@ -102,7 +97,8 @@ impl Connection {
             session_present: false,
             connack_left: None,
             end: None,
-            mqtt: mqtt::Connection::new(Version::V5_0),
+            mqtt: mqtt::Connection::new(Version::Undetermined), // CONNECT says it
+            packet_length: PacketLength::default(),
             output: Vec::new(),
             silent_too_long: None,
             gateway,
@@ -197,9 +193,15 @@ impl Connection {
     fn receive(&mut self, bytes: &[u8]) {
         let mut cursor = Cursor::new(bytes);
         while self.end.is_none() && cursor.position() < bytes.len() as u64 {
+            let before = cursor.position();
             let events = self.mqtt.recv(&mut cursor);
+            self.packet_length.add(cursor.position() - before);
+            let is_complete = !events.is_empty();
             for event in events {
                 self.on_received(event);
+            }
+            if is_complete {
+                self.packet_length = PacketLength::default();
             }
         }
     }
@@ -207,10 +209,17 @@ impl Connection {
     fn on_received(&mut self, event: MqttEvent) {
         match event {
             MqttEvent::NotifyPacketReceived(packet) if self.end.is_none() => {
+                if self.packet_length.lacks_properties(&packet) {
+                    self.violation("a PUBLISH without the length of its properties".to_owned());
+                    return self.disconnect(DisconnectReasonCode::MalformedPacket as u8);
+                }
                 self.handle(packet);
             }
             MqttEvent::NotifyError(error) => {
                 self.violation(format!("the MQTT library objects: {error}"));
+                if error == MqttError::UnsupportedProtocolVersion {
+                    self.output.extend(connect::UNSUPPORTED_PROTOCOL_VERSION);
+                }
                 self.end.get_or_insert(End::Close);
             }
             other => self.on_sent(other),
@@ -295,22 +304,6 @@ impl Connection {
 
     pub(super) fn violation(&self, what: String) {
         self.record(Event::Violation(what));
-    }
-}
-
-impl Gateway {
-    fn limits(&self) -> Limits {
-        self.limits
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn tamper(&self) -> Option<Arc<dyn Tamper>> {
-        self.tamper
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 }
 

@@ -81,6 +81,20 @@ impl Gateway {
         (number, sender, orders)
     }
 
+    fn limits(&self) -> Limits {
+        self.limits
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn tamper(&self) -> Option<Arc<dyn Tamper>> {
+        self.tamper
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     fn close(&self, number: u64) {
         self.connections.close(number);
         self.journal.record(number, Event::ConnectionClosed);

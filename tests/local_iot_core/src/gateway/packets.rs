@@ -53,12 +53,14 @@ impl Connection {
     }
 
     fn handle_first(&mut self, packet: &Packet) {
-        if let Packet::V5_0Connect(connect) = packet {
-            self.on_connect(connect);
-        } else {
-            let kind = packet.packet_type();
-            self.violation(format!("{kind:?} before CONNECT was accepted"));
-            self.end = Some(End::Close);
+        match packet {
+            Packet::V5_0Connect(connect) => self.on_connect(connect),
+            Packet::V3_1_1Connect(connect) => self.on_older_connect(connect),
+            packet => {
+                let kind = packet.packet_type();
+                self.violation(format!("{kind:?} before CONNECT was accepted"));
+                self.end = Some(End::Close);
+            }
         }
     }
 
@@ -89,6 +91,11 @@ impl Connection {
         if entries.len() > self.limits.filters_per_subscribe {
             self.violation(format!("{} topic filters in one SUBSCRIBE", entries.len()));
             return self.disconnect(DisconnectReasonCode::QuotaExceeded as u8);
+        }
+        let is_closed = |entry: &&SubEntry| topic::is_closed_to_subscribers(entry.topic_filter());
+        if let Some(entry) = entries.iter().find(is_closed) {
+            self.violation(format!("'{}' is reserved", entry.topic_filter()));
+            return self.disconnect(DisconnectReasonCode::TopicFilterInvalid as u8);
         }
         if self.gateway.faults.strikes(self.number, &Fault::NoSuback) {
             return;
@@ -124,6 +131,7 @@ impl Connection {
         let subscription = Subscription {
             qos: (options.qos() as u8).min(1),
             retain_as_published: options.rap(),
+            no_local: options.nl(),
         };
         let limit = self.limits.subscriptions;
         let sessions = &self.gateway.sessions;

@@ -90,7 +90,7 @@ impl Connection {
             }
             None => {
                 self.acknowledge(publish, PubackReasonCode::Success);
-                self.route(publish);
+                self.route(client_id, publish);
             }
         }
     }
@@ -108,6 +108,10 @@ impl Connection {
         }
         if !topic::is_valid_name(topic) {
             self.violation(format!("'{topic}' is no topic to publish to"));
+            return Err(DisconnectReasonCode::TopicNameInvalid);
+        }
+        if topic::is_closed_to_publishers(topic) {
+            self.violation(format!("'{topic}' is reserved"));
             return Err(DisconnectReasonCode::TopicNameInvalid);
         }
         if publish.payload().len() > LARGEST_PAYLOAD {
@@ -261,7 +265,7 @@ impl Connection {
     }
 
     /// A publish to whoever subscribed. The reserved topics belong to services that are not here.
-    fn route(&self, publish: &Publish) {
+    fn route(&self, client_id: &str, publish: &Publish) {
         if publish.topic_name().starts_with('$') {
             return;
         }
@@ -272,6 +276,7 @@ impl Connection {
             retain: publish.retain(),
             properties: properties::read(publish.props()),
         };
-        self.gateway.sessions.publish(message, false);
+        let sessions = &self.gateway.sessions;
+        sessions.publish_from(Some(client_id), message, false);
     }
 }

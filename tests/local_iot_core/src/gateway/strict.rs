@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use mqtt_protocol_core::mqtt::packet::Packet;
 use tokio::time::Instant;
 
 /// The client's QoS 1 publishes that it can't know to be acknowledged yet.
@@ -82,6 +83,28 @@ impl Rate {
         }
         self.recent.push_back(now);
         self.recent.len() > maximum
+    }
+}
+
+/// How many bytes have come of the packet that is under way.
+#[derive(Debug, Default)]
+pub(super) struct PacketLength(u64);
+
+impl PacketLength {
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.0 += bytes;
+    }
+
+    /// Does a PUBLISH end before the length of its properties? The MQTT library takes it, and the
+    /// length that it says the packet has is then more than what has come. (That of one whose topic the
+    /// library has filled in by its alias is more as well; but an alias is a property.)
+    pub(super) fn lacks_properties(&self, packet: &Packet) -> bool {
+        match packet {
+            Packet::V5_0Publish(publish) => {
+                !publish.topic_name_extracted() && publish.size() as u64 > self.0
+            }
+            _ => false,
+        }
     }
 }
 

@@ -36,7 +36,7 @@ impl Default for Dialect {
             times: TimeFormat::Seconds,
             empty_execution: false,
             thing_name: false,
-            rewrites_documents: false,
+            rewrites_documents: true,
             describes_terminal: false,
             version_first: false,
         }

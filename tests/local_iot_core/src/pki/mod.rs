@@ -1,6 +1,7 @@
 //! Certificates and keys: a certificate authority, the server's certificates and the devices'.
 
 mod keys;
+mod params;
 mod version_1;
 
 use std::{
@@ -9,16 +10,14 @@ use std::{
     sync::Arc,
 };
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
-};
+use rcgen::{Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 pub use keys::KeyForm;
 pub use version_1::as_version_1;
 
 use crate::options::ServerCertificate;
+use params::{authority_params, device_params, server_params};
 
 /// A certificate authority, and what it issues. Clones are handles to the same authority.
 #[derive(Debug, Clone)]
@@ -142,18 +141,19 @@ impl Pki {
         Ok(files)
     }
 
+    /// The certificate and key of another server on this machine, `localhost`, for the same devices.
+    pub fn another_server(&self) -> io::Result<Identity> {
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let params = server_params(ServerCertificate::Good)?;
+        let server = params.signed_by(&key, &self.ca.issuer);
+        Ok(Identity {
+            cert_pem: server.map_err(io::Error::other)?.pem(),
+            key_pem: key.serialize_pem(),
+        })
+    }
+
     pub(crate) fn server(&self, kind: ServerCertificate) -> io::Result<ServerChain> {
-        let names = match kind {
-            ServerCertificate::WrongName => vec!["another-host.example".to_owned()],
-            ServerCertificate::NoName => vec![],
-            _ => vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
-        };
-        let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "localhost");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
+        let mut params = server_params(kind)?;
         match kind {
             ServerCertificate::Expired => params.not_after = date_time_ymd(2020, 1, 1),
             ServerCertificate::NotYetValid => params.not_before = date_time_ymd(2999, 1, 1),
@@ -260,36 +260,6 @@ impl rcgen::PublicKeyData for Requested {
     fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
         &rcgen::PKCS_ECDSA_P256_SHA256
     }
-}
-
-fn device_params() -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "AWS IoT Certificate");
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    params.use_authority_key_identifier_extension = true;
-    params
-}
-
-fn authority_params(name: &str, padding: usize) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::OrganizationName, "Local IoT Core");
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.use_authority_key_identifier_extension = true;
-    if padding > 0 {
-        // An extension from the arc that is set aside for examples; nobody reads it.
-        let example = CustomExtension::from_oid_content(&[2, 999, 1], vec![0; padding]);
-        params.custom_extensions.push(example);
-    }
-    params
 }
 
 /// Writes a file that only its owner may read, as far as the system knows such a thing.

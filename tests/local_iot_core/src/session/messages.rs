@@ -20,12 +20,21 @@ impl Sessions {
     /// Sends a message to everybody who subscribed to its topic, and keeps it if it is to be
     /// retained. With `always`, the policy is not asked.
     pub(crate) fn publish(&self, message: Message, always: bool) {
+        self.publish_from(None, message, always);
+    }
+
+    /// The same; a client that publishes it hears of it only where it wants to.
+    pub(crate) fn publish_from(&self, client_id: Option<&str>, message: Message, always: bool) {
         let message = Waiting::new(message);
         if message.retain() {
             self.retain(&message);
         }
-        for session in self.lock().values_mut() {
-            if let Some(subscription) = session.subscribed(message.topic()) {
+        for (subscriber, session) in self.lock().iter_mut() {
+            let subscribed = match client_id == Some(subscriber) {
+                true => session.subscribed_to_its_own(message.topic()),
+                false => session.subscribed(message.topic()),
+            };
+            if let Some(subscription) = subscribed {
                 let retain = message.retain() && subscription.retain_as_published;
                 let message = message.with(message.qos().min(subscription.qos), retain);
                 self.put(session, message, always);

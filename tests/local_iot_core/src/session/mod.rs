@@ -146,6 +146,13 @@ impl Sessions {
 
 /// Subscriptions.
 impl Sessions {
+    pub(crate) fn forget_subscriptions(&self) {
+        let mut sessions = self.lock();
+        sessions
+            .values_mut()
+            .for_each(|one| one.subscriptions.clear());
+    }
+
     pub(crate) fn subscribe(
         &self,
         client_id: &str,

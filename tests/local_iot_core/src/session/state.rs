@@ -20,6 +20,8 @@ pub(crate) struct Subscription {
     pub(crate) qos: u8,
     /// Whether the RETAIN flag stays as the publisher set it.
     pub(crate) retain_as_published: bool,
+    /// Whether it is not for what the client itself publishes.
+    pub(crate) no_local: bool,
 }
 
 /// A message as it goes out on a connection.
@@ -71,14 +73,28 @@ impl Session {
 
     /// What all subscriptions to a topic want together.
     pub(super) fn subscribed(&self, topic: &str) -> Option<Subscription> {
+        self.together(topic, |_| true)
+    }
+
+    /// The same, where the client itself publishes to the topic.
+    pub(super) fn subscribed_to_its_own(&self, topic: &str) -> Option<Subscription> {
+        self.together(topic, |subscription| !subscription.no_local)
+    }
+
+    fn together(
+        &self,
+        topic: &str,
+        counts: impl Fn(&Subscription) -> bool,
+    ) -> Option<Subscription> {
         let covering = self
             .subscriptions
             .iter()
-            .filter(|(filter, _)| topic::covers(filter, topic))
+            .filter(|(filter, subscription)| topic::covers(filter, topic) && counts(subscription))
             .map(|(_, subscription)| *subscription);
         covering.reduce(|one, other| Subscription {
             qos: one.qos.max(other.qos),
             retain_as_published: one.retain_as_published || other.retain_as_published,
+            no_local: false,
         })
     }
 

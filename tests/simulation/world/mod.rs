@@ -1,22 +1,26 @@
 //! The world: what is planned happens, and the device lives in it.
 
+mod later;
+mod measure;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use local_iot_core::Service;
-use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::breaks::Break;
 use crate::cloud::Operator;
 use crate::device::{Device, Process, Told};
 use crate::happening::{self, Happening};
+use crate::later::Later;
 use crate::network::{Address, Network};
 use crate::plan::{EVENTFUL, Plan, Planner};
 use crate::run::{Memory, Run, Seen};
 use crate::setting::Setting;
 use crate::work::{Diary, Document, total};
+use measure::{freed, tasks};
 
 /// A supervisor starts a process that has ended by itself again after this time.
 const SUPERVISOR: Duration = Duration::from_secs(30);
@@ -46,15 +50,6 @@ pub fn run(seed: u64, broken: Option<&'static Break>) -> std::io::Result<Run> {
     Ok(world.into_run())
 }
 
-/// How much less memory is in use after this than before.
-fn freed(what: impl FnOnce()) -> Memory {
-    let used = allocation_counter::measure(what);
-    Memory {
-        pieces: -used.count_current,
-        bytes: -used.bytes_current,
-    }
-}
-
 /// A world, while it lives.
 struct World {
     seed: u64,
@@ -75,8 +70,11 @@ impl World {
     /// The world of this seed, perhaps with something broken in it.
     pub fn new(seed: u64, broken: Option<&'static Break>) -> std::io::Result<Self> {
         let mut random = Rng::with_seed(seed);
-        let setting = Setting::drawn(&mut random);
-        let plan = Planner::new(&mut random).plan();
+        let later = Later::of_seed(seed);
+        let setting = Setting::drawn(&mut random, later);
+        let mut plan = Planner::new(&mut random).plan();
+        plan.extend(later.plan(seed));
+        plan.sort_by_key(|(at, _)| *at);
         let service = Arc::new(Service::new(setting.service_options())?);
         let tamper = broken.and_then(Break::tamper);
         let network = Network::new(Arc::clone(&service), setting.link, random.u64(..), tamper);
@@ -117,7 +115,13 @@ impl World {
         let bound = done_within + self.time_of_work();
         self.seen.done = self.until_all_is_done(bound).await;
         self.keep_running_until(self.seen.calm + done_within).await;
+        if self.setting.later.forgotten_subscriptions {
+            self.one_job_that_nobody_may_tell_of(done_within).await;
+        }
         self.seen.last_job = self.one_more_job().await;
+        if self.setting.later.slow_subscriber {
+            self.seen.commands = Some(self.many_commands().await);
+        }
         self.seen.idle_from = self.service.journal().len();
         self.keep_running_until(Instant::now() + IDLE).await;
         self.seen.idle_to = self.service.journal().len();
@@ -232,6 +236,7 @@ impl World {
                 self.network.stood_still(*time);
                 self.seen.freezes.push((Instant::now(), *time));
             }
+            D::StandStill(time) => self.stand_still(*time).await,
         }
     }
 
@@ -293,14 +298,4 @@ impl World {
         self.network.set_addresses([Address::Answers; 2]);
         self.network.set_link(self.setting.link);
     }
-}
-
-/// How many tasks there are: the fewest within some seconds, for a publish on its way is one.
-async fn tasks() -> usize {
-    let mut fewest = usize::MAX;
-    for _ in 0..5 {
-        sleep(Duration::from_secs(1)).await;
-        fewest = fewest.min(Handle::current().metrics().num_alive_tasks());
-    }
-    fewest
 }
