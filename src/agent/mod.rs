@@ -190,7 +190,7 @@ impl Agent {
                 if !was_told && context.options.filter.is_none() {
                     let job_id = &execution.job_id;
                     warn!("no event has told of job_id:{job_id}: subscribing once more");
-                    context.jobs.subscribe_again();
+                    context.jobs.mqtt().subscribe_again();
                 }
                 self.begin(execution).await.map(Some)
             };

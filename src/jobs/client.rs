@@ -49,7 +49,7 @@ struct Inner {
     mqtt: mqtt::Client,
     options: Options,
     inbox: Arc<Inbox>,
-    handled: Handled,
+    _handled: Handled,
     working: Arc<Mutex<()>>,
 }
 
@@ -78,7 +78,7 @@ impl Client {
             mqtt: mqtt.clone(),
             options,
             inbox,
-            handled,
+            _handled: handled,
             working: Arc::default(),
         }))
     }
@@ -153,12 +153,6 @@ impl Client {
     /// put off.
     pub fn look_again(&self) {
         self.0.inbox.queue.send_modify(|queue| queue.changes += 1);
-    }
-
-    /// Subscribes to its topic filters once more, in the session under way: for whoever finds that the
-    /// server no longer tells what it should. Never waits.
-    pub fn subscribe_again(&self) {
-        self.0.handled.subscribe_again();
     }
 
     /// The connection that this client stands on.

@@ -112,7 +112,7 @@ impl<'a, R: Request> Exchange<'a, R> {
                 reply = mqtt.wait_for(reply_timeout, &mut self.reply) => match reply {
                     Ok(Ok(reply)) => return self.read(&reply),
                     _ => {
-                        client.subscribe_again(); // the server may have lost our subscriptions
+                        mqtt.subscribe_again(); // the server may have lost our subscriptions
                         return Err(self.failed(Kind::NoReply(reply_timeout)));
                     }
                 },

@@ -30,8 +30,8 @@ pub enum Event {
         /// The next try is after this wait.
         wait: Duration,
     },
-    /// A subscriber does not read fast enough, and messages for it were dropped. (The next one that it
-    /// reads says so as well: [`Message::missed`](super::Message).)
+    /// A subscriber does not read fast enough, and messages for it were dropped: it is told itself by
+    /// [`Subscription::missed`](super::Subscription).
     Overflow {
         /// Its topic filters.
         filters: Vec<String>,

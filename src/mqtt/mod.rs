@@ -224,6 +224,13 @@ impl Client {
         Handled::new(number, interest, handler, self.commands.clone())
     }
 
+    /// Subscribes once more to all that is subscribed to, in the session under way: for whoever finds out
+    /// that messages stay away. A server can call a session present whose subscriptions it has lost. Never
+    /// waits.
+    pub fn subscribe_again(&self) {
+        let _ = self.commands.send(Command::SubscribeAgain); // else it has ended, and nothing comes
+    }
+
     /// Whether there is a connection just now.
     pub fn is_connected(&self) -> bool {
         self.status.borrow().is_connected

@@ -177,9 +177,6 @@ pub struct Message {
     pub message_expiry: Option<Duration>,
     /// What the payload is, as a MIME type.
     pub content_type: Option<String>,
-    /// So many messages before this one did not fit into the subscription's
-    /// [`Buffer`](super::Buffer), and are gone.
-    pub missed: u64,
 }
 
 impl Message {
@@ -201,7 +198,6 @@ impl Message {
             user_properties: properties.user_properties,
             message_expiry: expiry.map(|seconds| Duration::from_secs(seconds.into())),
             content_type: properties.content_type,
-            missed: 0,
         }
     }
 }

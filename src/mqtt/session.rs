@@ -13,8 +13,8 @@ use super::subscriptions::Subscriptions;
 /// What a client wants of the task that owns the connection.
 pub(super) enum Command {
     Subscribe(Subscriber),
-    /// Subscribes once more to what this subscriber has: the server may have lost it.
-    Resubscribe(u64),
+    /// Subscribes once more to what is granted: the server may have lost it.
+    SubscribeAgain,
     Unsubscribe(u64),
     Disconnect,
 }
@@ -72,7 +72,7 @@ impl Session {
             biased; // whoever subscribes and then asks wants to hear the answer
             command = self.commands.recv() => match command {
                 Some(Command::Subscribe(subscriber)) => self.subscriptions.add(subscriber),
-                Some(Command::Resubscribe(number)) => self.subscriptions.ask_again(number),
+                Some(Command::SubscribeAgain) => self.subscriptions.ask_again(),
                 Some(Command::Unsubscribe(number)) => self.subscriptions.remove(number),
                 Some(Command::Disconnect) | None => return false,
             },

@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures_util::stream::Stream;
@@ -14,7 +14,7 @@ use super::session::Command;
 use super::subscriber::{Delivery, Handler, Interest, SubscribeError, Subscriber};
 
 /// How much may wait for a subscriber that is slow to read. What comes above is dropped, counted, and told
-/// ([`Message::missed`], [`Event::Overflow`](super::Event)).
+/// ([`Subscription::missed`], [`Event::Overflow`](super::Event)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Buffer {
     /// So many messages.
@@ -51,12 +51,6 @@ impl Handled {
         let _ = commands.send(Command::Subscribe(subscriber)); // else it has ended, and so does this
         Self { number, commands }
     }
-
-    /// Subscribes once more to the same filters, in the session under way: for whoever finds out that
-    /// messages stay away. Never waits.
-    pub fn subscribe_again(&self) {
-        let _ = self.commands.send(Command::Resubscribe(self.number));
-    }
 }
 
 impl Drop for Handled {
@@ -69,10 +63,17 @@ impl Drop for Handled {
 /// it is unsubscribed from those that nobody else has.
 pub struct Subscription {
     messages: mpsc::Receiver<Message>,
-    /// Bytes that wait in `messages`.
-    bytes: Arc<AtomicUsize>,
+    count: Arc<Count>,
     granted: Granted,
     _handled: Handled,
+}
+
+/// What both ends of a buffer know of it.
+#[derive(Default)]
+struct Count {
+    /// Bytes that wait in it.
+    bytes: AtomicUsize,
+    missed: AtomicU64,
 }
 
 impl Subscription {
@@ -80,21 +81,18 @@ impl Subscription {
     pub(super) fn new(buffer: Buffer, handled: impl FnOnce(Handler) -> Handled) -> Self {
         let (to, messages) = mpsc::channel(buffer.messages.max(1));
         let (answer, granted) = watch::channel(None);
-        let bytes = Arc::new(AtomicUsize::new(0));
-        let waiting = Arc::clone(&bytes);
-        let mut missed = 0;
+        let count = Arc::new(Count::default());
+        let counted = Arc::clone(&count);
         let handler = move |delivery| {
             match delivery {
-                Delivery::Message(mut message) => {
+                Delivery::Message(message) => {
                     let size = message.payload.len();
-                    let before = waiting.fetch_add(size, Ordering::Relaxed);
-                    message.missed = missed;
+                    let before = counted.bytes.fetch_add(size, Ordering::Relaxed);
                     if before + size > buffer.bytes || to.try_send(message).is_err() {
-                        waiting.fetch_sub(size, Ordering::Relaxed);
-                        missed += 1;
+                        counted.bytes.fetch_sub(size, Ordering::Relaxed);
+                        counted.missed.fetch_add(1, Ordering::Relaxed);
                         return false;
                     }
-                    missed = 0;
                 }
                 Delivery::Granted => drop(answer.send_replace(Some(Ok(())))),
                 Delivery::Refused(error) => drop(answer.send_replace(Some(Err(error)))),
@@ -104,7 +102,7 @@ impl Subscription {
         };
         Self {
             messages,
-            bytes,
+            count,
             granted: Granted(granted),
             _handled: handled(Box::new(handler)),
         }
@@ -113,6 +111,11 @@ impl Subscription {
     /// The next message; `None` when the connection has ended permanently. Safe to cancel.
     pub async fn next(&mut self) -> Option<Message> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+
+    /// How many messages did not fit into its [`Buffer`], and are gone, since this was last asked.
+    pub fn missed(&mut self) -> u64 {
+        self.count.missed.swap(0, Ordering::Relaxed)
     }
 
     /// What the server says to the filters.
@@ -127,7 +130,8 @@ impl Stream for Subscription {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
         let message = ready!(self.messages.poll_recv(context));
         if let Some(message) = &message {
-            self.bytes
+            self.count
+                .bytes
                 .fetch_sub(message.payload.len(), Ordering::Relaxed);
         }
         Poll::Ready(message)

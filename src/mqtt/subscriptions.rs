@@ -73,12 +73,10 @@ impl Subscriptions {
         self.tell_answers();
     }
 
-    /// What this subscriber has is to be asked for once more.
-    pub fn ask_again(&mut self, number: u64) {
-        let with_number = |one: &&Subscriber| one.number == number;
-        let subscriber = self.subscribers.iter().find(with_number);
-        for filter in subscriber.into_iter().flat_map(Subscriber::filters) {
-            if let Some(state @ FilterState::Granted) = self.filters.get_mut(filter) {
+    /// What is granted is to be asked for once more.
+    pub fn ask_again(&mut self) {
+        for state in self.filters.values_mut() {
+            if *state == FilterState::Granted {
                 *state = FilterState::Wanted;
             }
         }

@@ -13,8 +13,8 @@ pub const OBEYS_IN: Duration = Duration::from_secs(2);
 /// More than a subscriber's inbox holds.
 pub const MANY: u32 = 100;
 
-/// Notes each command that is obeyed. (What was lost because this is slow, and is told, is to be noted
-/// as `lost N`.) With `loses_some`, every second one is not.
+/// Notes each command that is obeyed, and how many were lost because this is slow. With `loses_some`, every
+/// second one is not.
 pub async fn obey(mqtt: &mqtt::Client, journal: &Journal, loses_some: bool) {
     let mut commands = mqtt.subscribe([format!("cmd/{THING}/+")]);
     while let Some(command) = commands.next().await {
@@ -23,5 +23,9 @@ pub async fn obey(mqtt: &mqtt::Client, journal: &Journal, loses_some: bool) {
             journal.note(format!("device: obeys {number}"));
         }
         sleep(OBEYS_IN).await;
+        match commands.missed() {
+            0 => {}
+            missed => journal.note(format!("device: lost {missed}")),
+        }
     }
 }

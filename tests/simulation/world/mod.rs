@@ -17,7 +17,7 @@ use crate::happening::{self, Happening};
 use crate::later::Later;
 use crate::network::{Address, Network};
 use crate::plan::{EVENTFUL, Plan, Planner};
-use crate::run::{Memory, Run, Seen};
+use crate::run::{Run, Seen};
 use crate::setting::Setting;
 use crate::work::{Diary, Document, total};
 use measure::{freed, tasks};
