@@ -9,6 +9,7 @@ mod copied;
 mod crypto;
 mod denied_publish;
 mod documents;
+mod durable;
 mod flags;
 mod hostile;
 mod install_firmware;
