@@ -1,6 +1,8 @@
 //! A world for a test: the service, the certificates, and the sample running against it.
 
 mod captured;
+#[cfg(all(target_os = "linux", target_env = "gnu"))] // LD_PRELOAD, and glibc's names
+mod failing_calls;
 #[cfg(unix)] // modes and numbers of files
 mod faulty_disk;
 #[cfg(unix)] // its file is a shell script
@@ -29,6 +31,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use captured::Captured;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub use failing_calls::failing_calls;
 #[cfg(unix)]
 pub(crate) use faulty_disk::faulty_disk_for;
 #[cfg(unix)]
