@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bad_input;
+mod before_you_ship;
 mod broken_rules;
 mod cannot_stop;
 mod connection;
