@@ -10,21 +10,19 @@
 //! The device connects with the new certificate, and reports with it. When the cloud has accepted that, the
 //! job has SUCCEEDED, and only then the new one takes the place of the old one. If the server refuses it, or
 //! accepts no report within ten minutes (`TRIAL_SECONDS`), the device goes back to the old one, and the job
-//! is FAILED. Lesson 6 has the table of what each start does.
-//!
-//! Its flags are those of the sample: `--cert` and `--key` are what it begins with. What it gets later is in
-//! the folder `identity`, or in the one that `IDENTITY_FOLDER` names.
+//! is FAILED. Lesson 6 has the table of what each start does. Flags are those of the sample: `--cert` and
+//! `--key` are what it begins with; what it gets later is in the folder `identity` (or `IDENTITY_FOLDER`).
 
 use std::{env, error::Error, process::ExitCode, sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use jobs_mqtt5::agent::{self, Agent, Job, Outcome, WorkResult};
-use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::jobs::{self, ErrorCode, JobStatus, Rejection, StartNext, StatusDetails, Update};
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind as Kind, Event, Events};
-use jobs_mqtt5::{Text, output::Output, sample::Settings, stop};
+use jobs_mqtt5::{Text, cli::Flags, output::Output, sample::Settings, stop};
 use rcgen::{CertificateParams, KeyPair};
-use tokio::{sync::watch, time::sleep};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
 #[path = "../durable.rs"]
 #[allow(dead_code)] // a part of it is for the firmware update
@@ -51,31 +49,26 @@ enum Task {
 enum Identity {
     Old,
     Trial(Rotation),
-    /// The old one: the new one is no good, for this reason.
+    /// The old one, because the new one is no good.
     GoneBack(Rotation, String),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let ended = start(Flags::of_this_process()).await;
+    let path = env::var_os("IDENTITY_FOLDER").unwrap_or("identity".into());
+    let ended = match Folder::open(path, Arc::new(RealDisk)) {
+        Ok(folder) => run(Flags::of_this_process(), folder).await,
+        Err(error) => Err(error.into()), // another program has it
+    };
     let ended = ended.inspect_err(|error| eprintln!("{error}"));
     ExitCode::from(u8::from(ended.is_err()))
 }
 
-async fn start(flags: Flags) -> Result<(), Box<dyn Error>> {
-    let path = env::var_os("IDENTITY_FOLDER").unwrap_or("identity".into());
-    let folder = Folder::open(path, Arc::new(RealDisk))?; // if no other program has it
-    let limit = env::var("TRIAL_SECONDS").unwrap_or("600".to_owned());
-    run(flags, folder, Duration::from_secs(limit.parse()?)).await
-}
-
 /// Does jobs, with one connection after another. What each is made with is decided here alone: by how
 /// things stand on the disk, and by what was refused in this run.
-pub(crate) async fn run(
-    mut flags: Flags,
-    folder: Folder,
-    limit: Duration,
-) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(mut flags: Flags, folder: Folder) -> Result<(), Box<dyn Error>> {
+    let limit = env::var("TRIAL_SECONDS").unwrap_or("600".to_owned());
+    let limit = Duration::from_secs(limit.parse()?);
     let output = Output::on_stdout_and_stderr()?;
     let delivered = (flags.cert.clone(), flags.key.clone());
     let store = Arc::new(Store { folder, delivered });
@@ -92,17 +85,26 @@ pub(crate) async fn run(
         if last.replace(identity.clone()) == Some(identity.clone()) {
             sleep(Duration::from_secs(1)).await; // nothing has changed: not too often
         }
-        let is_trial = matches!(identity, Identity::Trial(_));
-        (flags.cert, flags.key) = store.files(is_trial);
-        println!(
-            "Connecting with {}",
-            Text::from(flags.cert.to_string_lossy())
-        );
+        (flags.cert, flags.key) = store.files(matches!(identity, Identity::Trial(_)));
+        let shown = Text::from(flags.cert.to_string_lossy());
+        println!("Connecting with {shown}");
         let settings = Settings::from_flags(&flags, &output)?;
         let (mqtt, mut events) = mqtt::connect(settings.mqtt);
         let jobs = jobs::Client::with_options(&mqtt, &settings.thing_name, settings.jobs);
-        let agent = Agent::with_options(&jobs, settings.agent);
-        let stopper = agent.stopper();
+        let mut agent = Agent::with_options(&jobs, settings.agent);
+        let (stopper, shared) = (agent.stopper(), Arc::clone(&store));
+        tokio::spawn(tell(agent.events()));
+        let do_jobs = async {
+            let late = |_| Err(format!("no report was accepted within {limit:?}"));
+            let reported = timeout(limit, report(&jobs, &store, &identity)).await;
+            match (reported.unwrap_or_else(late), &identity) {
+                (Err(why), Identity::Trial(_)) => return Err(why),
+                (Err(why), _) => eprintln!("{why}"), // the next connection reports again
+                (Ok(()), _) => {}
+            }
+            let work = async move |job: &Job| work(job, &shared).await;
+            agent.run(work).await.map_err(|error| error.to_string())
+        };
         let stopped = async {
             let _ = stop.wait_for(Option::is_some).await;
             stopper.stop(); // the agent ends when the work has
@@ -111,85 +113,55 @@ pub(crate) async fn run(
         let no_good = tokio::select! {
             biased; // the reason why the connection has ended goes before that it has
             why = refusal(&mut events) => Some(why),
-            why = unproven(&store, limit), if is_trial => Some(why),
-            why = do_jobs(agent, &jobs, &store, &identity) => why,
+            ended = do_jobs => ended.err(),
             () = stopped => None,
         };
         mqtt.disconnect();
         while events.next().await.is_some() {}
         match (no_good, identity) {
             (None, _) => {}
-            (Some(why), Identity::Trial(trial)) => refused = Some((trial, why)),
+            (Some(why), Identity::Trial(trial)) => {
+                refused = Some((trial, format!("gone back to the old certificate: {why}")));
+            }
             (Some(why), _) => return Err(why.into()),
         }
     }
     Ok(())
 }
 
-/// Reports a rotation that is under way, and then does jobs. Says why the certificate is no good, if it is
-/// not.
-async fn do_jobs(
-    mut agent: Agent,
-    jobs: &jobs::Client,
-    store: &Arc<Store>,
-    identity: &Identity,
-) -> Option<String> {
-    if let Some(why) = report(jobs, store, identity).await {
-        return Some(why);
-    }
-    tokio::spawn(tell(agent.events()));
-    let store = Arc::clone(store);
-    let ended = agent
-        .run(async move |job: &Job| work(job, &store).await)
-        .await;
-    ended.err().map(|error| error.to_string())
-}
-
-/// Reports how the rotation has gone. The answer is how its job has ended, by this report or before, and
-/// that decides which certificate stays. Says why the one on trial is no good, if it is not.
-async fn report(jobs: &jobs::Client, store: &Store, identity: &Identity) -> Option<String> {
-    let (trial, status, details) = match identity {
-        Identity::Old => return None,
-        Identity::Trial(trial) => {
-            // One with which no job can be started is no good either.
-            if let Err(error) = jobs.start_next(StartNext::default()).await {
-                return Some(error.to_string());
-            }
-            let details = StatusDetails::default().with_text("step", "in use");
-            (trial, JobStatus::Succeeded, details)
-        }
-        Identity::GoneBack(trial, why) => {
-            let reason = format!("gone back to the old certificate: {why}");
-            let details = StatusDetails::default().with_text("reason", &reason);
-            (trial, JobStatus::Failed, details)
-        }
+/// Reports how a rotation has gone. The answer is how its job has ended, by this report or before, and that
+/// decides which certificate stays.
+async fn report(jobs: &jobs::Client, store: &Store, identity: &Identity) -> Result<(), String> {
+    let (trial, status, detail) = match identity {
+        Identity::Old => return Ok(()),
+        Identity::Trial(trial) => (trial, JobStatus::Succeeded, ("step", "in use")),
+        Identity::GoneBack(trial, why) => (trial, JobStatus::Failed, ("reason", &**why)),
     };
+    // A certificate with which no job can be started is no good either.
+    let started = jobs.start_next(StartNext::default()).await;
+    started.map_err(|error| error.to_string())?;
     let mut update = Update::any_version(&trial.job_id, status.clone());
     update.execution_number = Some(trial.execution_number);
-    update.status_details = details;
+    update.status_details = StatusDetails::default().with_text(detail.0, detail.1);
     let ended = match jobs.update(update).await {
         Ok(_) => Some(status),
         Err(error) => match error.rejection() {
             Some(Rejection {
-                execution_state: Some(state),
+                execution_state: Some(now),
                 ..
-            }) => Some(state.status.clone()),
+            }) => Some(now.status.clone()),
             Some(Rejection { code, .. }) if IS_GONE.contains(code) => None,
-            _ if matches!(identity, Identity::Trial(_)) => return Some(error.to_string()),
-            _ => {
-                eprintln!("{error}");
-                return None; // the next connection reports again
-            }
+            _ => return Err(error.to_string()),
         },
     };
     println!("job {}: reported", trial.job_id);
     match (ended, identity) {
         (Some(JobStatus::Succeeded), _) => store.promote(),
         (None, Identity::Trial(_)) => store.promote(), // nobody knows: what works is kept
-        (Some(ended), Identity::Trial(_)) => return Some(format!("its job is {ended}")),
+        (Some(ended), Identity::Trial(_)) => return Err(format!("its job is {ended}")),
         _ => store.forget_trial(),
     }
-    None
+    Ok(())
 }
 
 /// Says which jobs the service has a report on.
@@ -204,16 +176,18 @@ async fn tell(mut events: Events<agent::Event>) {
 /// Waits until the server has refused this device for good, and says why. A server that can't be reached
 /// says nothing about a certificate.
 async fn refusal(events: &mut Events<Event>) -> String {
-    let (mut refusals, mut was_connected) = (0, false);
+    let mut left = MOST_REFUSALS;
     while let Some(event) = events.next().await {
         match event {
-            Event::Connected { .. } => was_connected = true,
+            Event::Connected { .. } => left = u32::MAX,
             Event::Interrupted { error, .. } => {
                 eprintln!("{error}");
-                let is_refusal =
-                    matches!(error.kind(), Kind::Tls | Kind::Refused | Kind::ClosedEarly);
-                refusals += u32::from(is_refusal);
-                if refusals == MOST_REFUSALS && !was_connected {
+                let kind = error.kind();
+                left -= u32::from(matches!(
+                    kind,
+                    Kind::Tls | Kind::Refused | Kind::ClosedEarly
+                ));
+                if left == 0 {
                     return error.to_string();
                 }
             }
@@ -222,15 +196,6 @@ async fn refusal(events: &mut Events<Event>) -> String {
         }
     }
     "the connection has ended".to_owned()
-}
-
-/// Waits until a certificate has been on trial for too long, and says so.
-async fn unproven(store: &Store, limit: Duration) -> String {
-    sleep(limit).await;
-    match store.trial() {
-        Some(_) => format!("no report was accepted within {limit:?}"),
-        None => std::future::pending().await, // it has proven good
-    }
 }
 
 /// Does a job. All that an earlier run has done is in the folder, so that it does not matter where that

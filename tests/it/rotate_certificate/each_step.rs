@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use super::{Scene, example};
-use crate::support::{Fault, FaultyDisk, LIMIT, Moment, faulty_disk_for};
+use crate::support::{Fault, FaultyDisk, Moment, faulty_disk_for};
 use example::durable::Folder;
 
 faulty_disk_for!(super::example::durable::Disk);
@@ -44,7 +44,7 @@ impl Device {
                 let mut life = JoinSet::new(); // it ends with this task
                 let flags = flags.clone();
                 let killed = life.spawn(async move {
-                    let ended = example::run(flags, folder, LIMIT).await;
+                    let ended = example::run(flags, folder).await;
                     ended.map_err(|error| error.to_string())
                 });
                 disk.on_kill(move || killed.abort());
@@ -121,7 +121,7 @@ async fn is_broken(scene: &Scene, disk: &FaultyDisk, new: New) -> Option<String>
             .unwrap(),
     };
     let install = json!({"operation": "install-certificate", "certificate": certificate});
-    let done = job(scene, "certificate", install.clone()).await;
+    let done = job(scene, "certificate", install).await;
     // On a full disk as well, it does what needs no space.
     let next = job(scene, "next", json!({"operation": "dance"})).await;
     if next.status != Status::Rejected {
@@ -152,14 +152,20 @@ async fn is_broken(scene: &Scene, disk: &FaultyDisk, new: New) -> Option<String>
             if current() != "" || scene.path("trial.pem").exists() {
                 return Some(format!("the old one is not in use: {reason}"));
             }
-            if new == New::Good {
-                // It was the disk: its key waits still.
-                let again = job(scene, "again", install).await;
-                if again.status != Status::Succeeded {
-                    return Some(format!("not a second time: {:?}", again.status_details));
-                }
-            } else if !reason.contains("gone back to the old certificate") && !disk.has_struck() {
+            let is_told = reason.contains("gone back to the old certificate");
+            if new == New::Strange && !is_told && !disk.has_struck() {
                 return Some(reason);
+            }
+            // Its key waits still, for another certificate or for the same.
+            let certificate = scene.certificate(&csr);
+            let install = json!({"operation": "install-certificate", "certificate": certificate});
+            let mut again = job(scene, "again", install.clone()).await;
+            if again.status != Status::Succeeded {
+                disk.mend(); // the fault may have come as late as this
+                again = job(scene, "once-more", install).await;
+            }
+            if again.status != Status::Succeeded {
+                return Some(format!("not a second time: {:?}", again.status_details));
             }
         }
         _ => return Some(format!("{:?}", done.status)),
@@ -197,7 +203,13 @@ async fn rotate_with(new: New, faults: &[Fault], ignores_syncs: bool) -> (usize,
         let Some(ended) = lives.join_next().await else {
             return (struck, broken);
         };
-        let (number, step, ended) = ended.unwrap();
+        let (number, step, ended) = match ended {
+            Ok(ended) => ended,
+            Err(stuck) => {
+                broken.push(stuck.to_string());
+                continue;
+            }
+        };
         if ended.has_struck {
             struck += 1;
         } else {
