@@ -106,6 +106,12 @@ impl Program {
         field("VmHWM:") - field("RssFile:")
     }
 
+    /// Its process ID.
+    #[cfg(unix)]
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// Ends it at once, without a word to it.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
