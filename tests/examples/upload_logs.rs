@@ -14,7 +14,6 @@
 //! - `LOG_HOSTS`: the hosts that a log may be sent to (and those below them), separated by commas. To try it
 //!   out, `http://127.0.0.1:4566` is one as well: this machine, without TLS and without the proxy.
 
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -26,6 +25,10 @@ use jobs_mqtt5::jobs::StatusDetails;
 use jobs_mqtt5::{mqtt::Backoff, program};
 use serde::Deserialize;
 use ureq::{Agent, Proxy, http::Uri, tls::TlsConfig};
+
+#[path = "presigned.rs"]
+#[allow(dead_code)] // a part of it is for the firmware update
+pub(crate) mod presigned;
 
 /// The logs that may be asked for, and the files that they are.
 const LOGS: [(&str, &str); 2] = [("device", "device.log"), ("system", "system.log")];
@@ -59,7 +62,7 @@ fn main() -> ExitCode {
                 }
                 _ => s3_beside(&flags.endpoint).into_iter().collect(),
             },
-            proxy: proxy(flags)?,
+            proxy: presigned::proxy(flags)?,
             tls: TlsConfig::default(),
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
         };
@@ -71,25 +74,6 @@ fn main() -> ExitCode {
 pub fn s3_beside(endpoint: &str) -> Option<String> {
     let (_, region) = endpoint.split_once(".iot.")?;
     Some(format!("s3.{region}"))
-}
-
-/// The program's own proxy, for the upload as well.
-pub fn proxy(flags: &Flags) -> Result<Option<Proxy>, Box<dyn Error + Send + Sync>> {
-    let Some(host) = &flags.proxy_host else {
-        return Ok(None);
-    };
-    let mut proxy = Proxy::builder(ureq::ProxyProtocol::Http)
-        .host(host)
-        .port(flags.proxy_port);
-    if let Some(path) = &flags.proxy_auth {
-        let text = std::fs::read_to_string(path)?;
-        let (user, password) = text
-            .trim_end()
-            .split_once(':')
-            .ok_or("--proxy_auth has no ':'")?;
-        proxy = proxy.username(user).password(password);
-    }
-    Ok(Some(proxy.build()?))
 }
 
 /// Does the job. An error becomes FAILED, with its words as the reason.
@@ -124,7 +108,13 @@ pub(crate) async fn upload(job: &Job, mut uploads: Uploads) -> WorkResult {
         };
         let problem = match answer {
             Ok(response) if response.status().is_success() => break,
-            Ok(response) => format!("the server answered {}", response.status()),
+            Ok(response) => {
+                let problem = format!("the server answered {}", response.status());
+                if !presigned::is_transient(response) {
+                    return Err(problem.into());
+                }
+                problem
+            }
             Err(error) => error.to_string(), // (which does not have the URL in it)
         };
         if uploads.backoff.failures() + 1 == MOST_TRIES {

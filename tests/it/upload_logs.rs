@@ -31,6 +31,8 @@ struct Scene {
     world: World,
     port: u16,
     uploads: Uploaded,
+    /// What it says beside a status that is no success.
+    error: Arc<Mutex<String>>,
     bucket: AbortHandle,
 }
 
@@ -47,18 +49,25 @@ impl Scene {
         let port = listener.local_addr().unwrap().port();
         let uploads = Uploaded::default();
         let statuses = Arc::new(Mutex::new(VecDeque::from(statuses.to_vec())));
-        let kept = Arc::clone(&uploads);
+        let error = Arc::new(Mutex::new(String::new()));
+        let (kept, told) = (Arc::clone(&uploads), Arc::clone(&error));
         let bucket = tokio::spawn(async move {
             let mut connections = JoinSet::new(); // they end with this task
             while let Ok((stream, _)) = listener.accept().await {
                 let (kept, statuses) = (Arc::clone(&kept), Arc::clone(&statuses));
+                let told = Arc::clone(&told);
                 connections.spawn(async move {
                     let mut stream = BufReader::new(stream);
                     while let Some(upload) = read(&mut stream).await {
                         kept.lock().unwrap().push(upload);
                         let status = statuses.lock().unwrap().pop_front().unwrap_or(200);
                         let head = format!("HTTP/1.1 {status} As Ordered\r\nLocation: /b\r\n");
-                        let answer = format!("{head}Content-Length: 0\r\n\r\n");
+                        let body = match status {
+                            200 => String::new(),
+                            _ => told.lock().unwrap().clone(),
+                        };
+                        let length = body.len();
+                        let answer = format!("{head}Content-Length: {length}\r\n\r\n{body}");
                         stream.write_all(answer.as_bytes()).await.unwrap();
                     }
                 });
@@ -70,6 +79,7 @@ impl Scene {
             world,
             port,
             uploads,
+            error,
             bucket: bucket.abort_handle(),
         };
         scene.log(b"it went well\n");
@@ -238,6 +248,35 @@ async fn after_a_url_that_has_expired_a_fresh_one_is_used() {
     assert_eq!(urls.len(), 3);
     urls.dedup();
     assert_eq!(urls.len(), 3, "each with a signature of its own");
+}
+
+#[tokio::test]
+async fn what_no_other_url_mends_fails_at_once() {
+    let scene = Scene::with(&[404; 20]).await;
+    let (status, reason) = scene.done(scene.document()).await;
+    assert_eq!(status, Status::Failed);
+    assert_eq!(reason, "the server answered 404 Not Found");
+    assert_eq!(scene.uploads().len(), 1);
+}
+
+/// S3 says with 400 that the URL's credentials have expired, or that the upload was too slow.
+#[tokio::test]
+async fn after_a_400_that_tells_of_the_url_a_fresh_one_is_used() {
+    for (code, tries) in [
+        ("ExpiredToken", 2),
+        ("RequestTimeout", 2),
+        ("EntityTooLarge", 1),
+    ] {
+        let scene = Scene::with(&[400]).await;
+        *scene.error.lock().unwrap() = format!("<Error><Code>{code}</Code></Error>");
+        let (status, reason) = scene.done(scene.document()).await;
+        let expected = match tries {
+            2 => Status::Succeeded,
+            _ => Status::Failed,
+        };
+        assert_eq!(status, expected, "{code}: {reason}");
+        assert_eq!(scene.uploads().len(), tries, "{code}");
+    }
 }
 
 #[tokio::test]
@@ -437,7 +476,7 @@ async fn the_program_s_own_proxy_is_used_with_its_password() {
     flags.extend(["--proxy_auth".to_owned(), auth.to_str().unwrap().to_owned()]);
     flags.insert(0, "program".to_owned());
     let flags = Flags::from_arguments(flags).unwrap();
-    let proxy = example::proxy(&flags).unwrap();
+    let proxy = example::presigned::proxy(&flags).unwrap();
     let uploads = || Uploads {
         hosts: vec![
             format!("localhost:{secure_port}"),
