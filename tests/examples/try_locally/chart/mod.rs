@@ -3,7 +3,6 @@
 
 mod gist;
 mod moment;
-mod presigned;
 pub mod recording;
 mod teller;
 #[cfg(test)]
@@ -18,7 +17,6 @@ use uuid::Uuid;
 #[cfg(test)]
 pub use moment::Lane;
 pub use moment::{Kind, Moment};
-pub use presigned::without_signatures;
 use teller::Teller;
 
 /// The chart so far. Whoever shows it reads from where they are.

@@ -2,12 +2,12 @@
 
 use std::time::SystemTime;
 
+use jobs_mqtt5::text::without_signatures;
 use local_iot_core::{Action, Console, Entry, Event, JobExecution, Jobs, Policy, Status};
 use serde_json::{Value, json};
 
 use super::gist::gist;
 use super::moment::{Check, Kind, Lane, Moment, Payload, milliseconds};
-use super::presigned::without_signatures;
 
 /// The most bytes of a payload that are shown.
 const LONGEST_PAYLOAD: usize = 32 * 1024;

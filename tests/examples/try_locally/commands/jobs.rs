@@ -3,11 +3,10 @@
 use std::error::Error;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use jobs_mqtt5::text::{cut, printable};
+use jobs_mqtt5::text::{cut, printable, without_signatures};
 use local_iot_core::{JobExecution, Jobs, LocalIotCore, NewJob, Status};
 use serde_json::json;
 
-use super::super::chart::without_signatures;
 use super::first_word;
 
 /// The most characters of a job document or of a status detail in a list.
