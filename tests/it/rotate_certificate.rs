@@ -430,6 +430,25 @@ async fn a_certificate_whose_report_was_accepted_is_used_after_a_power_cut() {
     }
 }
 
+/// The job was deleted, and another one has its name: what is reported on the first is not for that one.
+#[tokio::test]
+async fn a_job_of_the_same_name_is_another_one() {
+    let (scene, certificate) = on_trial().await;
+    let jobs = scene.world.core.jobs();
+    jobs.cancel_job_by_force("certificate").unwrap();
+    jobs.delete_job("certificate").unwrap();
+    scene.bring(&Pki::unknown().unwrap().device().unwrap().cert_pem);
+    let device = scene.start();
+    device
+        .out
+        .wait_for("The new certificate has proven good.")
+        .await;
+    assert_eq!(scene.ended("certificate").await.status, Status::Failed);
+    let current = fs::read_to_string(scene.path("current.pem")).unwrap();
+    assert!(current.contains(certificate.trim()));
+    device.kill().await;
+}
+
 /// Connects, starts the job, and may not say how it has ended.
 #[tokio::test]
 async fn a_certificate_that_may_not_report_is_gone_back_on() {

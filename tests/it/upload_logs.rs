@@ -133,6 +133,8 @@ impl Scene {
             job.is_some_and(|job| job.status.is_terminal())
         }))
         .await;
+        // Whoever reads what it says is not to have the URL.
+        assert_eq!(running.out.count("X-Amz-"), 0, "{}", running.out.text());
         running.stop().await.unwrap();
         let ended = jobs.execution("logs").unwrap();
         let reason = ended.status_details.get("reason").cloned();

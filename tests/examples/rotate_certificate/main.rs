@@ -139,12 +139,26 @@ async fn report(jobs: &jobs::Client, store: &Store, identity: &Identity) -> Resu
     };
     // A certificate with which no job can be started is no good either.
     let started = jobs.start_next(StartNext::default()).await;
-    started.map_err(|error| error.to_string())?;
-    let mut update = Update::any_version(&trial.job_id, status.clone());
+    let started = started.map_err(|error| error.to_string())?;
+    let is_ours = started.is_some_and(|job| match job.job_document.read() {
+        Ok(Task::InstallCertificate { certificate }) => {
+            Rotation::new(&job, &certificate) == Ok(trial.clone())
+        }
+        _ => false,
+    });
+    // If it is not under way, it has ended: an update is refused then, and the refusal says how.
+    let to = if is_ours {
+        status.clone()
+    } else {
+        JobStatus::InProgress
+    };
+    let mut update = Update::any_version(&trial.job_id, to);
     update.execution_number = Some(trial.execution_number);
-    update.status_details = StatusDetails::default().with_text(detail.0, detail.1);
+    if is_ours {
+        update.status_details = StatusDetails::default().with_text(detail.0, detail.1);
+    }
     let ended = match jobs.update(update).await {
-        Ok(_) => Some(status),
+        Ok(_) => is_ours.then_some(status), // else it is another of this name
         Err(error) => match error.rejection() {
             Some(Rejection {
                 execution_state: Some(now),
