@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::details::{self, StatusDetails};
 use super::job_id::{ExecutionId, JobId};
 use super::timestamp::{self, Timestamp};
-use crate::text::{Text, printable};
+use crate::text::{Text, printable, without_signatures};
 
 /// Where a job execution stands.
 ///
@@ -92,9 +92,9 @@ impl PartialEq for JobDocument {
 }
 
 impl fmt::Display for JobDocument {
-    /// Printable; as it came, it is [`Self::text`].
+    /// Printable, and without what signs a presigned URL; as it came, it is [`Self::text`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&printable(self.text()))
+        f.write_str(&printable(&without_signatures(self.text())))
     }
 }
 

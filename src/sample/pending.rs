@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use super::advice::SampleError;
 use crate::jobs::{Client, ErrorCode, JobExecution, JobExecutionSummary, RequestError, Timestamp};
 use crate::output::{Output, say};
-use crate::text::{Text, cut};
+use crate::text::{Text, cut, without_signatures};
 
 /// AWS lists at most this many pending job executions.
 const LISTED: usize = 10;
@@ -128,7 +128,8 @@ impl Pending<'_> {
 
 /// The job document, cut: it may have 32 KiB.
 pub(super) fn in_short(execution: &JobExecution) -> Text {
-    cut(execution.job_document.text(), DOCUMENT_SHOWN).into()
+    let document = without_signatures(execution.job_document.text());
+    cut(&document, DOCUMENT_SHOWN).into()
 }
 
 /// A time as a person reads it.

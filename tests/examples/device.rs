@@ -6,9 +6,7 @@
 //! wherever answers are expected, iot:Subscribe on `topicfilter/cmd/<thingname>/*`, and iot:Receive on
 //! `topic/cmd/<thingname>/*`.
 
-use std::error::Error;
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use jobs_mqtt5::agent::{Agent, Job, Outcome, WorkResult};
 use jobs_mqtt5::jobs::{self, StatusDetails};
@@ -19,9 +17,7 @@ use tokio::time::sleep;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let ended = run(&Flags::of_this_process()).await;
-    if let Err(error) = &ended {
-        eprintln!("{error}");
-    }
+    let ended = ended.inspect_err(|error| eprintln!("{error}"));
     ExitCode::from(u8::from(ended.is_err()))
 }
 
@@ -80,9 +76,10 @@ async fn send_readings(mqtt: &mqtt::Client, topic: String) -> Result<(), Publish
     }
 }
 
-/// Answers each command where its answer is expected, for whoever asked (MQTT5, section 4.10).
+/// Answers each command where its answer is expected, for whoever asked (MQTT5, section 4.10). That
+/// topic comes from outside: if it can't be published to, this one answer is skipped.
 async fn answer_commands(mqtt: &mqtt::Client, filter: String) -> Result<(), PublishError> {
-    let mut commands = mqtt.subscribe([filter]);
+    let (mut commands, mut skipped) = (mqtt.subscribe([filter]), 0);
     while let Some(command) = commands.next().await {
         let Some(topic) = command.response_topic else {
             continue; // nobody waits for an answer
@@ -91,7 +88,10 @@ async fn answer_commands(mqtt: &mqtt::Client, filter: String) -> Result<(), Publ
         if let Some(data) = command.correlation_data {
             answer = answer.correlation_data(data);
         }
-        mqtt.publish(answer).await?;
+        if let Err(error) = mqtt.publish(answer).await {
+            skipped += 1;
+            eprintln!("An answer was skipped ({skipped} so far): {error}");
+        }
     }
     Err(PublishError::Ended)
 }

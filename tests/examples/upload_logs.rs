@@ -7,8 +7,12 @@
 //! ```
 //!
 //! The document names a log, never a file: which logs there are, and where, is known here. Of a log that
-//! is too large, the end is sent. With the flags of the program, through its proxy if it has one; logs
-//! are in `logs` (or in the folder that the environment variable `LOG_FOLDER` names).
+//! is too large, the end is sent. And it is sent by TLS, to S3 of the device's Region and nowhere else, with
+//! the flags of the program, through its proxy if it has one. Two environment variables:
+//!
+//! - `LOG_FOLDER`: where the logs are, if not in `logs`
+//! - `LOG_HOSTS`: the hosts that a log may be sent to (and those below them), separated by commas. To try it
+//!   out, `http://127.0.0.1:4566` is one as well: this machine, without TLS and without the proxy.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -20,7 +24,11 @@ use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::jobs::StatusDetails;
 use jobs_mqtt5::{mqtt::Backoff, program};
 use serde::Deserialize;
-use ureq::{Agent, Proxy, http::Uri};
+use ureq::{Agent, Proxy, http::Uri, tls::TlsConfig};
+
+#[path = "presigned.rs"]
+#[allow(dead_code)] // a part of it is for the firmware update
+pub(crate) mod presigned;
 
 /// The logs that may be asked for, and the files that they are.
 const LOGS: [(&str, &str); 2] = [("device", "device.log"), ("system", "system.log")];
@@ -35,40 +43,41 @@ enum Task {
     UploadLog { log: String, url: String },
 }
 
+/// Where logs come from, and where they may go.
+pub(crate) struct Uploads {
+    pub folder: PathBuf,
+    pub hosts: Vec<String>,
+    pub proxy: Option<Proxy>,
+    pub tls: TlsConfig,
+    pub backoff: Backoff,
+}
+
 fn main() -> ExitCode {
-    let folder = PathBuf::from(env::var_os("LOG_FOLDER").unwrap_or("logs".into()));
-    let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     program::run(async move |job: &Job, flags: &Flags| {
-        upload(job, &folder, proxy(flags)?, backoff.clone()).await
+        let uploads = Uploads {
+            folder: PathBuf::from(env::var_os("LOG_FOLDER").unwrap_or("logs".into())),
+            hosts: match env::var("LOG_HOSTS") {
+                Ok(hosts) if !hosts.is_empty() => {
+                    hosts.split(',').map(|host| host.trim().into()).collect()
+                }
+                _ => s3_beside(&flags.endpoint).into_iter().collect(),
+            },
+            proxy: presigned::proxy(flags)?,
+            tls: TlsConfig::default(),
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+        };
+        upload(job, uploads).await
     })
 }
 
-/// The program's own proxy, for the upload as well.
-pub fn proxy(flags: &Flags) -> Result<Option<Proxy>, Box<dyn std::error::Error + Send + Sync>> {
-    let Some(host) = &flags.proxy_host else {
-        return Ok(None);
-    };
-    let mut proxy = Proxy::builder(ureq::ProxyProtocol::Http)
-        .host(host)
-        .port(flags.proxy_port);
-    if let Some(path) = &flags.proxy_auth {
-        let text = std::fs::read_to_string(path)?;
-        let (user, password) = text
-            .trim_end()
-            .split_once(':')
-            .ok_or("--proxy_auth has no ':'")?;
-        proxy = proxy.username(user).password(password);
-    }
-    Ok(Some(proxy.build()?))
+/// S3 in the Region of an endpoint: `s3.us-east-1.amazonaws.com` beside `….iot.us-east-1.amazonaws.com`.
+pub fn s3_beside(endpoint: &str) -> Option<String> {
+    let (_, region) = endpoint.split_once(".iot.")?;
+    Some(format!("s3.{region}"))
 }
 
 /// Does the job. An error becomes FAILED, with its words as the reason.
-pub async fn upload(
-    job: &Job,
-    folder: &Path,
-    proxy: Option<Proxy>,
-    mut backoff: Backoff,
-) -> WorkResult {
+pub(crate) async fn upload(job: &Job, mut uploads: Uploads) -> WorkResult {
     let (name, mut url) = match job.document() {
         Ok(Task::UploadLog { log, url }) => (log, url),
         Err(error) => return Ok(Outcome::rejected(error.to_string())),
@@ -76,35 +85,53 @@ pub async fn upload(
     let Some((_, file)) = LOGS.iter().find(|(log, _)| *log == name) else {
         return Ok(Outcome::rejected(format!("there is no log '{name}'")));
     };
-    if let Err(reason) = check(&url) {
+    if let Err(reason) = check(&url, &uploads.hosts) {
         return Ok(Outcome::rejected(reason));
     }
-    let (content, size) = end_of(&folder.join(file)).map_err(|error| format!("{file}: {error}"))?;
+    let path = uploads.folder.join(file);
+    let (content, size) = end_of(&path).map_err(|error| format!("{file}: {error}"))?;
     let agent: Agent = Agent::config_builder()
-        .proxy(proxy)
+        .proxy(uploads.proxy.filter(|_| url.starts_with("https:")))
+        .tls_config(uploads.tls)
         .max_redirects(0) // a presigned URL is good for its own host only
         .http_status_as_error(false)
-        .timeout_per_call(Some(Duration::from_secs(120)))
+        .timeout_per_write(Some(Duration::from_secs(30))) // without progress
+        .timeout_per_call(Some(Duration::from_secs(600))) // 1 MiB at 2 kB a second
         .build()
         .into();
     loop {
-        job.check()?;
-        let problem = match agent.put(&url).send(&content[..]) {
+        let (sender, to, body) = (agent.clone(), url.clone(), content.clone());
+        let sending = tokio::task::spawn_blocking(move || sender.put(to).send(&body[..]));
+        let answer = tokio::select! {
+            answer = sending => answer?,
+            why = job.interrupted() => return Err(why.into()), // it is left to its timeouts
+        };
+        let problem = match answer {
             Ok(response) if response.status().is_success() => break,
-            Ok(response) => format!("the server answered {}", response.status()),
+            Ok(response) => {
+                let problem = format!("the server answered {}", response.status());
+                if !presigned::is_transient(response) {
+                    return Err(problem.into());
+                }
+                problem
+            }
             Err(error) => error.to_string(), // (which does not have the URL in it)
         };
-        if backoff.failures() + 1 == MOST_TRIES {
+        if uploads.backoff.failures() + 1 == MOST_TRIES {
             return Err(problem.into());
         }
-        tokio::select! {
-            () = tokio::time::sleep(backoff.next_wait()) => {}
-            why = job.interrupted() => return Err(why.into()),
-        }
         // The URL may have expired. Each time the service is asked, it makes another one.
-        if let Ok(Some(now)) = job.describe().await {
+        let asking = async {
+            tokio::time::sleep(uploads.backoff.next_wait()).await;
+            job.describe().await
+        };
+        let now = tokio::select! {
+            now = asking => now,
+            why = job.interrupted() => return Err(why.into()),
+        };
+        if let Ok(Some(now)) = now {
             let Task::UploadLog { url: fresh, .. } = now.job_document.read()?;
-            check(&fresh)?;
+            check(&fresh, &uploads.hosts)?;
             url = fresh;
         }
     }
@@ -113,24 +140,48 @@ pub async fn upload(
     Ok(Outcome::Succeeded(StatusDetails::from_pairs(details)?))
 }
 
-/// Whether that is where a log may go: by TLS, or to this machine.
-fn check(url: &str) -> Result<(), String> {
+/// Whether that is where a log may go.
+pub fn check(url: &str, hosts: &[String]) -> Result<(), String> {
     if url.starts_with("${aws:iot:") {
         let rule = "the URL's placeholder was not replaced: has the job a --presigned-url-config?";
         return Err(rule.to_owned());
     }
     let url: Uri = url.parse().unwrap_or_default();
-    match url.scheme_str() {
-        Some("https") => Ok(()),
-        Some("http") if matches!(url.host(), Some("localhost" | "127.0.0.1" | "[::1]")) => Ok(()),
-        _ => Err("url must be https, or http to this machine".to_owned()),
+    let host = url.host().unwrap_or_default().to_ascii_lowercase();
+    let place = match url.port_u16() {
+        None | Some(443) => host.clone(),
+        Some(port) => format!("{host}:{port}"),
+    };
+    let is_here = matches!(&host[..], "localhost" | "127.0.0.1" | "[::1]");
+    let is_allowed = |allowed: &String| match url.scheme_str() {
+        Some("https") => place == *allowed || place.ends_with(&format!(".{allowed}")),
+        Some("http") => is_here && format!("http://{place}") == *allowed,
+        _ => false,
+    };
+    if hosts.iter().any(is_allowed) {
+        return Ok(());
     }
+    let hosts = hosts.join(", ");
+    Err(format!(
+        "a log is sent by https, and to these hosts only: {hosts} (see LOG_HOSTS)"
+    ))
 }
 
 /// The end of a file, as far as it is to be sent, and how long the whole is.
 fn end_of(path: &Path) -> io::Result<(Vec<u8>, u64)> {
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
+    let mut options = File::options();
+    // A link could lead to a key, and a pipe would keep us waiting for whoever writes to it.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        libc::O_NOFOLLOW | libc::O_NONBLOCK,
+    );
+    let mut file = options.read(true).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("is not a regular file"));
+    }
+    let size = metadata.len();
     file.seek(SeekFrom::Start(size.saturating_sub(LARGEST)))?;
     let mut content = Vec::new();
     file.take(LARGEST).read_to_end(&mut content)?; // it may have grown meanwhile

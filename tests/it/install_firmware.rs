@@ -20,8 +20,11 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::task::spawn_blocking;
 
-use crate::support::{Faults, FileServer, Program, Running, World, example_path, within};
+use crate::support::{
+    Faults, FileServer, Program, Running, World, example_path, faulty_disk_for, within,
+};
 
+mod boot;
 mod checked;
 mod cut_off;
 mod deploy;
@@ -31,8 +34,12 @@ mod trial;
 #[allow(dead_code)] // its `main`
 mod example;
 
-use example::boot;
-use example::slots::{Boot, Slot, Slots, Update};
+use example::device::{Device, Times};
+use example::durable::RealDisk;
+use example::slots::{Slots, State, Update};
+use example::trial::{After, judge};
+
+faulty_disk_for!(crate::install_firmware::example::durable::Disk);
 
 /// The job.
 const JOB: &str = "firmware";
@@ -46,13 +53,23 @@ struct Scene {
     firmware: Vec<u8>,
     server: FileServer,
     proxy: Option<ureq::Proxy>,
+    patience: Duration,
 }
 
-/// A firmware that tells this version; its self-test is this command.
+/// A firmware of this version; its self-test is this command.
 fn firmware(version: &str, self_test: &str) -> Vec<u8> {
+    firmware_that(
+        &format!("thermostat {version}"),
+        self_test,
+        "exec cat > /dev/null",
+    )
+}
+
+/// A firmware of this name, which tests itself and runs by these commands.
+fn firmware_that(name: &str, self_test: &str, runs: &str) -> Vec<u8> {
     let script = format!(
-        "#!/bin/sh\ncase \"$1\" in\n--version) echo {version} ;;\n--self-test) {self_test} ;;\n\
-         *) exec cat > /dev/null ;;\nesac\nexit\n"
+        "#!/bin/sh\ncase \"$1\" in\n--version) echo {name} ;;\n--self-test) {self_test} ;;\n\
+         *) {runs} ;;\nesac\nexit\n"
     );
     let mut random = fastrand::Rng::with_seed(7);
     let noise = (script.len()..SIZE).map(|_| random.u8(..));
@@ -82,6 +99,7 @@ impl Scene {
             server: FileServer::start(&firmware, faults).await,
             firmware,
             proxy: None,
+            patience: Duration::from_secs(20),
         };
         let old = self::firmware("1.4.1", "true");
         fs::write(scene.path("a"), old).unwrap();
@@ -104,6 +122,7 @@ impl Scene {
         let url = self.server.url();
         json!({
             "operation": "install-firmware",
+            "product": "thermostat",
             "version": "1.4.2",
             "url": format!("${{aws:iot:s3-presigned-url-v2:{url}}}"),
             "size": self.firmware.len(),
@@ -116,36 +135,47 @@ impl Scene {
         jobs.create_job(JOB, document).unwrap();
     }
 
-    /// Starts the device in this process, with short waits.
+    /// Starts the device in this process, with short times: what main.rs does.
     async fn run(&self) -> Running {
-        let slots = self.slots();
-        let booted = spawn_blocking(move || boot::start(slots, Duration::from_secs(20)));
-        let (mut device, application) = booted.await.unwrap().unwrap();
-        device.backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(2));
-        let shared = (Arc::new(device), application); // which ends with this
+        let device = self.judged_device().await;
         let mut settings = self.world.settings();
         settings.agent.progress_interval = Duration::from_millis(10);
-        let proxy = self.proxy.clone();
+        let (shared, proxy) = (Arc::new(device), self.proxy.clone());
         self.world.run(settings, async move |job: &Job| {
-            example::install(job, &shared.0, proxy.clone()).await
+            example::install(job, &shared, proxy.clone()).await
         })
+    }
+
+    /// A device that has started, and whose trial has ended, if there was one.
+    async fn judged_device(&self) -> Device {
+        let times = Times {
+            self_test: Duration::from_secs(20),
+            first_seconds: Duration::from_millis(100),
+            patience: self.patience,
+            backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(2)),
+        };
+        let slots = self.slots().await;
+        let started = spawn_blocking(move || Device::start(slots, None, times));
+        let mut device = started.await.unwrap();
+        let (jobs, mqtt) = self.world.jobs_client();
+        let judged = within(judge(&mut device, &jobs)).await.unwrap();
+        assert_eq!(judged, After::NextJob);
+        mqtt.disconnect();
+        device
     }
 
     /// Has the device do a job, and restart if it wants to. Returns how the job ended, and why.
     async fn done(&self, document: Value) -> (Status, String) {
         self.create_job(document);
+        let is_restarting = |job: &JobExecution| {
+            let step = job.status_details.get("step");
+            step.is_some_and(|step| step == "restarting")
+        };
         loop {
+            let was_restarted = is_restarting(&self.job());
             let running = self.run().await;
-            let before = self.slots().boot().unwrap();
-            self.reaches(|job| {
-                job.status.is_terminal()
-                    || matches!(before.update, Update::None)
-                        && job
-                            .status_details
-                            .get("step")
-                            .is_some_and(|step| step == "restarting")
-            })
-            .await;
+            self.reaches(|job| job.status.is_terminal() || !was_restarted && is_restarting(job))
+                .await;
             if self.job().status.is_terminal() {
                 running.stop().await.unwrap();
                 break;
@@ -158,13 +188,19 @@ impl Scene {
         (job.status, reason.unwrap_or_default())
     }
 
-    /// Starts the device as a program, whose power is to be cut at that place.
-    fn start(&self, cut_at: &str) -> Program {
+    /// Starts the device as a program.
+    fn start(&self) -> Program {
+        self.start_with(|_| ())
+    }
+
+    fn start_with(&self, set: impl FnOnce(&mut Command)) -> Program {
         let mut command = Command::new(example_path("install_firmware"));
         command.args(self.world.flags(&[]));
         command.env("FIRMWARE_FOLDER", self.folder.path());
-        command.env("SELF_TEST_SECONDS", "2");
-        command.env("CUT_AT", cut_at);
+        command
+            .env("SELF_TEST_SECONDS", "2")
+            .env("FIRST_SECONDS", "1");
+        set(&mut command);
         Program::start_command(command)
     }
 
@@ -183,29 +219,48 @@ impl Scene {
         self.world.core.jobs().execution(JOB).unwrap()
     }
 
-    fn slots(&self) -> Slots {
-        Slots::open(self.folder.path().to_owned()).unwrap()
+    /// The slots, when the run before has let go of them.
+    async fn slots(&self) -> Slots {
+        let open = async {
+            loop {
+                if let Ok(slots) = Slots::open(self.folder.path(), Arc::new(RealDisk)) {
+                    return slots;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        within(open).await
     }
 
-    fn boot(&self) -> Boot {
-        self.slots().boot().unwrap()
+    /// How things stand on the disk.
+    fn boot(&self) -> State {
+        State::read(&fs::read_to_string(self.path("boot")).unwrap_or_default())
+    }
+
+    /// Waits until the update is settled on the disk.
+    async fn settles(&self) {
+        let settles = async {
+            while self.boot().update != Update::Settled {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        within(settles).await;
     }
 
     /// The firmware is installed, whole, and nothing is left of the way there.
     fn is_installed(&self) {
         let boot = self.boot();
-        assert_eq!(boot.active, Slot::B);
-        assert!(matches!(boot.update, Update::Done { .. }), "{boot:?}");
+        assert_eq!((boot.active, &boot.update), ("b", &Update::Settled));
         assert!(
             fs::read(self.path("b")).unwrap() == self.firmware,
             "another file"
         );
-        assert_eq!(self.slots_and_parts(), ["a", "b", "boot"]);
+        assert_eq!(self.slots_and_parts(), ["a", "b", "boot", "lock"]);
     }
 
     /// The firmware that was there before is the one that is started.
     fn is_as_before(&self) {
-        assert_eq!(self.boot().active, Slot::A);
+        assert_eq!(self.boot().active, "a");
         assert!(!matches!(self.boot().update, Update::Trial { .. }));
         assert!(fs::read(self.path("a")).unwrap() == firmware("1.4.1", "true"));
         assert!(!self.path("part").exists());
@@ -221,6 +276,16 @@ impl Scene {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// The child processes of a process, zombies as well.
+#[cfg(target_os = "linux")]
+fn children(id: u32) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).unwrap();
+    let paths = threads.map(|thread| thread.unwrap().path().join("children"));
+    let children = paths.flat_map(|path| fs::read_to_string(path)); // a thread may have ended
+    let children: String = children.collect();
+    children.split_whitespace().map(str::to_owned).collect()
 }
 
 /// What is in a folder, in order.
@@ -239,7 +304,7 @@ async fn ends(scene: &Scene, document: Value, expected: Status, reason: &str) {
     assert_eq!(status, expected, "{said}");
     assert!(said.contains(reason), "{said}");
     scene.is_as_before();
-    assert_eq!(scene.slots_and_parts(), ["a"]);
+    assert_eq!(scene.slots_and_parts(), ["a", "boot", "lock"]);
 }
 
 #[tokio::test]
@@ -267,12 +332,12 @@ async fn it_is_installed_and_the_job_shows_how_far_it_is() {
         Status::InProgress,
         "it has not proved itself"
     );
-    assert_eq!(scene.boot().active, Slot::B);
+    assert_eq!(scene.boot().active, "b");
 
     let running = scene.run().await;
-    let job = scene.ended().await;
+    let job = scene.job();
     running.stop().await.unwrap();
-    assert_eq!(job.status, Status::Succeeded);
+    assert_eq!(job.status, Status::Succeeded, "it was judged before");
     for (name, value) in [
         ("step", "running"),
         ("version", "1.4.2"),

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bad_input;
+mod before_you_ship;
 mod broken_rules;
 mod cannot_stop;
 mod connection;
@@ -9,6 +10,7 @@ mod copied;
 mod crypto;
 mod denied_publish;
 mod documents;
+mod durable;
 mod flags;
 mod hostile;
 mod install_firmware;

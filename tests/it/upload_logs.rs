@@ -11,24 +11,28 @@ use jobs_mqtt5::mqtt::Backoff;
 use local_iot_core::Status;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
-use ureq::Proxy;
+use ureq::tls::{RootCerts, TlsConfig};
 
-use crate::support::{ForwardProxy, Manners, THING, World, within};
+use crate::support::{ForwardProxy, Manners, Running, THING, World, within};
 
 #[path = "../examples/upload_logs.rs"]
 #[allow(dead_code)] // its `main`
 mod example;
 
+use example::Uploads;
+
 /// What was uploaded: the first line of the request, and the body.
-type Uploads = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+type Uploaded = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
 /// A device with logs, the service, and a bucket.
 struct Scene {
     world: World,
     port: u16,
-    uploads: Uploads,
+    uploads: Uploaded,
+    /// What it says beside a status that is no success.
+    error: Arc<Mutex<String>>,
     bucket: AbortHandle,
 }
 
@@ -43,20 +47,27 @@ impl Scene {
     async fn with(statuses: &[u16]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let uploads = Uploads::default();
+        let uploads = Uploaded::default();
         let statuses = Arc::new(Mutex::new(VecDeque::from(statuses.to_vec())));
-        let kept = Arc::clone(&uploads);
+        let error = Arc::new(Mutex::new(String::new()));
+        let (kept, told) = (Arc::clone(&uploads), Arc::clone(&error));
         let bucket = tokio::spawn(async move {
             let mut connections = JoinSet::new(); // they end with this task
             while let Ok((stream, _)) = listener.accept().await {
                 let (kept, statuses) = (Arc::clone(&kept), Arc::clone(&statuses));
+                let told = Arc::clone(&told);
                 connections.spawn(async move {
                     let mut stream = BufReader::new(stream);
                     while let Some(upload) = read(&mut stream).await {
                         kept.lock().unwrap().push(upload);
                         let status = statuses.lock().unwrap().pop_front().unwrap_or(200);
                         let head = format!("HTTP/1.1 {status} As Ordered\r\nLocation: /b\r\n");
-                        let answer = format!("{head}Content-Length: 0\r\n\r\n");
+                        let body = match status {
+                            200 => String::new(),
+                            _ => told.lock().unwrap().clone(),
+                        };
+                        let length = body.len();
+                        let answer = format!("{head}Content-Length: {length}\r\n\r\n{body}");
                         stream.write_all(answer.as_bytes()).await.unwrap();
                     }
                 });
@@ -68,6 +79,7 @@ impl Scene {
             world,
             port,
             uploads,
+            error,
             bucket: bucket.abort_handle(),
         };
         scene.log(b"it went well\n");
@@ -86,27 +98,43 @@ impl Scene {
         json!({"operation": "upload-log", "log": "device", "url": url})
     }
 
-    /// Has the example do a job in this process, with short waits. Returns how it ended, and why.
-    async fn done(&self, document: Value) -> (Status, String) {
-        self.done_through(None, document).await
+    /// What the example is given: short waits, and the bucket as the place where logs may go.
+    fn uploads_here(&self) -> Uploads {
+        Uploads {
+            folder: self.world.folder.path().join("logs"),
+            hosts: vec![format!("http://127.0.0.1:{}", self.port)],
+            proxy: None,
+            tls: TlsConfig::default(),
+            backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(2)),
+        }
     }
 
-    /// The same, through a proxy.
-    async fn done_through(&self, proxy: Option<Proxy>, document: Value) -> (Status, String) {
+    /// Has the example do jobs in this process.
+    fn run(&self, uploads: impl Fn() -> Uploads + Send + Sync + 'static) -> Running {
+        self.world
+            .run(self.world.settings(), async move |job: &Job| {
+                example::upload(job, uploads()).await
+            })
+    }
+
+    /// Has the example do a job. Returns how it ended, and why.
+    async fn done(&self, document: Value) -> (Status, String) {
+        self.done_with(|| self.uploads_here(), document).await
+    }
+
+    /// The same, with something other than usual.
+    async fn done_with(&self, uploads: impl Fn() -> Uploads, document: Value) -> (Status, String) {
         let jobs = self.world.core.jobs();
         jobs.create_job("logs", document).unwrap();
-        let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(2));
-        let folder = self.world.folder.path().join("logs");
-        let running = self
-            .world
-            .run(self.world.settings(), async move |job: &Job| {
-                example::upload(job, &folder, proxy.clone(), backoff.clone()).await
-            });
+        let uploads = Mutex::new(Some(uploads()));
+        let running = self.run(move || uploads.lock().unwrap().take().unwrap());
         within(jobs.wait_until(|books| {
             let job = books.execution("logs");
             job.is_some_and(|job| job.status.is_terminal())
         }))
         .await;
+        // Whoever reads what it says is not to have the URL.
+        assert_eq!(running.out.count("X-Amz-"), 0, "{}", running.out.text());
         running.stop().await.unwrap();
         let ended = jobs.execution("logs").unwrap();
         let reason = ended.status_details.get("reason").cloned();
@@ -189,13 +217,6 @@ async fn a_document_that_it_does_not_understand_is_rejected() {
     for (field, value, reason) in [
         ("operation", json!("dance"), "unknown variant"),
         ("log", json!(7), "invalid type"),
-        ("url", json!("http://example.com/b"), "url must be https"),
-        (
-            "url",
-            json!("http://127.0.0.1@example.com/"),
-            "url must be https",
-        ),
-        ("url", json!("file:///etc/passwd"), "url must be https"),
         (
             "url",
             json!("${aws:iot:other:https://h/k}"),
@@ -232,6 +253,35 @@ async fn after_a_url_that_has_expired_a_fresh_one_is_used() {
 }
 
 #[tokio::test]
+async fn what_no_other_url_mends_fails_at_once() {
+    let scene = Scene::with(&[404; 20]).await;
+    let (status, reason) = scene.done(scene.document()).await;
+    assert_eq!(status, Status::Failed);
+    assert_eq!(reason, "the server answered 404 Not Found");
+    assert_eq!(scene.uploads().len(), 1);
+}
+
+/// S3 says with 400 that the URL's credentials have expired, or that the upload was too slow.
+#[tokio::test]
+async fn after_a_400_that_tells_of_the_url_a_fresh_one_is_used() {
+    for (code, tries) in [
+        ("ExpiredToken", 2),
+        ("RequestTimeout", 2),
+        ("EntityTooLarge", 1),
+    ] {
+        let scene = Scene::with(&[400]).await;
+        *scene.error.lock().unwrap() = format!("<Error><Code>{code}</Code></Error>");
+        let (status, reason) = scene.done(scene.document()).await;
+        let expected = match tries {
+            2 => Status::Succeeded,
+            _ => Status::Failed,
+        };
+        assert_eq!(status, expected, "{code}: {reason}");
+        assert_eq!(scene.uploads().len(), tries, "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_bucket_that_keeps_refusing_fails_the_job() {
     let scene = Scene::with(&[403; 20]).await;
     let (status, reason) = scene.done(scene.document()).await;
@@ -253,11 +303,169 @@ async fn a_redirect_is_not_followed() {
     );
 }
 
+/// Where a log would go with these hosts.
+fn is_allowed(url: &str, hosts: &[&str]) -> bool {
+    let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
+    example::check(url, &hosts).is_ok()
+}
+
+#[test]
+fn a_log_goes_to_the_hosts_that_are_listed_and_by_tls_only() {
+    let s3 = "s3.eu-west-1.amazonaws.com";
+    for url in [
+        "https://s3.eu-west-1.amazonaws.com/my-bucket/log",
+        "https://my-bucket.s3.eu-west-1.amazonaws.com/log?X-Amz-Signature=1",
+        "https://S3.EU-WEST-1.amazonaws.com:443/my-bucket/log",
+    ] {
+        assert!(is_allowed(url, &[s3]), "{url}");
+        assert!(is_allowed(url, &["logs.example.com", s3]), "{url}");
+        assert!(!is_allowed(url, &["logs.example.com"]), "{url}");
+        assert!(!is_allowed(url, &[]), "{url}");
+    }
+    for url in [
+        "http://s3.eu-west-1.amazonaws.com/my-bucket/log",
+        "https://example.com/log",
+        "https://s3.eu-west-1.amazonaws.com@example.com/log",
+        "https://s3.eu-west-1.amazonaws.com.example.com/log",
+        "https://evils3.eu-west-1.amazonaws.com/log",
+        "https://s3.us-east-1.amazonaws.com/log",
+        "https://s3.eu-west-1.amazonaws.com:8443/log",
+        "http://127.0.0.1@example.com/",
+        "http://localhost/log",
+        "file:///etc/passwd",
+        "https:///log",
+        "//s3.eu-west-1.amazonaws.com/log",
+        "",
+    ] {
+        assert!(!is_allowed(url, &[s3]), "{url}");
+    }
+    // Without TLS: to this machine only, and only if the reader says so.
+    let here = "http://127.0.0.1:4566";
+    assert!(is_allowed("http://127.0.0.1:4566/bucket/log", &[here]));
+    assert!(!is_allowed("http://127.0.0.1:4567/bucket/log", &[here]));
+    assert!(!is_allowed(
+        "http://127.0.0.1:4566/bucket/log",
+        &["127.0.0.1:4566"]
+    ));
+    assert!(!is_allowed(
+        "http://example.com/log",
+        &["http://example.com"]
+    ));
+}
+
+#[test]
+fn s3_of_the_device_s_own_region_is_the_default() {
+    let beside = |endpoint: &str| example::s3_beside(endpoint);
+    let expected = Some("s3.eu-west-1.amazonaws.com".to_owned());
+    assert_eq!(beside("a1b2c3-ats.iot.eu-west-1.amazonaws.com"), expected);
+    let expected = Some("s3.cn-north-1.amazonaws.com.cn".to_owned());
+    assert_eq!(
+        beside("a1b2c3.ats.iot.cn-north-1.amazonaws.com.cn"),
+        expected
+    );
+    assert_eq!(beside("localhost"), None);
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_listed_gets_nothing() {
+    let scene = Scene::with(&[]).await;
+    let nowhere = || Uploads {
+        hosts: vec!["s3.eu-west-1.amazonaws.com".to_owned()],
+        ..scene.uploads_here()
+    };
+    let (status, reason) = scene.done_with(nowhere, scene.document()).await;
+    assert_eq!(status, Status::Rejected);
+    let words = "by https, and to these hosts only: s3.eu-west-1.amazonaws.com (see LOG_HOSTS)";
+    assert!(reason.ends_with(words), "{reason}");
+    assert_eq!(scene.uploads(), []);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_is_not_followed_and_a_pipe_not_waited_for() {
+    let scene = Scene::with(&[]).await;
+    let log = scene.world.folder.path().join("logs/device.log");
+    fs::remove_file(&log).unwrap();
+    std::os::unix::fs::symlink(&scene.world.files.key, &log).unwrap();
+    let (status, reason) = scene.done(scene.document()).await;
+    assert_eq!(status, Status::Failed);
+    assert!(reason.starts_with("device.log: "), "{reason}");
+    fs::remove_file(&log).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&log).status();
+    assert!(made.unwrap().success());
+    let (status, reason) = scene.done(scene.document()).await;
+    assert_eq!(status, Status::Failed);
+    assert_eq!(reason, "device.log: is not a regular file");
+    assert_eq!(scene.uploads(), []);
+}
+
+#[tokio::test]
+async fn a_cancel_is_heard_while_the_upload_hangs() {
+    let scene = Scene::with(&[]).await;
+    // It takes the connection, and nothing more.
+    let silent = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let mut document = scene.document();
+    document["url"] = json!(format!("http://127.0.0.1:{port}/log"));
+    let jobs = scene.world.core.jobs();
+    jobs.create_job("logs", document).unwrap();
+    let (folder, backoff) = (scene.uploads_here().folder, scene.uploads_here().backoff);
+    let running = scene.run(move || Uploads {
+        folder: folder.clone(),
+        hosts: vec![format!("http://127.0.0.1:{port}")],
+        proxy: None,
+        tls: TlsConfig::default(),
+        backoff: backoff.clone(),
+    });
+    let (hanging, _) = within(silent.accept()).await.unwrap();
+    jobs.cancel_job_by_force("logs").unwrap();
+    // It hangs still, and the next job is done: a cancel is not waited out.
+    jobs.create_job("next", json!({"operation": "dance"}))
+        .unwrap();
+    within(jobs.wait_for_status("next", Status::Rejected)).await;
+    assert_eq!(jobs.execution("logs").unwrap().status, Status::Canceled);
+    drop(hanging);
+    running.stop().await.unwrap();
+}
+
+/// A bucket behind TLS, which passes what it gets on to the one without.
+async fn behind_tls(scene: &Scene) -> (u16, TlsConfig, AbortHandle) {
+    let identity = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = identity.cert.der().clone();
+    let key = identity.signing_key.serialize_der().try_into().unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let to = scene.port;
+    let task = tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            connections.spawn(async move {
+                let mut stream = acceptor.accept(stream).await.unwrap();
+                let mut bucket = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut bucket).await;
+            });
+        }
+    });
+    let root = ureq::tls::Certificate::from_der(&certificate).to_owned();
+    let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root]));
+    (port, tls.build(), task.abort_handle())
+}
+
 #[tokio::test]
 async fn the_program_s_own_proxy_is_used_with_its_password() {
     let scene = Scene::with(&[]).await;
+    let (secure_port, tls, bucket) = behind_tls(&scene).await;
     let manners = Manners {
-        to: Some(scene.port),
+        to: Some(secure_port),
         wants: Some("Basic dXNlcjpzZWNyZXQ="),
         ..Manners::default()
     };
@@ -270,9 +478,26 @@ async fn the_program_s_own_proxy_is_used_with_its_password() {
     flags.extend(["--proxy_auth".to_owned(), auth.to_str().unwrap().to_owned()]);
     flags.insert(0, "program".to_owned());
     let flags = Flags::from_arguments(flags).unwrap();
-    let proxy = example::proxy(&flags).unwrap();
-    let (status, reason) = scene.done_through(proxy, scene.document()).await;
+    let proxy = example::presigned::proxy(&flags).unwrap();
+    let uploads = || Uploads {
+        hosts: vec![
+            format!("localhost:{secure_port}"),
+            format!("http://127.0.0.1:{}", scene.port),
+        ],
+        proxy: proxy.clone(),
+        tls: tls.clone(),
+        ..scene.uploads_here()
+    };
+    let mut document = scene.document();
+    document["url"] = json!(format!("https://localhost:{secure_port}/log"));
+    let (status, reason) = scene.done_with(uploads, document).await;
     assert_eq!(status, Status::Succeeded, "{reason}");
-    assert_eq!(forward.asked_for(), [format!("127.0.0.1:{}", scene.port)]);
+    assert_eq!(forward.asked_for(), [format!("localhost:{secure_port}")]);
     assert_eq!(scene.uploads().len(), 1);
+    // Without TLS, it stays on this machine: no proxy gets to see it.
+    let (status, reason) = scene.done_with(uploads, scene.document()).await;
+    assert_eq!(status, Status::Succeeded, "{reason}");
+    assert_eq!(forward.asked_for().len(), 1);
+    assert_eq!(scene.uploads().len(), 2);
+    bucket.abort();
 }

@@ -1,8 +1,11 @@
 //! The worked examples `device` and `reboot`, as programs.
 
+use std::time::Duration;
+
 use jobs_mqtt5::mqtt::Publish;
 use local_iot_core::{Event, Status, fill_policy};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::support::{Program, THING, World, within};
 
@@ -91,6 +94,65 @@ async fn a_device_answers_a_command_where_the_answer_is_expected() {
     let answer = within(answered.next()).await.unwrap();
     assert_eq!(answer.payload, format!("done: cmd/{THING}/blink"));
     assert_eq!(answer.correlation_data.as_deref(), Some(&b"17"[..]));
+    program.kill().await;
+}
+
+#[tokio::test]
+async fn a_command_whose_answer_can_t_be_published_costs_that_answer_and_nothing_else() {
+    let world = world_for_a_device().await;
+    let jobs = world.core.jobs();
+    jobs.create_job("cups", json!({"cups": 60})).unwrap();
+    let program = Program::start_example("device", &world.flags(&[]));
+    program.out.wait_for("cups: cup 1 of 60").await;
+    let (mqtt, _) = world.connect();
+    let good = format!("cmd/{THING}/answers/1");
+    let mut answered = mqtt.subscribe([&good]);
+    within(answered.granted().wait()).await.unwrap();
+    let too_long = ["x".repeat(257), "x".repeat(65_535)];
+    let deep = "a/b/c/d/e/f/g/h/i/j/k/l"; // AWS IoT Core takes seven slashes
+    let jobs_topic = format!("$aws/things/{THING}/jobs/cups/update/accepted");
+    let bad = [
+        "not/for/this/device",
+        "#",
+        "a/+/b",
+        "",
+        "a\0b",
+        "$aws/x",
+        deep,
+        &jobs_topic,
+    ];
+    let bad = bad.into_iter().chain(too_long.iter().map(String::as_str));
+    for (number, topic) in bad.enumerate() {
+        let command = |topic: &str| {
+            let command = Publish::new(format!("cmd/{THING}/blink"), "");
+            command
+                .response_topic(topic)
+                .correlation_data(number.to_string())
+        };
+        within(mqtt.publish(command(topic))).await.unwrap();
+        let counted = format!("An answer was skipped ({} so far)", number + 1);
+        program.err.wait_for(&counted).await;
+        // (A topic that costs the session costs the commands in it as well: they are given anew.)
+        let expected = number.to_string();
+        let is_answered = async {
+            loop {
+                mqtt.publish(command(&good)).await.unwrap();
+                let answer = timeout(Duration::from_secs(2), answered.next()).await;
+                let data = answer
+                    .ok()
+                    .and_then(|answer| answer.unwrap().correlation_data);
+                if data.as_deref() == Some(expected.as_bytes()) {
+                    return;
+                }
+            }
+        };
+        within(is_answered).await;
+    }
+    // Its job goes on as well.
+    assert_eq!(jobs.execution("cups").unwrap().status, Status::InProgress);
+    jobs.create_job("next", json!({"cups": 1})).unwrap();
+    jobs.cancel_job_by_force("cups").unwrap();
+    world.succeeds("next").await;
     program.kill().await;
 }
 

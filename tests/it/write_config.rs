@@ -10,6 +10,11 @@ use serde_json::Value;
 use crate::readme::marked;
 use crate::support::{World, idle};
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))] // what fails is loaded in front of glibc
+mod each_step;
+#[cfg(unix)]
+mod where_it_lies;
+
 #[allow(dead_code)] // the way in from `program::run`
 #[path = "../examples/write_config.rs"]
 mod example;
@@ -111,5 +116,8 @@ async fn the_file_is_replaced_as_a_whole_or_not_at_all() {
 
     let nowhere = folder.path().join("no/such/folder");
     let world = done(&[("nowhere", good)], &nowhere).await;
-    assert_eq!(outcome(&world, "nowhere").0, Status::Failed);
+    let (ended, reason) = outcome(&world, "nowhere");
+    assert_eq!(ended, Status::Failed);
+    let words = format!("{} can't be replaced: ", nowhere.display());
+    assert!(reason.starts_with(&words), "{reason}");
 }

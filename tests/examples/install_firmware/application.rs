@@ -1,15 +1,89 @@
-//! The firmware itself: a program that runs as long as its standard input is open, tells its version
-//! (`--version`) and tests itself (`--self-test`).
+//! The firmware itself: a program that runs as long as its standard input is open, says what it is
+//! (`--version`, for instance `thermostat 1.4.2`) and tests itself (`--self-test`).
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Seek};
+use std::fs;
+use std::io::{self, ErrorKind, PipeReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::sleep;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-/// How long it may take to tell its version.
+use super::document::parts;
+
+/// How long it may take to say what it is.
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
+/// How long it may take to end when it is to.
+const END_LIMIT: Duration = Duration::from_secs(10);
+/// How long it rests after it has ended by itself.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often it is looked whether it has ended.
+const TICK: Duration = Duration::from_millis(10);
+/// So much of what it writes is kept: the end.
+const KEPT: usize = 4096;
+
+/// The application, which is started again when it ends. Dropped, it is ended, and that is waited for.
+pub struct Application {
+    stop: Option<Sender<()>>,
+    keeper: Option<JoinHandle<()>>,
+    first_end: Arc<OnceLock<String>>,
+}
+
+impl Application {
+    /// Starts it. It ends when this process does, in whatever way: its standard input is closed then.
+    pub fn start(path: &Path) -> io::Result<Self> {
+        let mut command = Command::new(absolute(path)?);
+        command.stdin(Stdio::piped());
+        let child = spawn(&mut command)?;
+        let (stop, is_to_stop) = mpsc::channel();
+        let first_end = Arc::new(OnceLock::new());
+        let noted = Arc::clone(&first_end);
+        Ok(Self {
+            stop: Some(stop),
+            keeper: Some(thread::spawn(move || {
+                keep(command, child, &is_to_stop, &noted);
+            })),
+            first_end,
+        })
+    }
+
+    /// How it ended first, if it has ever ended by itself.
+    pub fn has_ended(&self) -> Option<&String> {
+        self.first_end.get()
+    }
+}
+
+impl Drop for Application {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(keeper) = self.keeper.take() {
+            let _ = keeper.join();
+        }
+    }
+}
+
+/// Keeps the application running until it is to stop.
+fn keep(mut command: Command, mut child: Child, stop: &Receiver<()>, noted: &OnceLock<String>) {
+    while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+        let Ok(Some(status)) = child.try_wait() else {
+            continue;
+        };
+        eprintln!("The application ended with {status}. It is started again.");
+        let _ = noted.set(status.to_string());
+        while stop.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+            match spawn(&mut command) {
+                Ok(again) => {
+                    child = again;
+                    break;
+                }
+                Err(error) => eprintln!("The application can't be started: {error}."),
+            }
+        }
+    }
+    drop(child.stdin.take());
+    let _ = end(&mut child, END_LIMIT);
+}
 
 /// Makes a file one that can be started.
 pub fn make_executable(path: &Path) -> io::Result<()> {
@@ -19,20 +93,15 @@ pub fn make_executable(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Starts it. It ends when the handle is dropped, or this process ends in whatever way.
-pub fn start(path: &Path) -> io::Result<Child> {
-    spawn(Command::new(absolute(path)?).stdin(Stdio::piped()))
-}
-
-/// The version that it tells.
+/// What it says it is: `thermostat 1.4.2`.
 ///
 /// # Errors
 /// If it does not, in words for the cloud.
-pub fn version(path: &Path) -> Result<String, String> {
-    let output = run(path, "--version", VERSION_LIMIT)?;
-    let first = output.lines().next().unwrap_or_default();
-    let last = first.split_whitespace().next_back(); // `jobs-mqtt5 0.1.0` is a way to say it
-    Ok(last.unwrap_or_default().to_owned())
+pub fn name(path: &Path) -> Result<String, String> {
+    let said = run(path, "--version", VERSION_LIMIT)?;
+    let name = said.lines().last().filter(|name| parts(name).is_some());
+    let name = name.ok_or("--version does not say a product and a version like 1.4.2")?;
+    Ok(name.to_owned())
 }
 
 /// Has it test itself.
@@ -43,26 +112,50 @@ pub fn self_test(path: &Path, limit: Duration) -> Result<(), String> {
     run(path, "--self-test", limit).map(drop)
 }
 
-/// Runs it with this argument, and returns what it wrote.
+/// Runs it with this argument, and returns what it wrote: the end of that.
 fn run(path: &Path, argument: &str, limit: Duration) -> Result<String, String> {
-    let failed = |error: io::Error| format!("it can't be started: {error}");
-    // A file, not a pipe: whoever writes much is not held up.
-    let mut output = tempfile::tempfile().map_err(failed)?;
-    let both = || output.try_clone().map_err(failed);
+    let failed = |error: io::Error| {
+        let advice = match error.kind() {
+            ErrorKind::PermissionDenied => ": is its folder mounted noexec?",
+            _ => "",
+        };
+        format!("{} can't be started: {error}{advice}", path.display())
+    };
+    let (reader, writer) = io::pipe().map_err(failed)?;
     let mut command = Command::new(absolute(path).map_err(failed)?);
     command.arg(argument).stdin(Stdio::null());
-    command.stdout(both()?).stderr(both()?);
+    command.stdout(writer.try_clone().map_err(failed)?);
+    command.stderr(writer);
     let mut child = spawn(&mut command).map_err(failed)?;
+    drop(command); // and with it our end of the pipe
+    let output = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&output);
+    let reading = thread::spawn(move || keep_end(reader, &kept));
     let ended = end(&mut child, limit).map_err(failed)?;
-    let said = read(&mut output).map_err(failed)?;
-    let last = said.lines().rfind(|line| !line.trim().is_empty());
-    let last = last
-        .map(|line| format!(": {}", line.trim()))
-        .unwrap_or_default();
+    // What it has started and left behind may keep the pipe open: that is not waited for.
+    let start = Instant::now();
+    while !reading.is_finished() && start.elapsed() < 20 * TICK {
+        sleep(TICK);
+    }
+    let output = output.lock().unwrap_or_else(PoisonError::into_inner);
+    let said = String::from_utf8_lossy(&output).trim().to_owned();
+    let last = said.lines().last().map(|line| format!(": {}", line.trim()));
+    let last = last.unwrap_or_default();
     match ended {
         Some(status) if status.success() => Ok(said),
         Some(status) => Err(format!("{argument} ended with {status}{last}")),
         None => Err(format!("{argument} did not end within {limit:?}{last}")),
+    }
+}
+
+/// Keeps the end of what comes.
+fn keep_end(mut output: PipeReader, kept: &Mutex<Vec<u8>>) {
+    let mut buffer = [0; KEPT];
+    while let Ok(count @ 1..) = output.read(&mut buffer) {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(&buffer[..count]);
+        let too_much = kept.len().saturating_sub(KEPT);
+        kept.drain(..too_much);
     }
 }
 
@@ -78,16 +171,8 @@ fn end(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
             child.wait()?;
             return Ok(None);
         }
-        sleep(Duration::from_millis(10));
+        sleep(TICK);
     }
-}
-
-/// What it wrote, as far as somebody may want to read it.
-fn read(output: &mut File) -> io::Result<String> {
-    let mut said = Vec::new();
-    output.rewind()?;
-    io::Read::read_to_end(&mut io::Read::take(output, 64 * 1024), &mut said)?;
-    Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
 /// Starts a process. A file that was just written is busy for a moment, if another thread starts a
@@ -95,9 +180,7 @@ fn read(output: &mut File) -> io::Result<String> {
 fn spawn(command: &mut Command) -> io::Result<Child> {
     for _ in 0..100 {
         match command.spawn() {
-            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
-                sleep(Duration::from_millis(10));
-            }
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => sleep(TICK),
             started => return started,
         }
     }

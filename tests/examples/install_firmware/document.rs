@@ -3,7 +3,7 @@
 use jobs_mqtt5::jobs::{DetailError, JobExecution, StatusDetails};
 use serde::Deserialize;
 
-use super::download::check_url;
+use super::presigned::check_url;
 use super::signature::Signed;
 
 /// The largest firmware that there is room for, in bytes.
@@ -17,22 +17,24 @@ enum Task {
 
 #[derive(Deserialize)]
 struct Document {
+    product: String,
     version: String,
     url: String,
     size: u64,
     signature: String,
-    #[serde(default)]
-    allow_downgrade: bool,
+    allow_downgrade: Option<u64>,
 }
 
 /// A firmware that is to be installed.
 pub struct Firmware {
-    pub version: String,
+    /// Its product and version: `thermostat 1.4.2`.
+    pub name: String,
     pub url: String,
     /// In bytes.
     pub size: u64,
     pub signature: Signed,
-    pub allow_downgrade: bool,
+    /// The number of this downgrade, if it is one.
+    pub allow_downgrade: Option<u64>,
 }
 
 impl Firmware {
@@ -41,15 +43,14 @@ impl Firmware {
         let task = execution.job_document.read();
         let Task::InstallFirmware(new) = task.map_err(|error| error.to_string())?;
         check_url(&new.url)?;
-        if numbers(&new.version).is_none() {
-            return Err("version is not like 1.4.2".to_owned());
-        }
+        let name = format!("{} {}", new.product, new.version);
+        parts(&name).ok_or("product is not one word, or version is not like 1.4.2")?;
         if !(1..=LARGEST).contains(&new.size) {
             return Err("size is 0, or too large".to_owned());
         }
         Ok(Self {
             signature: Signed::read(&new.signature, new.allow_downgrade)?,
-            version: new.version,
+            name,
             url: new.url,
             size: new.size,
             allow_downgrade: new.allow_downgrade,
@@ -61,7 +62,10 @@ impl Firmware {
         let percent = (length.min(self.size) * 100 / self.size).to_string();
         let details = [
             ("step", step),
-            ("version", &self.version),
+            (
+                "version",
+                self.name.split(' ').next_back().unwrap_or_default(),
+            ),
             ("percent", &percent),
         ];
         StatusDetails::from_pairs(details)
@@ -71,15 +75,19 @@ impl Firmware {
 /// What tells this execution from every other, in one word. (A job can be tried several times, or be
 /// deleted and created anew.)
 pub fn key(execution: &JobExecution) -> String {
+    let (job_id, number) = (&execution.job_id, execution.execution_number);
     let queued_at = execution.queued_at.map_or(0, |at| at.seconds());
-    format!(
-        "{}/{}/{queued_at}",
-        execution.job_id, execution.execution_number
-    )
+    format!("{job_id}/{number}/{queued_at}")
 }
 
-/// The three numbers of a version such as 1.4.2.
-pub fn numbers(version: &str) -> Option<[u32; 3]> {
+/// The product, and the three numbers of the version, of a name such as `thermostat 1.4.2`.
+pub fn parts(name: &str) -> Option<(&str, [u32; 3])> {
+    let (product, version) = name.split_once(' ')?;
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_digit = |c: char| c.is_ascii_digit() || c == '.'; // (`+1` would be a number as well)
+    if product.is_empty() || !product.chars().all(is_word) || !version.chars().all(is_digit) {
+        return None;
+    }
     let numbers: Option<Vec<u32>> = version.split('.').map(|part| part.parse().ok()).collect();
-    numbers?.try_into().ok()
+    Some((product, numbers?.try_into().ok()?))
 }

@@ -2,25 +2,26 @@
 //! of the program. What it needs from a job is a fresh URL, and whether it is still wanted.
 
 use std::error::Error;
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use jobs_mqtt5::agent::Job;
-use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::jobs::JobExecution;
 use jobs_mqtt5::mqtt::Backoff;
-use ureq::http::{Response, StatusCode, Uri, header};
+use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body, Proxy};
+
+use super::durable::Disk;
+use super::presigned::is_transient;
 
 /// How much is requested at a time, in bytes.
 const PIECE: u64 = 256 * 1024;
 /// How long one request may take. What has come by then is kept, except from a server without ranges.
 const TIMEOUTS: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(30 * 60)];
-/// How many requests in a row may be without result. With the waits between them, a few minutes.
-const MOST_FAILURES: u32 = 10;
-
+/// So many bytes are progress. (One a second keeps nothing alive.)
+const PROGRESS: u64 = 64 * 1024;
 type AnyError = Box<dyn Error + Send + Sync>;
 
 /// What is to be downloaded, and where to.
@@ -30,11 +31,14 @@ pub struct Download<'a> {
     pub url: String,
     /// How many bytes it has.
     pub size: u64,
+    pub disk: &'a dyn Disk,
     /// What is in this file is taken for the beginning.
-    pub path: PathBuf,
+    pub path: &'a Path,
     pub proxy: Option<Proxy>,
     /// The waits between requests without result.
     pub backoff: Backoff,
+    /// How long it may take without progress.
+    pub patience: Duration,
 }
 
 /// Why a request brought nothing.
@@ -58,13 +62,16 @@ impl Download<'_> {
         progress: impl Fn(u64) -> Result<(), AnyError>,
     ) -> Result<(), AnyError> {
         let mut has_ranges = true;
+        let (mut progressed, mut most) = (Instant::now(), 0);
         loop {
             self.job.check()?;
-            let before = File::open(&self.path).and_then(|file| Ok(file.metadata()?.len()));
-            let before = before.unwrap_or(0);
+            let before = self.length();
             progress(before)?;
             if before == self.size {
                 return Ok(());
+            }
+            if before >= most + PROGRESS {
+                (progressed, most) = (Instant::now(), before);
             }
             // What is longer than the file can't be its beginning.
             let from = if before < self.size { before } else { 0 };
@@ -76,12 +83,14 @@ impl Download<'_> {
                 Err(Failure::Permanent(reason)) => return Err(reason.into()),
                 Err(Failure::Transient(reason)) => reason,
             };
-            if has_ranges && std::fs::metadata(&self.path).is_ok_and(|now| now.len() > from) {
+            if progressed.elapsed() > self.patience {
+                let (patience, size) = (self.patience, self.size);
+                let words = format!("{before} of {size} bytes, no progress within {patience:?}");
+                return Err(format!("{words}: {failure}").into());
+            }
+            if has_ranges && self.length() > from {
                 self.backoff.reset(); // cut off, but something has come
                 continue;
-            }
-            if self.backoff.failures() == MOST_FAILURES {
-                return Err(failure.into());
             }
             // The URL may have expired. Each time the service is asked, it makes another one.
             let wait = tokio::time::sleep(self.backoff.next_wait());
@@ -94,6 +103,11 @@ impl Download<'_> {
                 _ = self.job.interrupted() => {}
             }
         }
+    }
+
+    /// How many bytes are there.
+    fn length(&self) -> u64 {
+        fs::symlink_metadata(self.path).map_or(0, |it| if it.is_file() { it.len() } else { 0 })
     }
 
     /// Requests the piece that starts here, and appends what comes of it to the file.
@@ -111,14 +125,13 @@ impl Download<'_> {
             StatusCode::PARTIAL_CONTENT => header(header::CONTENT_RANGE).unwrap_or_default(),
             // The whole file, from its start: a server without ranges.
             StatusCode::OK => header(header::CONTENT_LENGTH).unwrap_or_default(),
-            // 403 is how S3 says that a URL has expired.
-            StatusCode::FORBIDDEN | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                return Err(Failure::Transient(format!("the server sent {status}")));
+            _ => {
+                let words = format!("the server sent {status}");
+                return Err(match is_transient(response) {
+                    true => Failure::Transient(words),
+                    false => Failure::Permanent(words),
+                });
             }
-            _ if status.is_server_error() => {
-                return Err(Failure::Transient(format!("the server sent {status}")));
-            }
-            _ => return Err(Failure::Permanent(format!("the server sent {status}"))),
         };
         *has_ranges = status == StatusCode::PARTIAL_CONTENT;
         let (from, to, expected) = match *has_ranges {
@@ -129,11 +142,12 @@ impl Download<'_> {
             let reason = format!("the server sent {status} with '{sent}', not '{expected}'");
             return Err(Failure::Permanent(reason));
         }
-        let mut options = OpenOptions::new();
-        options.create(true).write(true);
-        // A file of no use is begun anew; the others are continued.
-        let options = options.append(from > 0).truncate(from == 0);
-        let file = options.open(&self.path).map_err(Failure::of_disk)?;
+        if from == 0 && fs::symlink_metadata(self.path).is_ok() {
+            // Of no use as a beginning.
+            self.disk.remove(self.path).map_err(Failure::of_disk)?;
+        }
+        let file = self.disk.open_to_append(self.path);
+        let file = file.map_err(Failure::of_disk)?;
         self.copy(response, file, from, to, progress)
     }
 
@@ -173,7 +187,8 @@ impl Download<'_> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Failure::Transient(error.to_string())),
             };
-            file.write_all(&buffer[..count]).map_err(Failure::of_disk)?;
+            let written = self.disk.write(&mut file, &buffer[..count]);
+            written.map_err(Failure::of_disk)?;
             length += count as u64;
             let is_wanted = self.job.check().map_err(AnyError::from);
             let told = is_wanted.and_then(|()| progress(length));
@@ -187,41 +202,4 @@ impl Failure {
     fn of_disk(error: io::Error) -> Self {
         Self::Permanent(format!("the download can't be written: {error}"))
     }
-}
-
-/// Whether that is where a download may come from: by TLS, or from this machine.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check_url(url: &str) -> Result<(), String> {
-    if url.starts_with("${aws:iot:") {
-        let reason = "the URL's placeholder was not replaced: was the job created without \
-                      --presigned-url-config, or is the placeholder misspelt?";
-        return Err(reason.to_owned());
-    }
-    let url: Uri = url.parse().unwrap_or_default();
-    match url.scheme_str() {
-        Some("https") => Ok(()),
-        Some("http") if matches!(url.host(), Some("localhost" | "127.0.0.1" | "[::1]")) => Ok(()),
-        _ => Err("url must be https, or http to this machine".to_owned()),
-    }
-}
-
-/// The program's own proxy, for the download as well.
-///
-/// # Errors
-/// If the file with its password can't be used.
-pub fn proxy(flags: &Flags) -> Result<Option<Proxy>, AnyError> {
-    let Some(host) = &flags.proxy_host else {
-        return Ok(None);
-    };
-    let builder = Proxy::builder(ureq::ProxyProtocol::Http);
-    let mut proxy = builder.host(host).port(flags.proxy_port);
-    if let Some(path) = &flags.proxy_auth {
-        let text = std::fs::read_to_string(path)?;
-        let auth = text.trim_end().split_once(':');
-        let (user, password) = auth.ok_or("--proxy_auth has no ':'")?;
-        proxy = proxy.username(user).password(password);
-    }
-    Ok(Some(proxy.build()?))
 }

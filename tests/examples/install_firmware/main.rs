@@ -1,27 +1,29 @@
 //! A firmware update as it is done: signed, tried, and gone back on if it is no good.
 //!
 //! ```text
-//! {"operation": "install-firmware", "version": "1.4.2", "size": 1000000,
+//! {"operation": "install-firmware", "product": "thermostat", "version": "1.4.2", "size": 1000000,
 //!  "url": "${aws:iot:s3-presigned-url-v2:https://s3.us-east-1.amazonaws.com/my-bucket/firmware.bin}",
 //!  "signature": "MEUCIQ…"}
 //! ```
 //!
 //! `signature` is what `openssl dgst -sha256 -sign key.pem firmware.bin | base64` prints (`-w0`, or without
 //! line feeds), or AWS's Signer has it put in the place of `${aws:iot:code-sign-signature:s3://…}`. An older
-//! version is installed by `"allow_downgrade": true` only; then the signature is over the file and, behind
-//! it, the word `allow_downgrade`.
+//! version is installed by `"allow_downgrade": 3` only, a number that is higher each time; then the signature
+//! is over the file and, behind it, the words `allow_downgrade=3`.
 //!
-//! The way of an update, each step safe from a power cut:
+//! The way of an update is a machine whose state is on disk (`slots`; lesson 3 has a table of what each
+//! start does in each state):
 //!
 //! 1. `part` is downloaded in ranges, through the program's proxy, and goes on where it was cut off
-//! 2. its signature is checked with the keys on the device, and that it is the version it is said to be
-//! 3. it is put into the slot that is not active
+//! 2. its signature is checked with the keys on the device, and that it is what it is said to be
+//! 3. it is put into the slot that does not run
 //! 4. a checkpoint: from here on, the cloud knows; if it no longer wants the job, that is the end of it
 //! 5. that slot is made the active one, on trial, and the device restarts
-//! 6. the new firmware tests itself, within a time limit; if it does not pass, the old slot is active again
-//! 7. only then the job ends: SUCCEEDED, or FAILED with the reason
+//! 6. the new firmware tests itself, and lives through its first seconds (`device`)
+//! 7. it reports SUCCEEDED; when the cloud has accepted that, it is settled (`trial`). Whatever goes wrong
+//!    before, the old slot is active again, and that one reports FAILED, with the reason
 //!
-//! The firmware is an application of its own here (`application.rs`). It may be the device program itself:
+//! The firmware is an application of its own here (`application`). It may be the device program itself:
 //! tests/deploy/README.md. Flags are those of the sample; keys (`signing-key-1.pem`) and slots are in the
 //! folder `installed` (or that in `FIRMWARE_FOLDER`). A new device has its first firmware in slot `a`.
 
@@ -30,7 +32,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use std::{env, fs};
 
 use jobs_mqtt5::agent::{Interrupted, Job, Outcome, WorkResult};
@@ -38,38 +39,54 @@ use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::program;
 
 pub(crate) mod application;
-pub(crate) mod boot;
-mod document;
+pub(crate) mod device;
+pub(crate) mod document;
 pub(crate) mod download;
+#[path = "../durable.rs"]
+pub(crate) mod durable;
+#[path = "../presigned.rs"]
+pub(crate) mod presigned;
 mod signature;
 pub(crate) mod slots;
+pub(crate) mod trial;
 
-use boot::{Device, SELF_TEST_LIMIT, cut};
-use document::Firmware;
+use device::{Device, Times};
+use document::{Firmware, parts};
 use download::Download;
-use slots::{Slots, Update};
+use slots::{Slots, State, Update, other};
+use trial::After;
+
+type AnyError = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    let _ = Flags::of_this_process(); // with --version, that is all
+    let flags = Flags::of_this_process(); // with --version, that is all
     let folder = PathBuf::from(env::var_os("FIRMWARE_FOLDER").unwrap_or("installed".into()));
-    let limit = env::var("SELF_TEST_SECONDS").ok();
-    let limit = limit.and_then(|seconds| seconds.parse().ok());
-    let limit = limit.map_or(SELF_TEST_LIMIT, Duration::from_secs);
-    let booted = Slots::open(folder).and_then(|slots| boot::start(slots, limit));
-    let (device, application) = match booted {
-        Ok((device, application)) => (Arc::new(device), application),
+    let slots = match Slots::open(&folder, Arc::new(durable::RealDisk)) {
+        Ok(slots) => slots,
         Err(error) => {
             eprintln!("The device can't be started: {error}.");
             return ExitCode::FAILURE;
         }
     };
+    let mut device = Device::start(slots, device::booted(), Times::from_env());
+    match trial::run(&mut device, &flags) {
+        Ok(After::NextJob) => {}
+        Ok(After::Restart) => return device::restart(),
+        Ok(After::Stop) => return ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}.");
+            return ExitCode::FAILURE;
+        }
+    }
+    let application = device.application.take();
+    let device = Arc::new(device);
     let shared = Arc::clone(&device);
     let code = program::run(async move |job: &Job, flags: &Flags| {
-        install(job, &shared, download::proxy(flags)?).await
+        install(job, &shared, presigned::proxy(flags)?).await
     });
-    drop(application);
+    drop(application); // it has ended before the next one begins
     match device.restart.load(Ordering::Relaxed) {
-        true => boot::restart(),
+        true => device::restart(),
         false => code,
     }
 }
@@ -80,90 +97,106 @@ pub async fn install(job: &Job, device: &Device, proxy: Option<ureq::Proxy>) -> 
         Ok(firmware) => firmware,
         Err(reason) => return Ok(Outcome::rejected(reason)),
     };
-    let (slots, key) = (&device.slots, document::key(job.execution()));
-    let succeeded = || {
-        Ok(Outcome::Succeeded(
-            firmware.details("running", firmware.size)?,
-        ))
-    };
-    let boot = slots.boot()?;
-    match boot.update {
-        // This program is the new firmware, and has come so far as to hold its job again: the place
-        // for what else it can test. Whoever has started it goes back if it does not come here.
-        Update::Trial { key: new, .. }
-            if new == key && device.is_firmware && boot.active == device.active =>
-        {
-            slots.set(device.active, &Update::Done { key })?;
-            return succeeded();
-        }
-        // This job has brought the firmware that runs, or the one that was gone back on.
-        Update::Done { key: done } if done == key => return succeeded(),
-        Update::Refused { key: other, reason } if other == key => {
-            let running = device.version.as_deref().unwrap_or("none");
-            return Ok(Outcome::failed(format!("gone back to {running}: {reason}")));
-        }
-        Update::Trial { .. } => return leave(device), // the restart is still to come
-        _ => {}
-    }
-    let active = slots.path(device.active);
-    let is_there = active.exists() && firmware.signature.is_of(&active, slots.folder())?;
-    if is_there && device.version.as_ref() == Some(&firmware.version) {
-        return succeeded();
-    }
-    if let Some(installed) = &device.version
-        && document::numbers(&firmware.version) <= document::numbers(installed)
-        && !firmware.allow_downgrade
+    let key = document::key(job.execution());
+    let state = device.slots.state();
+    let running = device.firmware.as_deref().unwrap_or("the one before");
+    if let Update::Refused { key: of, reason } = &state.update
+        && *of == key
     {
-        let reason = format!("{} is not newer than {installed}", firmware.version);
+        return Ok(Outcome::failed(format!("gone back to {running}: {reason}")));
+    }
+    let path = device.slots.path(device.running);
+    let is_there = || firmware.signature.is_of(&path, &device.slots.folder);
+    if running == firmware.name && matches!(is_there(), Ok(true)) {
+        let details = firmware.details("running", firmware.size)?;
+        return Ok(Outcome::Succeeded(details));
+    }
+    if let Err(reason) = is_for_this_device(&firmware, device, &state) {
         return Ok(Outcome::rejected(reason));
     }
-    let fetched = fetch(job, device, &firmware, proxy).await;
-    match fetched {
-        Ok(()) => {}
-        // What has come by now is for the next run.
-        Err(error) if is_stop(&*error) => return Err(error),
-        Err(error) => {
-            let _ = fs::remove_file(slots.part());
-            return Err(error);
+    let switched = switch(job, device, &firmware, &key, proxy).await;
+    // An error does not say how things stand: the disk does.
+    let is_on_trial =
+        matches!(device.slots.state().update, Update::Trial { key: of, .. } if of == key);
+    match switched {
+        Err(error) if !is_on_trial => {
+            // What has come by a stop is for the next run.
+            if !matches!(error.downcast_ref(), Some(Interrupted::Stopping)) {
+                let _ = device.slots.folder.remove("part");
+            }
+            Err(error)
+        }
+        _ => {
+            // The next run reports what became of it. Told to stop, it is not for us to start it.
+            device.restart.store(!job.is_stopping(), Ordering::Relaxed);
+            Ok(Outcome::LeftInProgress)
         }
     }
-    slots.fill(device.active.other())?;
-    cut("in its slot");
+}
+
+/// Whether it may be installed here. What is not known is refused.
+fn is_for_this_device(firmware: &Firmware, device: &Device, state: &State) -> Result<(), String> {
+    let installed = device.firmware.as_deref().unwrap_or_default();
+    let (Some(new), Some(old)) = (parts(&firmware.name), parts(installed)) else {
+        return Err("what runs here does not say its product and version".to_owned());
+    };
+    let (last, name) = (state.downgrades, &firmware.name);
+    match firmware.allow_downgrade {
+        _ if new.0 != old.0 => Err(format!("this device is a {}, not a {}", old.0, new.0)),
+        Some(number) if number <= last => Err(format!(
+            "allow_downgrade is {number}, and {last} was used already"
+        )),
+        None if new.1 <= old.1 => Err(format!("{name} is not newer than {installed}")),
+        _ => Ok(()),
+    }
+}
+
+/// Brings the firmware into the slot that does not run, and makes that the active one, on trial.
+async fn switch(
+    job: &Job,
+    device: &Device,
+    firmware: &Firmware,
+    key: &str,
+    proxy: Option<ureq::Proxy>,
+) -> Result<(), AnyError> {
+    let (slots, new) = (&device.slots, other(device.running));
+    fetch(job, device, firmware, proxy).await?;
+    job.check()?; // it took its time
+    slots.fill(new)?;
     let details = firmware.details("restarting", firmware.size)?;
     job.checkpoint(details).await?;
-    cut("checkpointed");
-    slots.set(device.active.other(), &Update::Trial { key, starts: 0 })?;
-    cut("switched");
-    leave(device)
+    job.check()?;
+    let mut state = slots.state();
+    state.active = new;
+    *state.installed_in(new) = Some(firmware.name.clone());
+    state.downgrades = firmware.allow_downgrade.unwrap_or(state.downgrades);
+    state.update = Update::Trial {
+        key: key.to_owned(),
+        starts: 0,
+    };
+    Ok(slots.set(&state)?)
 }
 
-fn is_stop(error: &(dyn Error + Send + Sync + 'static)) -> bool {
-    matches!(error.downcast_ref(), Some(Interrupted::Stopping))
-}
-
-/// Restarts the device, with the job IN_PROGRESS: the next run reports what became of it.
-fn leave(device: &Device) -> WorkResult {
-    device.restart.store(true, Ordering::Relaxed);
-    Ok(Outcome::LeftInProgress)
-}
-
-/// Downloads the firmware, and checks that it is its maker's.
+/// Downloads the firmware, and checks that it is its maker's, and what it is said to be.
 async fn fetch(
     job: &Job,
     device: &Device,
     firmware: &Firmware,
     proxy: Option<ureq::Proxy>,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let part = device.slots.part();
+) -> Result<(), AnyError> {
+    let folder = &device.slots.folder;
+    let part = folder.path("part");
     loop {
         let is_resumed = fs::metadata(&part).is_ok_and(|part| part.len() > 0);
         let download = Download {
             job,
             url: firmware.url.clone(),
             size: firmware.size,
-            path: part.clone(),
+            disk: folder.disk(),
+            path: &part,
             proxy: proxy.clone(),
-            backoff: device.backoff.clone(),
+            backoff: device.times.backoff.clone(),
+            patience: device.times.patience,
         };
         let url_of = |now: &_| Ok(Firmware::of(now)?.url);
         let progress = |length| {
@@ -171,20 +204,19 @@ async fn fetch(
             Ok(())
         };
         download.run(url_of, progress).await?;
-        if firmware.signature.is_of(&part, device.slots.folder())? {
+        if firmware.signature.is_of(&part, folder)? {
             break;
         }
-        fs::remove_file(&part)?;
+        folder.remove("part")?;
         if !is_resumed {
             return Err("none of this device's keys has signed this file".into());
         }
         // What an earlier run has left may be what is wrong: once more, from the start.
     }
-    cut("verified");
     // The signature is over the file, not over the document: so it is the file that says what it is.
     application::make_executable(&part)?;
-    match application::version(&part)? {
-        version if version == firmware.version => Ok(()),
-        version => Err(format!("the file is version {version}, not {}", firmware.version).into()),
+    match application::name(&part)? {
+        name if name == firmware.name => Ok(()),
+        name => Err(format!("the file is {name}, not {}", firmware.name).into()),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
@@ -11,26 +11,27 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use p256::pkcs8::DecodePublicKey;
 use sha2::{Digest, Sha256};
 
+use super::durable::Folder;
+
 /// The public keys on the device: the one that signs today, and the one that will when that is lost or
 /// retired. A firmware brings the one after that along.
 const KEYS: [&str; 2] = ["signing-key-1.pem", "signing-key-2.pem"];
 
-/// What stands behind the file in what is signed, if the firmware may be older than the one installed.
-/// So a signature for an update is none for a downgrade: whoever creates jobs can't make one of it.
-const DOWNGRADE: &[u8] = b"allow_downgrade";
-
 /// A signature that was read, and what it is to be a signature of.
 pub struct Signed {
     signature: Signature,
-    is_downgrade: bool,
+    /// What stands behind the file in what is signed: `allow_downgrade=3`, if the firmware may be older
+    /// than the one installed. So whoever creates jobs can't make a downgrade of the signature for an
+    /// update, nor use that of a downgrade once more.
+    downgrade: String,
 }
 
 impl Signed {
-    /// Reads a signature: DER, in base64.
+    /// Reads a signature: DER, in base64; with the number of a downgrade, if it is one.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn read(base64: &str, is_downgrade: bool) -> Result<Self, String> {
+    pub fn read(base64: &str, downgrade: Option<u64>) -> Result<Self, String> {
         if base64.starts_with("${aws:iot:") {
             return Err("the signature's placeholder was not replaced".to_owned());
         }
@@ -39,7 +40,7 @@ impl Signed {
             .map_err(|_| "signature is not one of ECDSA on P-256, DER in base64")?;
         Ok(Self {
             signature,
-            is_downgrade,
+            downgrade: downgrade.map_or_else(String::new, |it| format!("allow_downgrade={it}")),
         })
     }
 
@@ -47,33 +48,37 @@ impl Signed {
     ///
     /// # Errors
     /// If the file or a key can't be read.
-    pub fn is_of(&self, path: &Path, folder: &Path) -> io::Result<bool> {
+    pub fn is_of(&self, path: &Path, folder: &Folder) -> io::Result<bool> {
         let mut hash = Sha256::new();
         io::copy(&mut File::open(path)?, &mut hash)?;
-        if self.is_downgrade {
-            hash.update(DOWNGRADE);
-        }
+        hash.update(&self.downgrade);
         let hash = hash.finalize();
-        let mut keys = keys(folder)?.into_iter();
+        let keys = keys(folder)?;
+        let mut keys = keys.iter();
         Ok(keys.any(|key| key.verify_prehash(&hash, &self.signature).is_ok()))
     }
 }
 
-/// The keys that there are. One is enough.
-fn keys(folder: &Path) -> io::Result<Vec<VerifyingKey>> {
-    let paths: Vec<PathBuf> = KEYS.map(|name| folder.join(name)).into();
-    let there: Vec<&PathBuf> = paths.iter().filter(|path| path.exists()).collect();
-    let read = |path: &PathBuf| {
-        let text = fs::read_to_string(path)?;
-        let name = path.display();
-        VerifyingKey::from_public_key_pem(&text)
-            .map_err(|error| io::Error::other(format!("{name} is no public key of P-256: {error}")))
-    };
-    match there.is_empty() {
-        true => Err(io::Error::other(format!(
-            "there is no {}",
-            paths[0].display()
-        ))),
-        false => there.into_iter().map(read).collect(),
+/// The keys that can be used. One is enough: with it comes the update that mends the other.
+fn keys(folder: &Folder) -> io::Result<Vec<VerifyingKey>> {
+    let mut problems = Vec::new();
+    let keys = KEYS.map(|name| folder.path(name)).into_iter();
+    let keys = keys.filter_map(|path| {
+        let read = fs::read_to_string(&path).map_err(|error| error.to_string());
+        let key = read.and_then(|text| {
+            let key = VerifyingKey::from_public_key_pem(&text);
+            key.map_err(|error| format!("it is no public key of P-256 ({error})"))
+        });
+        key.map_err(|error| problems.push(format!("{}: {error}", path.display())))
+            .ok()
+    });
+    let keys: Vec<VerifyingKey> = keys.collect();
+    for problem in &problems {
+        eprintln!("A signing key can't be used: {problem}.");
     }
+    if keys.is_empty() {
+        let words = format!("no signing key can be used: {}", problems.join("; "));
+        return Err(io::Error::other(words));
+    }
+    Ok(keys)
 }

@@ -1,153 +1,169 @@
-//! The two slots that a firmware can be in, and which of them is started. All that the next start has to
-//! know is in one small file, `boot`, which is replaced by a rename: a power cut leaves the old or the new.
+//! The two slots that a firmware can be in, and what every start has to know: one small file, `boot`, which
+//! is replaced as a whole. (tests/deploy/boot reads the same file, and counts the starts.)
 //!
 //! ```text
-//! active=b          the slot that is started
-//! trial=KEY         it is new: the update that brought it, and how often it was started so far
+//! active=b            the slot that is started
+//! a=thermostat 1.4.1  what is installed in each slot
+//! b=thermostat 1.4.2
+//! downgrades=3        the number of the last downgrade: each is good for one update
+//! trial=KEY           the active slot is new: the update that brought it, and how often it was started
 //! starts=1
 //! ```
 //!
-//! Instead of `trial`, `done` says which update has passed, or `refused` which has not, and `reason` why.
-//! (tests/deploy/boot reads and writes the same file.)
+//! Instead of `trial`, `refused` says which update was gone back on, and `reason` why.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The folder with the slots.
-#[derive(Clone)]
-pub struct Slots(PathBuf);
+use super::durable::{Disk, Folder};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slot {
-    A,
-    B,
+/// The names of the slots.
+pub type Slot = &'static str;
+pub const SLOTS: [Slot; 2] = ["a", "b"];
+
+pub fn other(slot: Slot) -> Slot {
+    SLOTS[usize::from(slot == SLOTS[0])]
 }
 
 /// What is started, and how the last update stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Boot {
+pub struct State {
     pub active: Slot,
+    /// What is installed in `a` and `b`, as far as that is known: product and version.
+    pub installed: [Option<String>; 2],
+    pub downgrades: u64,
     pub update: Update,
 }
 
 /// An update, by a key that tells it from every other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {
-    None,
-    /// The active slot is new, was started so often, and has not passed its self-test.
-    Trial {
-        key: String,
-        starts: u32,
-    },
-    /// The active slot has passed.
-    Done {
-        key: String,
-    },
-    /// It has not, and the other slot is active again.
-    Refused {
-        key: String,
-        reason: String,
-    },
+    /// There is none under way.
+    Settled,
+    /// The active slot is new, was started so often, and the cloud has accepted no report from it.
+    Trial { key: String, starts: u32 },
+    /// It was gone back on: the other slot is active again.
+    Refused { key: String, reason: String },
 }
 
-impl Slot {
-    pub fn other(self) -> Self {
-        match self {
-            Self::A => Self::B,
-            Self::B => Self::A,
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::A => "a",
-            Self::B => "b",
-        }
-    }
-}
-
-impl Slots {
-    /// Opens the folder; makes it, if there is none.
-    pub fn open(path: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-
-    pub fn folder(&self) -> &Path {
-        &self.0
-    }
-
-    /// Where a slot's firmware is.
-    pub fn path(&self, slot: Slot) -> PathBuf {
-        self.0.join(slot.name())
-    }
-
-    /// Where a firmware is before it has a slot.
-    pub fn part(&self) -> PathBuf {
-        self.0.join("part")
-    }
-
-    /// What is started, and how the last update stands. A new device starts slot `a`.
-    pub fn boot(&self) -> io::Result<Boot> {
-        let text = match fs::read_to_string(self.0.join("boot")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            text => text?,
-        };
+impl State {
+    /// What the text of `boot` says. What can't be understood in it is as if it were not there: a new device
+    /// has its firmware in slot `a`.
+    pub fn read(text: &str) -> Self {
         let get = |name: &str| {
             let mut lines = text.lines().filter_map(|line| line.split_once('='));
-            lines
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| value.to_owned())
+            let (_, value) = lines.find(|(key, _)| *key == name)?;
+            Some(value.to_owned())
         };
-        let active = match get("active").as_deref() {
-            Some("b") => Slot::B,
-            _ => Slot::A,
-        };
-        let update = if let Some(key) = get("trial") {
-            let starts = get("starts").and_then(|starts| starts.parse().ok());
-            let starts = starts.unwrap_or(0);
-            Update::Trial { key, starts }
-        } else if let Some(key) = get("done") {
-            Update::Done { key }
-        } else if let Some(key) = get("refused") {
-            let reason = get("reason").unwrap_or_default();
-            Update::Refused { key, reason }
-        } else {
-            Update::None
-        };
-        Ok(Boot { active, update })
+        let number = |name| get(name).and_then(|number| number.parse().ok());
+        let starts = number("starts").and_then(|starts| u32::try_from(starts).ok());
+        Self {
+            active: SLOTS[usize::from(get("active").as_deref() == Some("b"))],
+            installed: SLOTS.map(get),
+            downgrades: number("downgrades").unwrap_or(0),
+            update: match (get("trial"), get("refused")) {
+                (Some(key), _) => Update::Trial {
+                    key,
+                    starts: starts.unwrap_or(u32::MAX), // not known: counts as failed
+                },
+                (None, Some(key)) => Update::Refused {
+                    key,
+                    reason: get("reason").unwrap_or_default(),
+                },
+                (None, None) => Update::Settled,
+            },
+        }
     }
 
-    /// Sets what is started, and how the update stands: at once, or not at all.
-    pub fn set(&self, active: Slot, update: &Update) -> io::Result<()> {
-        let update = match update {
-            Update::None => String::new(),
+    fn text(&self) -> String {
+        let mut text = format!("active={}\ndowngrades={}\n", self.active, self.downgrades);
+        for (slot, firmware) in SLOTS.iter().zip(&self.installed) {
+            let line = firmware.as_ref().map(|it| format!("{slot}={it}\n"));
+            text += &line.unwrap_or_default();
+        }
+        text + &match &self.update {
+            Update::Settled => String::new(),
             Update::Trial { key, starts } => format!("trial={key}\nstarts={starts}\n"),
-            Update::Done { key } => format!("done={key}\n"),
             Update::Refused { key, reason } => {
                 let reason = reason.replace(['\n', '\r'], " ");
                 format!("refused={key}\nreason={reason}\n")
             }
-        };
-        let new = self.0.join("boot.new");
-        let mut file = File::create(&new)?;
-        write!(file, "active={}\n{update}", active.name())?;
-        file.sync_all()?;
-        self.rename(&new, &self.0.join("boot"))
+        }
     }
 
-    /// Puts the part into a slot, in place of what was in it.
-    pub fn fill(&self, slot: Slot) -> io::Result<()> {
-        File::options().append(true).open(self.part())?.sync_all()?;
-        self.rename(&self.part(), &self.path(slot))
+    /// What is known to be in this slot.
+    pub fn installed_in(&mut self, slot: Slot) -> &mut Option<String> {
+        &mut self.installed[usize::from(slot == SLOTS[1])]
+    }
+}
+
+/// The folder with the slots.
+pub struct Slots {
+    pub folder: Folder,
+    /// What was decided and could not be written. It holds, and is written as soon as that can be done.
+    unwritten: Mutex<Option<State>>,
+}
+
+impl Slots {
+    /// Opens the folder, for this program alone; makes it, if there is none.
+    pub fn open(path: &Path, disk: Arc<dyn Disk>) -> io::Result<Self> {
+        Ok(Self {
+            folder: Folder::open(path, disk)?,
+            unwritten: Mutex::default(),
+        })
     }
 
-    /// Gives a file another name, and has the power fail as it likes.
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)?;
-        #[cfg(unix)] // elsewhere, a folder can't be synced
-        File::open(&self.0)?.sync_all()?;
+    /// Where a slot's firmware is.
+    pub fn path(&self, slot: Slot) -> PathBuf {
+        self.folder.path(slot)
+    }
+
+    /// How things stand: what was decided, or what the disk says. A `boot` that can't be read is as none.
+    pub fn state(&self) -> State {
+        let unwritten = self.unwritten().clone();
+        if let Some(state) = unwritten {
+            self.decide(state.clone());
+            return state;
+        }
+        let text = self.folder.read("boot").ok().flatten();
+        State::read(&text.unwrap_or_default())
+    }
+
+    /// Sets how things stand, or says why not. After an error, ask for the state again.
+    pub fn set(&self, state: &State) -> io::Result<()> {
+        self.folder.replace("boot", &state.text())?;
+        *self.unwritten() = None;
         Ok(())
+    }
+
+    /// Sets what holds even where it can't be written. Returns whether it could.
+    pub fn decide(&self, state: State) -> bool {
+        let written = self.set(&state);
+        if let Err(error) = &written {
+            eprintln!("{error}. It is tried again later.");
+            *self.unwritten() = Some(state);
+        }
+        written.is_ok()
+    }
+
+    /// Puts `part` into a slot, in place of what was in it. The other one is active then, for sure.
+    pub fn fill(&self, slot: Slot) -> io::Result<()> {
+        let before = self.state();
+        let mut state = before.clone();
+        state.active = other(slot);
+        *state.installed_in(slot) = None;
+        if state != before {
+            self.set(&state)?;
+        }
+        let disk = self.folder.disk();
+        let part = disk.open_to_append(&self.folder.path("part"))?;
+        disk.sync(&part)?;
+        self.folder.rename("part", slot)
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, Option<State>> {
+        let unwritten = self.unwritten.lock();
+        unwritten.unwrap_or_else(PoisonError::into_inner)
     }
 }

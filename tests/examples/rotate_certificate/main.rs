@@ -7,40 +7,35 @@
 //! {"operation": "install-certificate", "certificate": "-----BEGIN CERTIFICATE-----\n…"}
 //! ```
 //!
-//! The device connects with the new certificate, as proof that it works, and only then is the job
-//! SUCCEEDED. Else it goes back to the old one, and the job is FAILED. Its flags are those of the sample:
-//! `--cert` and `--key` are what it begins with. What it gets later is in the folder `identity` (or the
-//! one that `IDENTITY_FOLDER` names), each file a certificate and its key, so that one rename is a change
-//! of both:
-//!
-//! - `next.key`: a key that waits for its certificate
-//! - `trial.pem`: to be tried at the next connect
-//! - `current.pem`: has been tried, and is used from now on
-//! - `refused.pem`, `refused.txt`: was tried and refused, and why; until that is reported
+//! The device connects with the new certificate, and reports with it. When the cloud has accepted that, the
+//! job has SUCCEEDED, and only then the new one takes the place of the old one. If the server refuses it, or
+//! accepts no report within ten minutes (`TRIAL_SECONDS`), the device goes back to the old one, and the job
+//! is FAILED. Lesson 6 has the table of what each start does. Flags are those of the sample: `--cert` and
+//! `--key` are what it begins with; what it gets later is in the folder `identity` (or `IDENTITY_FOLDER`).
 
-use std::error::Error;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{env, error::Error, process::ExitCode, sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use jobs_mqtt5::agent::{self, Agent, End, Job, Outcome, WorkResult};
-use jobs_mqtt5::cli::Flags;
-use jobs_mqtt5::jobs::{self, StatusDetails};
+use jobs_mqtt5::agent::{self, Agent, Job, Outcome, WorkResult};
+use jobs_mqtt5::jobs::{self, ErrorCode, JobStatus, Rejection, StartNext, StatusDetails, Update};
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind as Kind, Event, Events};
-use jobs_mqtt5::output::Output;
-use jobs_mqtt5::sample::Settings;
-use jobs_mqtt5::tls::{self, TlsErrorKind};
-use jobs_mqtt5::{Text, stop};
+use jobs_mqtt5::{Text, cli::Flags, output::Output, sample::Settings, stop};
 use rcgen::{CertificateParams, KeyPair};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
+#[path = "../durable.rs"]
+#[allow(dead_code)] // a part of it is for the firmware update
+pub(crate) mod durable;
 mod store;
 
-use store::{Store, cut};
+use durable::{Folder, RealDisk};
+use store::{Rotation, Store};
 
 /// So many times in a row may the server close the door on a certificate without a word.
 const MOST_REFUSALS: u32 = 5;
+/// What the service says of a job of which it does not say how it has ended.
+const IS_GONE: [ErrorCode; 2] = [ErrorCode::ResourceNotFound, ErrorCode::TerminalStateReached];
 
 #[derive(serde::Deserialize)]
 #[serde(tag = "operation", rename_all = "kebab-case")]
@@ -49,67 +44,138 @@ enum Task {
     InstallCertificate { certificate: String },
 }
 
+/// What a connection is made with.
+#[derive(Clone, PartialEq)]
+enum Identity {
+    Old,
+    Trial(Rotation),
+    /// The old one, because the new one is no good.
+    GoneBack(Rotation, String),
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let folder = std::env::var_os("IDENTITY_FOLDER").unwrap_or("identity".into());
-    let ended = run(Flags::of_this_process(), folder.into()).await;
-    if let Err(error) = &ended {
-        eprintln!("{error}");
-    }
+    let path = env::var_os("IDENTITY_FOLDER").unwrap_or("identity".into());
+    let ended = match Folder::open(path, Arc::new(RealDisk)) {
+        Ok(folder) => run(Flags::of_this_process(), folder).await,
+        Err(error) => Err(error.into()), // another program has it
+    };
+    let ended = ended.inspect_err(|error| eprintln!("{error}"));
     ExitCode::from(u8::from(ended.is_err()))
 }
 
-/// Does jobs, with one connection after another: each time with the certificate that is to be used now.
-async fn run(mut flags: Flags, folder: PathBuf) -> Result<(), Box<dyn Error>> {
+/// Does jobs, with one connection after another. What each is made with is decided here alone: by how
+/// things stand on the disk, and by what was refused in this run.
+pub(crate) async fn run(mut flags: Flags, folder: Folder) -> Result<(), Box<dyn Error>> {
+    let limit = env::var("TRIAL_SECONDS").unwrap_or("600".to_owned());
+    let limit = Duration::from_secs(limit.parse()?);
     let output = Output::on_stdout_and_stderr()?;
-    let store = Arc::new(Store::open(folder)?);
-    let first = (flags.cert.clone(), flags.key.clone());
-    let mut signal = std::pin::pin!(stop::signal()?);
-    loop {
-        let is_trial = store.has("trial.pem");
-        let file = ["trial.pem", "current.pem"].map(|name| store.path(name));
-        let file = file.into_iter().find(|path| path.exists());
-        (flags.cert, flags.key) = match file {
-            Some(path) => (path.clone(), path),
-            None => first.clone(),
+    let delivered = (flags.cert.clone(), flags.key.clone());
+    let store = Arc::new(Store { folder, delivered });
+    let (told, mut stop) = watch::channel(None);
+    let signal = stop::signal()?;
+    tokio::spawn(async move { told.send_replace(Some(signal.await)) });
+    let (mut last, mut refused) = (None, None);
+    while stop.borrow().is_none() {
+        let identity = match (store.trial(), refused.clone()) {
+            (None, _) => Identity::Old,
+            (Some(trial), Some((other, why))) if trial == other => Identity::GoneBack(trial, why),
+            (Some(trial), _) => Identity::Trial(trial),
         };
+        if last.replace(identity.clone()) == Some(identity.clone()) {
+            sleep(Duration::from_secs(1)).await; // nothing has changed: not too often
+        }
+        (flags.cert, flags.key) = store.files(matches!(identity, Identity::Trial(_)));
+        let shown = Text::from(flags.cert.to_string_lossy());
+        println!("Connecting with {shown}");
         let settings = Settings::from_flags(&flags, &output)?;
         let (mqtt, mut events) = mqtt::connect(settings.mqtt);
         let jobs = jobs::Client::with_options(&mqtt, &settings.thing_name, settings.jobs);
         let mut agent = Agent::with_options(&jobs, settings.agent);
-        tokio::spawn(tell(agent.events()));
-        let given_up = is_given_up(agent.events(), &store);
         let (stopper, shared) = (agent.stopper(), Arc::clone(&store));
-        println!(
-            "Connecting with {}",
-            Text::from(flags.cert.to_string_lossy())
-        );
-        let refused = tokio::select! {
+        tokio::spawn(tell(agent.events()));
+        let do_jobs = async {
+            let late = |_| Err(format!("no report was accepted within {limit:?}"));
+            let reported = timeout(limit, report(&jobs, &store, &identity)).await;
+            match (reported.unwrap_or_else(late), &identity) {
+                (Err(why), Identity::Trial(_)) => return Err(why),
+                (Err(why), _) => eprintln!("{why}"), // the next connection reports again
+                (Ok(()), _) => {}
+            }
+            let work = async move |job: &Job| work(job, &shared).await;
+            agent.run(work).await.map_err(|error| error.to_string())
+        };
+        let stopped = async {
+            let _ = stop.wait_for(Option::is_some).await;
+            stopper.stop(); // the agent ends when the work has
+            sleep(Duration::from_secs(2)).await;
+        };
+        let no_good = tokio::select! {
             biased; // the reason why the connection has ended goes before that it has
             why = refusal(&mut events) => Some(why),
-            () = given_up, if is_trial => {
-                store.remove("trial.pem")?;
-                None
-            }
-            ended = agent.run(async move |job: &Job| work(job, &shared, is_trial).await) => match ended {
-                Ok(End::Stopped) => return Ok(()),
-                Ok(_) => None, // the next connection takes the job up again
-                Err(error) => Some(error.to_string()),
-            },
-            _ = &mut signal => {
-                stopper.stop();
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                return Ok(());
-            }
+            ended = do_jobs => ended.err(),
+            () = stopped => None,
         };
-        match refused {
-            Some(why) if is_trial => store.refuse(&why)?,
-            Some(why) => return Err(why.into()),
-            None => {}
-        }
         mqtt.disconnect();
         while events.next().await.is_some() {}
+        match (no_good, identity) {
+            (None, _) => {}
+            (Some(why), Identity::Trial(trial)) => {
+                refused = Some((trial, format!("gone back to the old certificate: {why}")));
+            }
+            (Some(why), _) => return Err(why.into()),
+        }
     }
+    Ok(())
+}
+
+/// Reports how a rotation has gone. The answer is how its job has ended, by this report or before, and that
+/// decides which certificate stays.
+async fn report(jobs: &jobs::Client, store: &Store, identity: &Identity) -> Result<(), String> {
+    let (trial, status, detail) = match identity {
+        Identity::Old => return Ok(()),
+        Identity::Trial(trial) => (trial, JobStatus::Succeeded, ("step", "in use")),
+        Identity::GoneBack(trial, why) => (trial, JobStatus::Failed, ("reason", &**why)),
+    };
+    // A certificate with which no job can be started is no good either.
+    let started = jobs.start_next(StartNext::default()).await;
+    let started = started.map_err(|error| error.to_string())?;
+    let is_ours = started.is_some_and(|job| match job.job_document.read() {
+        Ok(Task::InstallCertificate { certificate }) => {
+            Rotation::new(&job, &certificate) == Ok(trial.clone())
+        }
+        _ => false,
+    });
+    // If it is not under way, it has ended: an update is refused then, and the refusal says how.
+    let to = if is_ours {
+        status.clone()
+    } else {
+        JobStatus::InProgress
+    };
+    let mut update = Update::any_version(&trial.job_id, to);
+    update.execution_number = Some(trial.execution_number);
+    if is_ours {
+        update.status_details = StatusDetails::default().with_text(detail.0, detail.1);
+    }
+    let ended = match jobs.update(update).await {
+        Ok(_) => is_ours.then_some(status), // else it is another of this name
+        Err(error) => match error.rejection() {
+            Some(Rejection {
+                execution_state: Some(now),
+                ..
+            }) => Some(now.status.clone()),
+            Some(Rejection { code, .. }) if IS_GONE.contains(code) => None,
+            _ => return Err(error.to_string()),
+        },
+    };
+    println!("job {}: reported", trial.job_id);
+    match (ended, identity) {
+        (Some(JobStatus::Succeeded), _) => store.promote(),
+        (None, Identity::Trial(_)) => store.promote(), // nobody knows: what works is kept
+        (Some(ended), Identity::Trial(_)) => return Err(format!("its job is {ended}")),
+        _ => store.forget_trial(),
+    }
+    Ok(())
 }
 
 /// Says which jobs the service has a report on.
@@ -121,43 +187,22 @@ async fn tell(mut events: Events<agent::Event>) {
     }
 }
 
-/// Waits until it is clear that nobody wants the certificate on trial: its job was canceled meanwhile, and
-/// nothing or another job comes in its place.
-async fn is_given_up(mut events: Events<agent::Event>, store: &Store) {
-    while let Some(event) = events.next().await {
-        let is_over = match event {
-            agent::Event::NothingToStart => true,
-            agent::Event::Started(other) => {
-                let task = other.job_document.read();
-                !matches!(task, Ok(Task::InstallCertificate { certificate })
-                    if store.holds("trial.pem", certificate.trim()))
-            }
-            _ => false,
-        };
-        if is_over && store.has("trial.pem") {
-            return;
-        }
-    }
-}
-
 /// Waits until the server has refused this device for good, and says why. A server that can't be reached
 /// says nothing about a certificate.
 async fn refusal(events: &mut Events<Event>) -> String {
-    let mut refusals = Some(0);
+    let mut left = MOST_REFUSALS;
     while let Some(event) = events.next().await {
         match event {
-            Event::Connected { .. } => refusals = None,
+            Event::Connected { .. } => left = u32::MAX,
             Event::Interrupted { error, .. } => {
                 eprintln!("{error}");
-                let is_refusal = matches!(
-                    error.kind(),
+                let kind = error.kind();
+                left -= u32::from(matches!(
+                    kind,
                     Kind::Tls(_) | Kind::Refused | Kind::ClosedEarly
-                );
-                if let Some(so_far) = refusals.as_mut().filter(|_| is_refusal) {
-                    *so_far += 1;
-                    if *so_far == MOST_REFUSALS {
-                        return error.to_string();
-                    }
+                ));
+                if left == 0 {
+                    return error.to_string();
                 }
             }
             Event::Ended(Err(error)) => return error.to_string(),
@@ -169,56 +214,42 @@ async fn refusal(events: &mut Events<Event>) -> String {
 
 /// Does a job. All that an earlier run has done is in the folder, so that it does not matter where that
 /// run ended.
-async fn work(job: &Job, store: &Store, is_trial: bool) -> WorkResult {
-    let certificate = match job.document() {
+async fn work(job: &Job, store: &Store) -> WorkResult {
+    let new = match job.document() {
         Ok(Task::MakeKey) => return make_key(store),
-        Ok(Task::InstallCertificate { certificate }) => certificate.trim().to_owned(),
+        Ok(Task::InstallCertificate { certificate }) => {
+            Rotation::new(job.execution(), &certificate)?
+        }
         Err(error) => return Ok(Outcome::rejected(error.to_string())),
     };
-    if is_trial && store.holds("trial.pem", &certificate) {
-        store.rename("trial.pem", "current.pem")?; // we are connected with it: it works
-        cut("promoted");
+    if store.trial().is_some() {
+        return Ok(Outcome::LeftInProgress); // the next connection reports on that first
     }
-    if store.holds("current.pem", &certificate) {
-        store.remove("next.key")?;
-        let details = StatusDetails::from_pairs([("step", "in use")])?;
-        return Ok(Outcome::Succeeded(details));
+    if store.is_current(&new) {
+        return Ok(Outcome::succeeded());
     }
-    if store.holds("refused.pem", &certificate) {
-        let why = store.read("refused.txt").unwrap_or_default();
-        store.remove("refused.pem")?;
-        cut("forgotten");
-        return Ok(Outcome::failed(format!(
-            "gone back to the old certificate: {why}"
-        )));
-    }
-    let Ok(key) = store.read("next.key") else {
-        return Ok(Outcome::failed("there is no new key: make-key goes before"));
-    };
-    let candidate = store.path("candidate.pem");
-    store.write("candidate.pem", &format!("{certificate}\n{key}"))?;
-    cut("written");
-    if let Err(error) = tls::client_config(&tls::Files::new(&candidate, &candidate)) {
-        store.remove("candidate.pem")?;
-        return Ok(Outcome::failed(match error.kind() {
-            TlsErrorKind::KeyMismatch { .. } => "the certificate is for another key".to_owned(),
-            _ => format!("the certificate can't be used: {error}"),
-        }));
-    }
+    let key = store.waiting_key();
+    let key = key.ok_or("there is no new key: make-key goes before")?;
+    store.prepare(&new, &key)?;
     let details = StatusDetails::from_pairs([("step", "connecting with it")])?;
     job.checkpoint(details).await?;
-    cut("checkpointed");
-    store.rename("candidate.pem", "trial.pem")?;
-    cut("on trial");
+    job.check()?; // told to stop: nothing has changed yet
+    if store.begin_trial() != Some(new) {
+        return Err("it can't be put on trial: the device's own log says why".into());
+    }
     Ok(Outcome::LeftInProgress)
 }
 
-/// Makes a key, which stays here, and a request for a certificate for it.
+/// Makes a key, which stays here, and a request for a certificate for it. One that waits already is kept.
 fn make_key(store: &Store) -> WorkResult {
-    let key = KeyPair::generate()?; // P-256
+    let mut key = store.waiting_key();
+    if key.is_none() {
+        let new = KeyPair::generate()?.serialize_pem(); // P-256
+        store.folder.replace("next.key", &new)?;
+        key = store.waiting_key();
+    }
+    let key = key.ok_or("the new key can't be read back")?;
     let request = CertificateParams::default().serialize_request(&key)?;
-    store.write("next.key", &key.serialize_pem())?;
-    cut("key written");
     let csr = BASE64_STANDARD.encode(request.der());
     let details = StatusDetails::from_pairs([("csr", csr)])?;
     Ok(Outcome::Succeeded(details))

@@ -56,7 +56,7 @@ async fn a_program_killed_at_every_tenth_goes_on_where_it_was_killed() {
     scene.create_job(scene.document());
     let length = || fs::metadata(scene.path("part")).map_or(0, |part| part.len());
     for (count, tenth) in (1..).zip(tenths()) {
-        let program = scene.start("");
+        let program = scene.start();
         scene.server.has_struck(count).await;
         let is_there = async {
             while length() < tenth {
@@ -68,8 +68,9 @@ async fn a_program_killed_at_every_tenth_goes_on_where_it_was_killed() {
         assert_eq!(scene.job().status, Status::InProgress);
         assert_eq!(length(), tenth);
     }
-    let program = scene.start("");
+    let program = scene.start();
     assert_eq!(scene.ended().await.status, Status::Succeeded);
+    scene.settles().await;
     program.kill().await;
     scene.is_installed();
     let starts = starts(&scene);
@@ -94,13 +95,14 @@ async fn told_to_stop_it_leaves_the_job_and_the_next_run_goes_on() {
     let said = "the next run resumes it";
     assert_eq!(out.count(said), 1, "{}", out.text());
     assert_eq!(scene.job().status, Status::InProgress);
-    assert_eq!(scene.slots_and_parts(), ["a", "part"]);
+    assert_eq!(scene.slots_and_parts(), ["a", "boot", "lock", "part"]);
 
     let left = fs::metadata(scene.path("part")).unwrap().len();
     assert!(left > 262_144, "{left}");
     let before = starts(&scene).len();
-    let program = scene.start("");
+    let program = scene.start();
     assert_eq!(scene.ended().await.status, Status::Succeeded);
+    scene.settles().await;
     program.kill().await;
     assert_eq!(starts(&scene)[before], left);
     scene.is_installed();
@@ -200,13 +202,51 @@ async fn an_error_of_the_server_is_waited_out_but_not_for_ever() {
         status: Some((503, count)),
         ..Faults::default()
     };
-    let scene = Scene::with(with(10)).await;
-    assert_eq!(succeeds(&scene).await.len(), 14);
-    assert_eq!(scene.server.struck(), 10);
+    let scene = Scene::with(with(20)).await;
+    assert_eq!(succeeds(&scene).await.len(), 24);
+    assert_eq!(scene.server.struck(), 20);
 
-    let scene = Scene::with(with(11)).await;
-    ends(&scene, scene.document(), Status::Failed, "503").await;
-    assert_eq!(scene.server.struck(), 11);
+    let mut scene = Scene::with(with(usize::MAX)).await;
+    scene.patience = Duration::from_millis(300);
+    let reason = "0 of 1000003 bytes, no progress within 300ms: the server sent 503";
+    ends(&scene, scene.document(), Status::Failed, reason).await;
+}
+
+#[tokio::test]
+async fn a_server_that_sends_a_byte_at_a_time_is_not_waited_for_for_ever() {
+    // Each connection brings one byte, and is cut.
+    let mut scene = Scene::with(Faults {
+        cuts: (0..100_000).collect(),
+        ..Faults::default()
+    })
+    .await;
+    scene.patience = Duration::from_millis(300);
+    let reason = "no progress within 300ms";
+    ends(&scene, scene.document(), Status::Failed, reason).await;
+    assert!(scene.server.struck() > 1);
+}
+
+/// What S3 answers in the middle of a download, with the status 400: by the word in it.
+#[tokio::test]
+async fn what_a_fresh_url_or_a_second_try_mends_does_not_fail_the_update() {
+    for code in ["ExpiredToken", "RequestTimeout", "TokenRefreshRequired"] {
+        let scene = Scene::with(Faults {
+            uses_of_a_url: Some(1),
+            expired: Some((400, code)),
+            ..Faults::default()
+        })
+        .await;
+        assert!(succeeds(&scene).await.len() >= 7, "{code}");
+        assert_eq!(scene.server.struck(), 3, "{code}");
+    }
+    let scene = Scene::with(Faults {
+        uses_of_a_url: Some(1),
+        expired: Some((400, "AuthorizationQueryParametersError")),
+        ..Faults::default()
+    })
+    .await;
+    ends(&scene, scene.document(), Status::Failed, "400 Bad Request").await;
+    assert_eq!(scene.server.struck(), 1);
 }
 
 #[tokio::test]
@@ -284,19 +324,14 @@ async fn https_from_a_server_that_nobody_vouches_for_is_failed() {
     .await;
 }
 
-#[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_full_disk_is_failed_at_once() {
+async fn a_link_in_the_place_of_the_download_is_not_followed() {
     let scene = Scene::with(Faults::default()).await;
-    std::os::unix::fs::symlink("/dev/full", scene.path("part")).unwrap();
-    ends(
-        &scene,
-        scene.document(),
-        Status::Failed,
-        "No space left on device",
-    )
-    .await;
-    assert_eq!(starts(&scene), [0], "nothing is asked for again");
+    let precious = scene.world.folder.path().join("precious");
+    fs::write(&precious, "precious").unwrap();
+    std::os::unix::fs::symlink(&precious, scene.path("part")).unwrap();
+    succeeds(&scene).await;
+    assert_eq!(fs::read(&precious).unwrap(), b"precious");
 }
 
 #[tokio::test]
@@ -316,7 +351,7 @@ async fn it_goes_through_the_program_s_proxy() {
     flags.extend(["--proxy_auth".to_owned(), auth.to_str().unwrap().to_owned()]);
     flags.insert(0, "program".to_owned());
     let flags = Flags::from_arguments(flags).unwrap();
-    scene.proxy = example::download::proxy(&flags).unwrap();
+    scene.proxy = example::presigned::proxy(&flags).unwrap();
     assert_eq!(succeeds(&scene).await.len(), 4);
     let tunnel = format!("127.0.0.1:{}", scene.server.port());
     let asked_for = forward.asked_for();

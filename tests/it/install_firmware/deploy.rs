@@ -3,52 +3,56 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use local_iot_core::Status;
 use serde_json::json;
 use tokio::process::Command;
+use tokio::time::sleep;
 
-use super::example::slots::{Slot, Update};
-use super::{JOB, Scene, signature, signing_key};
+use super::example::slots::Update;
+use super::{Scene, children, signature, signing_key};
 use crate::support::{Faults, Program, example_path, within};
 
 /// A device that runs the example from slot a, and a server that has this in its place.
 async fn with(new: Vec<u8>, version: &str) -> Scene {
     let scene = Scene::with_firmware(new, Faults::default()).await;
     fs::copy(example_path("install_firmware"), scene.path("a")).unwrap();
-    let signed = [&scene.firmware[..], b"allow_downgrade"].concat();
+    let signed = [&scene.firmware[..], b"allow_downgrade=1"].concat();
     let mut document = scene.document();
+    document["product"] = json!("jobs-mqtt5");
     document["version"] = json!(version);
-    document["allow_downgrade"] = json!(true); // to the same version, in one test
+    document["allow_downgrade"] = json!(1); // to the same version, in one test
     document["signature"] = json!(signature(&signing_key(1), &signed));
     scene.create_job(document);
     scene
 }
 
-fn start(scene: &Scene, trial_seconds: u32, cut_at: &str) -> Program {
+fn start(scene: &Scene, trial_seconds: u32) -> Program {
     let boot = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deploy/boot");
     let mut command = Command::new(boot);
     command.args(scene.world.flags(&[]));
     command.env("FIRMWARE_FOLDER", scene.folder.path());
     command.env("TRIAL_SECONDS", trial_seconds.to_string());
-    command.env("CUT_AT", cut_at);
+    command.env("FIRST_SECONDS", "0");
     Program::start_command(command)
 }
 
-/// Starts the program as often as it ends, until its job has ended. Returns how often that was.
+/// Starts the program as often as it ends, in whatever way, until its job has ended. Returns how often
+/// that was.
 async fn supervise(scene: &Scene, trial_seconds: u32) -> usize {
     let mut starts = 0;
     loop {
         starts += 1;
-        let program = start(scene, trial_seconds, "");
+        let program = start(scene, trial_seconds);
         let said = program.out.clone();
         tokio::select! {
             job = scene.ended() => {
                 assert_eq!(job.status, Status::Failed);
-                let reason = "gone back to 0.1.0: it was started 3 times, and never reported";
+                let reason = "gone back to jobs-mqtt5 0.1.0: it was started 3 times, and never reported";
                 assert_eq!(job.status_details["reason"], reason);
-                assert_eq!(said.count("Firmware 0.1.0 runs, from slot a"), 1);
-                assert_eq!(scene.boot().active, Slot::A);
+                assert_eq!(said.count("Firmware jobs-mqtt5 0.1.0 runs, from slot a"), 1);
+                assert_eq!(scene.boot().active, "a");
                 return starts;
             }
             _ = program.end() => {}
@@ -56,56 +60,64 @@ async fn supervise(scene: &Scene, trial_seconds: u32) -> usize {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_device_program_updates_itself() {
     let program = fs::read(example_path("install_firmware")).unwrap();
-    for cut_at in ["", "in its slot", "checkpointed", "switched"] {
-        let scene = with(program.clone(), "0.1.0").await;
-        // (It is there already, as far as it can tell, unless the old one is different.)
-        fs::OpenOptions::new()
-            .append(true)
-            .open(scene.path("a"))
-            .and_then(|mut old| std::io::Write::write_all(&mut old, b"the old one"))
-            .unwrap();
-        let mut device = start(&scene, 20, cut_at);
-        if !cut_at.is_empty() {
-            device.out.wait_for(&format!("cut: {cut_at}")).await;
-            device.kill().await;
-            device = start(&scene, 20, "");
-        }
-        let job = scene.ended().await;
-        assert_eq!(job.status, Status::Succeeded, "{:?}", job.status_details);
-        device
-            .out
-            .wait_for("Firmware 0.1.0 runs, from slot b")
-            .await;
-        assert!(matches!(scene.boot().update, Update::Done { .. }));
-        assert_eq!(scene.boot().active, Slot::B);
-        device.kill().await;
-    }
+    let scene = with(program, "0.1.0").await;
+    // (It is there already, as far as it can tell, unless the old one is different.)
+    fs::OpenOptions::new()
+        .append(true)
+        .open(scene.path("a"))
+        .and_then(|mut old| std::io::Write::write_all(&mut old, b"the old one"))
+        .unwrap();
+    let device = start(&scene, 2);
+    let job = scene.ended().await;
+    assert_eq!(job.status, Status::Succeeded, "{:?}", job.status_details);
+    let runs = "Firmware jobs-mqtt5 0.1.0 runs, from slot b";
+    device.out.wait_for(runs).await;
+    device.out.wait_for("SUCCEEDED was accepted").await;
+    scene.settles().await;
+    assert_eq!(scene.boot().active, "b");
+    // What has watched the trial ends with it, and is nobody's zombie.
+    sleep(Duration::from_millis(2500)).await;
+    assert_eq!(children(device.id()), [""; 0]);
+    device.kill().await;
 }
 
-/// A device program that tells its version, and then does this.
+/// A device program that says what it is, and then does this.
 fn broken(does: &str) -> Vec<u8> {
     format!("#!/bin/sh\nif [ \"$1\" = --version ]; then echo jobs-mqtt5 9.9.9; exit; fi\n{does}\n")
         .into()
 }
 
 #[tokio::test]
-async fn a_device_program_that_crashes_is_gone_back_on() {
-    let scene = with(broken("kill -s SEGV $$"), "9.9.9").await;
-    // The first start becomes the new program, which is started three times in all.
-    assert_eq!(within(supervise(&scene, 20)).await, 4);
+async fn a_device_program_that_ends_in_whatever_way_is_gone_back_on() {
+    for ends in [
+        "kill -s SEGV $$",
+        "exit 0",
+        "kill -s PIPE $$",
+        "kill -s HUP $$",
+    ] {
+        let scene = with(broken(ends), "9.9.9").await;
+        // The first start becomes the new program, which is started three times in all.
+        assert_eq!(within(supervise(&scene, 20)).await, 4, "{ends}");
+    }
 }
 
 #[tokio::test]
 async fn a_device_program_that_hangs_is_gone_back_on() {
     let scene = with(broken("exec sleep 600"), "9.9.9").await;
     assert_eq!(within(supervise(&scene, 1)).await, 4);
-    assert_eq!(
-        scene.world.core.jobs().execution(JOB).unwrap().status,
-        Status::Failed
-    );
+}
+
+#[test]
+fn any_end_that_nobody_asked_for_is_followed_by_a_start() {
+    let unit = include_str!("../../deploy/jobs-mqtt5.service");
+    let page = include_str!("../../deploy/README.md");
+    assert!(unit.contains("\nRestart=always\n"));
+    assert!(!unit.contains("on-failure") && !page.contains("on-failure"));
+    assert!(page.contains("docker run --restart unless-stopped"));
 }
 
 #[tokio::test]

@@ -4,20 +4,9 @@ use jobs_mqtt5::sample::lines;
 use local_iot_core::Status;
 use serde_json::json;
 
-use super::example::slots::{Slot, Update};
-use super::{JOB, Scene, firmware};
+use super::example::slots::Update;
+use super::{JOB, Scene, children, firmware, firmware_that};
 use crate::support::{Faults, Program};
-
-/// The way of an update, where the power may fail.
-const PLACES: [&str; 7] = [
-    "verified",
-    "in its slot",
-    "checkpointed",
-    "switched",
-    "started",
-    "tested",
-    "decided",
-];
 
 async fn with(self_test: &str) -> Scene {
     let scene = Scene::with_firmware(firmware("1.4.2", self_test), Faults::default()).await;
@@ -30,13 +19,16 @@ async fn goes_back(scene: &Scene, device: Program, reason: &str) {
     let job = scene.ended().await;
     let said = &job.status_details["reason"];
     assert_eq!(job.status, Status::Failed, "{said}");
-    assert!(said.starts_with("gone back to 1.4.1: "), "{said}");
+    assert!(
+        said.starts_with("gone back to thermostat 1.4.1: "),
+        "{said}"
+    );
     assert!(said.contains(reason), "{said}");
     device
         .out
-        .wait_for("Firmware 1.4.1 runs, from slot a")
+        .wait_for("Firmware thermostat 1.4.1 runs, from slot a")
         .await;
-    assert_eq!(device.out.count("Firmware 1.4.2 runs"), 0);
+    assert_eq!(device.out.count("Firmware thermostat 1.4.2 runs"), 0);
     scene.is_as_before();
     is_still_a_device(scene, device).await;
 }
@@ -55,8 +47,9 @@ async fn is_installed(scene: &Scene, device: Program) {
     assert_eq!(job.status, Status::Succeeded, "{:?}", job.status_details);
     device
         .out
-        .wait_for("Firmware 1.4.2 runs, from slot b")
+        .wait_for("Firmware thermostat 1.4.2 runs, from slot b")
         .await;
+    scene.settles().await;
     scene.is_installed();
     is_still_a_device(scene, device).await;
 }
@@ -64,10 +57,10 @@ async fn is_installed(scene: &Scene, device: Program) {
 #[tokio::test]
 async fn a_firmware_that_passes_stays_and_the_next_one_takes_the_other_slot() {
     let mut scene = with("true").await;
-    let device = scene.start("");
+    let device = scene.start();
     device
         .out
-        .wait_for("Firmware 1.4.1 runs, from slot a")
+        .wait_for("Firmware thermostat 1.4.1 runs, from slot a")
         .await;
     is_installed(&scene, device).await;
 
@@ -78,20 +71,20 @@ async fn a_firmware_that_passes_stays_and_the_next_one_takes_the_other_slot() {
     document["version"] = json!("1.10.0");
     scene.world.core.jobs().delete_job(JOB).unwrap();
     scene.create_job(document);
-    let device = scene.start("");
+    let device = scene.start();
     assert_eq!(scene.ended().await.status, Status::Succeeded);
     device
         .out
-        .wait_for("Firmware 1.10.0 runs, from slot a")
+        .wait_for("Firmware thermostat 1.10.0 runs, from slot a")
         .await;
-    assert_eq!(scene.boot().active, Slot::A);
+    assert_eq!(scene.boot().active, "a");
     device.kill().await;
 }
 
 #[tokio::test]
 async fn a_firmware_that_fails_its_self_test_is_gone_back_on() {
     let scene = with("echo no sensor; exit 3").await;
-    let device = scene.start("");
+    let device = scene.start();
     goes_back(
         &scene,
         device,
@@ -103,14 +96,14 @@ async fn a_firmware_that_fails_its_self_test_is_gone_back_on() {
 #[tokio::test]
 async fn a_firmware_that_crashes_in_its_self_test_is_gone_back_on() {
     let scene = with("kill -s SEGV $$").await;
-    let device = scene.start("");
+    let device = scene.start();
     goes_back(&scene, device, "--self-test ended with signal: 11").await;
 }
 
 #[tokio::test]
 async fn a_firmware_that_hangs_in_its_self_test_is_gone_back_on() {
     let scene = with("echo waiting for a sensor; exec sleep 600").await;
-    let device = scene.start("");
+    let device = scene.start();
     goes_back(
         &scene,
         device,
@@ -120,63 +113,197 @@ async fn a_firmware_that_hangs_in_its_self_test_is_gone_back_on() {
 }
 
 #[tokio::test]
-async fn a_power_cut_at_every_step_leaves_a_device_that_ends_the_update() {
-    for place in PLACES {
-        let scene = with("true").await;
-        let device = scene.start(place);
-        device.out.wait_for(&format!("cut: {place}")).await;
-        assert_eq!(scene.job().status, Status::InProgress, "{place}");
-        device.kill().await;
-        is_installed(&scene, scene.start("")).await;
+async fn a_firmware_that_ends_in_its_first_seconds_is_gone_back_on() {
+    for (runs, reason) in [
+        ("exit 0", "it ended with exit status: 0"),
+        ("kill -s PIPE $$", "it ended with signal: 13"),
+        ("kill -s HUP $$", "it ended with signal: 1 "),
+        ("sleep 0.3; exit 3", "it ended with exit status: 3"),
+    ] {
+        let new = firmware_that("thermostat 1.4.2", "true", runs);
+        let scene = Scene::with_firmware(new, Faults::default()).await;
+        scene.create_job(scene.document());
+        let device = scene.start();
+        let job = scene.ended().await;
+        let said = &job.status_details["reason"];
+        assert_eq!(job.status, Status::Failed, "{runs}: {said}");
+        assert!(said.contains(reason), "{runs}: {said}");
+        device
+            .out
+            .wait_for("Firmware thermostat 1.4.2 runs, from slot b")
+            .await; // it was tried
+        scene.is_as_before();
+        is_still_a_device(&scene, device).await;
     }
 }
 
 #[tokio::test]
-async fn a_power_cut_at_every_step_leaves_a_device_that_goes_back() {
-    for place in PLACES {
-        let scene = with("exit 3").await;
-        let device = scene.start(place);
-        device.out.wait_for(&format!("cut: {place}")).await;
-        assert_eq!(scene.job().status, Status::InProgress, "{place}");
-        device.kill().await;
-        goes_back(&scene, scene.start(""), "exit status: 3").await;
-    }
+async fn what_a_self_test_writes_without_end_is_bounded_and_its_end_is_the_reason() {
+    let scene = with("head -c 20000000 /dev/zero | tr '\\0' x; echo; echo no sensor; exit 3").await;
+    let device = scene.start();
+    goes_back(&scene, device, "exit status: 3: no sensor").await;
+}
+
+#[tokio::test]
+async fn no_temporary_folder_is_needed() {
+    let scene = with("true").await;
+    let device = scene.start_with(|command| {
+        command.env("TMPDIR", "/does/not/exist");
+    });
+    is_installed(&scene, device).await;
+}
+
+#[tokio::test]
+async fn the_old_application_may_take_its_time_to_end() {
+    // Both need what only one can have.
+    let lock = tempfile::tempdir().unwrap();
+    let lock = lock.path().join("port");
+    let runs = format!(
+        "mkdir {lock} || exit 9; cat > /dev/null; sleep 1.5; rmdir {lock}",
+        lock = lock.display()
+    );
+    let new = firmware_that("thermostat 1.4.2", "true", &runs);
+    let scene = Scene::with_firmware(new, Faults::default()).await;
+    let old = firmware_that("thermostat 1.4.1", "true", &runs);
+    std::fs::write(scene.path("a"), old).unwrap();
+    scene.create_job(scene.document());
+    let device = scene.start();
+    is_installed(&scene, device).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_application_that_ends_is_started_again_and_no_zombie_is_left() {
+    let scene = with("true").await;
+    let count = scene.path("count");
+    let runs = format!("echo >> {}; exec cat > /dev/null", count.display());
+    std::fs::write(
+        scene.path("a"),
+        firmware_that("thermostat 1.4.1", "true", &runs),
+    )
+    .unwrap();
+    scene.world.core.jobs().delete_job(JOB).unwrap();
+    let device = scene.start();
+    device.out.wait_for(lines::NOTHING_TO_START).await;
+    let children = || children(device.id());
+    let first = children();
+    assert_eq!(first.len(), 1, "the application");
+    let killed = tokio::process::Command::new("kill").arg(&first[0]).status();
+    assert!(killed.await.unwrap().success());
+    device
+        .err
+        .wait_for("The application ended with signal: 15")
+        .await;
+    let is_again = async {
+        while std::fs::read(&count).unwrap().len() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    crate::support::within(is_again).await;
+    assert_eq!(children().len(), 1, "the one before is reaped");
+
+    scene.create_job(scene.document());
+    assert_eq!(scene.ended().await.status, Status::Succeeded);
+    let id = device.id();
+    device.out.wait_for("SUCCEEDED was accepted").await;
+    assert_eq!(
+        children().len(),
+        1,
+        "of the process {id}, which is the same: {:?}",
+        children()
+    );
+    device.kill().await;
+}
+
+#[tokio::test]
+async fn a_second_program_on_the_same_slots_says_who_has_them() {
+    let scene = with("true").await;
+    scene.world.core.jobs().delete_job(JOB).unwrap();
+    let first = scene.start();
+    first.out.wait_for(lines::NOTHING_TO_START).await;
+    let second = scene.start().end().await;
+    let words = format!("is in use by process {}: end that one first", first.id());
+    assert_eq!(second.code, Some(1));
+    assert!(second.err.contains(&words), "{}", second.err);
+    scene.create_job(scene.document());
+    is_installed(&scene, first).await;
+}
+
+#[tokio::test]
+async fn told_to_stop_while_the_file_says_what_it_is_nothing_is_installed() {
+    let mut new = String::from_utf8_lossy(b"#!/bin/sh\ncase \"$1\" in --version) ").into_owned();
+    let scene = Scene::with(Faults::default()).await;
+    let (asked, goes_on) = (scene.path("asked"), scene.path("goes-on"));
+    new += &format!(
+        "echo > {}; while [ ! -e {} ]; do sleep 0.05; done; echo thermostat 1.4.2 ;; esac\n",
+        asked.display(),
+        goes_on.display()
+    );
+    let new = Scene::with_firmware(new.into_bytes(), Faults::default()).await;
+    scene.create_job(new.document());
+    let device = scene.start();
+    let is_asked = async {
+        while !asked.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    crate::support::within(is_asked).await;
+    let (ended, ()) = tokio::join!(device.interrupt(), async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        std::fs::write(&goes_on, "").unwrap();
+    });
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert_eq!(
+        ended.out.matches("runs, from slot").count(),
+        1,
+        "{}",
+        ended.out
+    );
+    assert_eq!(scene.job().status, Status::InProgress);
+    assert_eq!(scene.boot().active, "a");
+    assert!(!scene.path("b").exists());
 }
 
 #[tokio::test]
 async fn a_firmware_that_takes_the_device_down_with_it_is_gone_back_on() {
-    let scene = with("true").await;
+    let scene = with("exec sleep 600").await; // the power goes before its self-test has ended
     for start in 1..=3 {
-        let device = scene.start("started"); // and it never comes to the end of its self-test
-        device.out.wait_for("cut: started").await;
+        let device = scene.start();
+        let is_counted = async {
+            while !matches!(scene.boot().update, Update::Trial { starts, .. } if starts == start) {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        crate::support::within(is_counted).await;
         device.kill().await;
-        let update = scene.boot().update;
-        assert!(
-            matches!(update, Update::Trial { starts, .. } if starts == start),
-            "{update:?}"
-        );
     }
-    goes_back(&scene, scene.start(""), "it was started 3 times").await;
+    goes_back(
+        &scene,
+        scene.start(),
+        "it was started 3 times, and never reported",
+    )
+    .await;
 }
 
 #[tokio::test]
-async fn a_job_canceled_before_the_switch_leaves_the_old_firmware() {
+async fn a_job_canceled_in_the_middle_of_the_trial_leaves_the_old_firmware() {
     let scene = with("true").await;
-    let device = scene.start("in its slot");
-    device.out.wait_for("cut: in its slot").await;
-    device.kill().await;
+    let device = scene.start();
+    device
+        .out
+        .wait_for("Firmware thermostat 1.4.2 runs, from slot b")
+        .await;
     scene.world.core.jobs().cancel_job_by_force(JOB).unwrap();
-    let device = scene.start("");
     device.out.wait_for(lines::NOTHING_TO_START).await;
     assert_eq!(scene.job().status, Status::Canceled);
     scene.is_as_before();
-    device.kill().await;
+    is_still_a_device(&scene, device).await;
 }
 
 #[tokio::test]
 async fn a_second_try_of_a_job_is_tried_anew() {
     let scene = with("exit 3").await;
-    let device = scene.start("");
+    let device = scene.start();
     scene.ended().await;
     let before = scene.server.requests().len();
     scene.world.core.jobs().delete_job(JOB).unwrap();

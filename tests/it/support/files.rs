@@ -20,6 +20,8 @@ pub struct Faults {
     pub status: Option<(u16, usize)>,
     /// How many requests a URL is good for, before it has expired.
     pub uses_of_a_url: Option<usize>,
+    /// The status that an expired URL is answered with, and what S3 calls it in the body. 403, if none.
+    pub expired: Option<(u16, &'static str)>,
     /// The size that it says the file has.
     pub size: Option<u64>,
     /// How many bytes come that were not asked for.
@@ -138,7 +140,10 @@ impl Shared {
             match self.refusal(&requested) {
                 Some(refusal) => {
                     self.strike();
-                    let answer = format!("HTTP/1.1 {refusal}\r\nContent-Length: 0\r\n\r\n");
+                    let (refusal, body) = refusal.split_once('|').unwrap_or((&refusal, ""));
+                    let length = body.len();
+                    let answer =
+                        format!("HTTP/1.1 {refusal}\r\nContent-Length: {length}\r\n\r\n{body}");
                     stream.write_all(answer.as_bytes()).await.ok()?;
                 }
                 None => self.send(&mut stream, &requested).await?,
@@ -146,7 +151,8 @@ impl Shared {
         }
     }
 
-    /// The status, and more of the head of an answer, if the request is not to be served.
+    /// The status, and more of the head of an answer, if the request is not to be served; behind a `|`, its
+    /// body.
     fn refusal(&self, requested: &Requested) -> Option<String> {
         let mut faults = self.faults();
         if let Some(elsewhere) = &faults.redirect {
@@ -159,7 +165,12 @@ impl Shared {
         let requests = self.requests.lock().unwrap();
         let same = requests.iter().filter(|one| one.query == requested.query);
         let has_expired = same.count() > faults.uses_of_a_url?;
-        has_expired.then(|| "403 Forbidden".to_owned())
+        has_expired.then(|| match faults.expired {
+            None => "403 Forbidden".to_owned(),
+            Some((status, code)) => {
+                format!("{status} As Ordered|<?xml?>\n<Error><Code>{code}</Code><Message>…</Message></Error>")
+            }
+        })
     }
 
     /// Sends a range of the file. `None`: the connection has ended.

@@ -1,6 +1,10 @@
 //! A world for a test: the service, the certificates, and the sample running against it.
 
 mod captured;
+#[cfg(all(target_os = "linux", target_env = "gnu"))] // LD_PRELOAD, and glibc's names
+mod failing_calls;
+#[cfg(unix)] // modes and numbers of files
+mod faulty_disk;
 #[cfg(unix)] // its file is a shell script
 mod files;
 mod hostile;
@@ -28,6 +32,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use captured::Captured;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub use failing_calls::failing_calls;
+#[cfg(unix)]
+pub(crate) use faulty_disk::faulty_disk_for;
+#[cfg(unix)]
+pub use faulty_disk::{Fault, FaultyDisk, Moment};
 #[cfg(unix)]
 pub use files::{Faults, FileServer};
 pub use hostile::{Hostile, Trick};

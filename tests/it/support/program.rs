@@ -106,8 +106,8 @@ impl Program {
         field("VmHWM:") - field("RssFile:")
     }
 
-    /// The system's number of the process.
-    #[cfg(target_os = "linux")]
+    /// Its process ID.
+    #[cfg(unix)]
     pub fn id(&self) -> u32 {
         self.child.id().unwrap()
     }

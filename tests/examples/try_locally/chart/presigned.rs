@@ -5,18 +5,8 @@
 
 use std::borrow::Cow;
 
+use jobs_mqtt5::text::SIGNATURE_MARKS;
 use serde_json::Value;
-
-/// What only the query of a presigned URL holds: of S3 (in both its ways to sign), of CloudFront, and
-/// of the two others that devices are sent to. In lower case.
-const MARKS: [&str; 6] = [
-    "x-amz-",
-    "awsaccesskeyid=",
-    "key-pair-id=",
-    "signature=",
-    "x-goog-",
-    "sig=",
-];
 
 /// How often a text may be encoded over and over.
 const DEEPEST: usize = 8;
@@ -89,7 +79,9 @@ fn begin_of_query(decoded: &[(usize, char)]) -> Option<usize> {
         .collect();
     // `sig=` is the name of a parameter, not the end of a word.
     let begins = |at: usize| !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
-    let marks = MARKS.iter().flat_map(|mark| text.match_indices(mark));
+    let marks = SIGNATURE_MARKS
+        .iter()
+        .flat_map(|mark| text.match_indices(mark));
     let mark = marks.map(|(at, _)| at).filter(|&at| begins(at)).min()?;
     let begin = text[..mark].find('?').unwrap_or(mark);
     let count = text[..begin].chars().count();

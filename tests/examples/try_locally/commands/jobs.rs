@@ -2,8 +2,10 @@
 
 use std::error::Error;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use jobs_mqtt5::text::{cut, printable};
-use local_iot_core::{JobExecution, Jobs, NewJob, Status};
+use local_iot_core::{JobExecution, Jobs, LocalIotCore, NewJob, Status};
+use serde_json::json;
 
 use super::super::chart::without_signatures;
 use super::words::{self, first_word, number};
@@ -46,6 +48,19 @@ pub fn create(jobs: &Jobs, rest: &str) -> Result<String, Box<dyn Error>> {
         job = job.in_progress_timeout_minutes(number(minutes, "minutes")?);
     }
     jobs.create(job)?;
+    Ok(format!("{job_id} is QUEUED"))
+}
+
+/// The second job of a rotation: the certificate for the request that the first was answered with.
+pub fn certify(core: &LocalIotCore, rest: &str) -> Result<String, Box<dyn Error>> {
+    let (job_id, key_job) = first_word(rest);
+    let done = core.jobs().execution(key_job);
+    let csr = done.and_then(|done| done.status_details.get("csr").cloned());
+    let csr = csr.ok_or_else(|| format!("'{key_job}' has no status detail csr"))?;
+    let csr = BASE64_STANDARD.decode(csr)?;
+    let certificate = core.pki().certificate_from_csr(&csr, 2020)?;
+    let document = json!({"operation": "install-certificate", "certificate": certificate});
+    core.jobs().create_job(job_id, document)?;
     Ok(format!("{job_id} is QUEUED"))
 }
 

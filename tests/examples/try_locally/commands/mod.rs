@@ -28,6 +28,8 @@ create-job ID [timeout=MINUTES] JSON
 cancel-job ID [force]  cancel it; by force if it is IN_PROGRESS
 delete-job ID          delete it; its ID is free again
 time-out ID            let it run out of time at once
+certify ID KEY-JOB     queue a job ID that brings a certificate for the key that KEY-JOB had made
+                       (the example `rotate_certificate`)
 list                   the jobs: where they stand, their documents and status details
 cut                    drop the connection now
 fault NAME [xN]        misbehave once, or N times
@@ -167,6 +169,7 @@ impl Desk {
                 core.jobs().time_out(job_id)?;
                 format!("{job_id} is TIMED_OUT")
             }
+            "certify" => jobs::certify(core, rest)?,
             "cut" => {
                 core.drop_connections();
                 "every connection is dropped".to_owned()

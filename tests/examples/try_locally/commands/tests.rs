@@ -41,6 +41,20 @@ async fn a_job_from_its_creation_to_its_deletion() {
     assert_eq!(said(&desk, "time-out a"), "a is TIMED_OUT");
 }
 
+/// (The test `rotate_certificate` has a device that takes such a certificate.)
+#[tokio::test]
+async fn a_key_is_certified_that_a_job_was_answered_with() {
+    let desk = desk().await;
+    said(&desk, "create-job key {}");
+    let answer = said(&desk, "certify certificate key");
+    assert_eq!(answer, "error: 'key' has no status detail csr");
+    let not_one = [("csr".to_owned(), "AAAA".to_owned())];
+    desk.core.jobs().touch("key", not_one.into()).unwrap();
+    let answer = said(&desk, "certify certificate key");
+    assert_eq!(answer, "error: the request has no P-256 key");
+    assert!(desk.core.jobs().execution("certificate").is_none());
+}
+
 #[tokio::test]
 async fn a_list_shows_the_reason_and_neither_an_escape_sequence_nor_a_presigned_url() {
     let desk = desk().await;

@@ -1,0 +1,178 @@
+//! A firmware on trial. The cloud is asked about its job, and told how it went; only a SUCCEEDED that the
+//! cloud has accepted settles it. Whatever else becomes of the job, the device goes back to the firmware
+//! before, so that what the cloud shows is what runs.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use jobs_mqtt5::cli::Flags;
+use jobs_mqtt5::jobs::{Client, ErrorCode, JobExecution, JobId, JobStatus, RequestError, Update};
+use jobs_mqtt5::mqtt::{self, Event};
+use jobs_mqtt5::{output::Output, sample::Settings, stop};
+use tokio::time::sleep;
+
+use super::device::Device;
+use super::document::{self, Firmware};
+use super::slots::{self, State, other};
+
+/// What is to be done after the trial.
+#[derive(Debug, PartialEq, Eq)]
+pub enum After {
+    NextJob,
+    /// So that the other slot runs.
+    Restart,
+    /// The program was told to stop.
+    Stop,
+}
+
+/// Connects, and ends the trial. Without one, it returns at once.
+///
+/// # Errors
+/// If the cloud can't be told, and no waiting helps. That start counts as a failed one.
+pub fn run(device: &mut Device, flags: &Flags) -> Result<After, Box<dyn Error>> {
+    if !matches!(device.slots.state().update, slots::Update::Trial { .. }) {
+        return Ok(After::NextJob);
+    }
+    let settings = Settings::from_flags(flags, &Output::on_stdout_and_stderr()?)?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build()?.block_on(async {
+        let stop = stop::signal()?;
+        let (mqtt, mut events) = mqtt::connect(settings.mqtt);
+        let jobs = Client::with_options(&mqtt, &settings.thing_name, settings.jobs);
+        let judged = async {
+            let judged = judge(device, &jobs).await;
+            mqtt.disconnect();
+            judged
+        };
+        let problems = async {
+            while let Some(event) = events.next().await {
+                if let Event::Interrupted { error, .. } | Event::Ended(Err(error)) = event {
+                    eprintln!("{error}");
+                }
+            }
+        };
+        tokio::select! {
+            (judged, ()) = async { tokio::join!(judged, problems) } => Ok(judged?),
+            _ = stop => Ok(After::Stop),
+        }
+    })
+}
+
+/// Ends the trial, by what the cloud says of its job.
+pub async fn judge(device: &mut Device, jobs: &Client) -> Result<After, RequestError> {
+    let state = device.slots.state();
+    let slots::Update::Trial { key, .. } = &state.update else {
+        return Ok(After::NextJob);
+    };
+    // One that passes its self-test can still crash.
+    let start = Instant::now();
+    while !has_failed(device) && start.elapsed() < device.times.first_seconds {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let mut backoff = device.times.backoff.clone();
+    loop {
+        let reported = match look_up(jobs, key).await {
+            // A run before this one has reported it, and could not write that down.
+            Ok(Found::Ended(status)) if status == "SUCCEEDED" => Ok(()),
+            Ok(Found::InProgress(job)) if !has_failed(device) => report(jobs, &job).await,
+            Ok(found) => {
+                let reason = device.failed.take().unwrap_or_else(|| match found {
+                    Found::Ended(status) => format!("its job is {status}"),
+                    Found::InProgress(_) => String::new(),
+                });
+                return Ok(go_back(device, &state, key, reason));
+            }
+            Err(error) => Err(error),
+        };
+        match reported {
+            Ok(()) => {
+                let update = slots::Update::Settled;
+                return Ok(conclude(device, State { update, ..state }));
+            }
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => eprintln!("{error}. It is tried again."),
+        }
+        sleep(backoff.next_wait()).await;
+    }
+}
+
+fn has_failed(device: &mut Device) -> bool {
+    let ended = device.application.as_ref().and_then(|it| it.has_ended());
+    if let (None, Some(status)) = (&device.failed, ended) {
+        device.failed = Some(format!("it ended with {status}"));
+    }
+    device.failed.is_some()
+}
+
+/// The job that has brought the firmware.
+enum Found {
+    InProgress(Box<JobExecution>),
+    /// With this status, or gone.
+    Ended(String),
+}
+
+async fn look_up(jobs: &Client, key: &str) -> Result<Found, RequestError> {
+    let gone = || Ok(Found::Ended("gone".to_owned()));
+    let mut parts = key.split('/');
+    let Ok(job_id) = JobId::new(parts.next().unwrap_or_default()) else {
+        return gone();
+    };
+    match jobs.describe(&job_id).await {
+        Ok(Some(job)) if document::key(&job) == key => Ok(match job.status {
+            JobStatus::InProgress => Found::InProgress(Box::new(job)),
+            status => Found::Ended(status.to_string()),
+        }),
+        Err(error) if error.code() == Some(&ErrorCode::TerminalStateReached) => {
+            // The service does not describe one that has ended; but it refuses an update, and says why.
+            let mut update = Update::any_version(&job_id, JobStatus::InProgress);
+            update.execution_number = parts.next().and_then(|number| number.parse().ok());
+            let Err(refused) = jobs.update(update).await else {
+                return gone();
+            };
+            let state = refused
+                .rejection()
+                .and_then(|it| it.execution_state.as_ref());
+            match state {
+                Some(state) => Ok(Found::Ended(state.status.to_string())),
+                None => Err(refused),
+            }
+        }
+        Err(error) if error.code() != Some(&ErrorCode::ResourceNotFound) => Err(error),
+        _ => gone(),
+    }
+}
+
+/// Reports that the firmware is good. Returns when the cloud has accepted that.
+async fn report(jobs: &Client, job: &JobExecution) -> Result<(), RequestError> {
+    let mut update = Update::execution(job, JobStatus::Succeeded);
+    if let Ok(firmware) = Firmware::of(job) {
+        let details = firmware.details("running", firmware.size);
+        update.status_details = details.unwrap_or_default();
+    }
+    jobs.update(update).await?;
+    println!("job {}: SUCCEEDED was accepted", job.job_id);
+    Ok(())
+}
+
+/// Back to the firmware before. The job comes to it next, and it reports FAILED.
+fn go_back(device: &mut Device, state: &State, key: &str, reason: String) -> After {
+    let key = key.to_owned();
+    let back = State {
+        active: other(state.active),
+        update: slots::Update::Refused { key, reason },
+        ..state.clone()
+    };
+    conclude(device, back)
+}
+
+/// Writes down what was decided, and has the active slot run.
+fn conclude(device: &mut Device, state: State) -> After {
+    let (active, goes_back) = (state.active, state.update != slots::Update::Settled);
+    let is_written = device.slots.decide(state);
+    if device.running != active && !device.is_firmware {
+        device.run(active);
+    } else if device.running != active && (is_written || goes_back) {
+        return After::Restart; // (a start that can't be counted goes back as well)
+    }
+    After::NextJob
+}
