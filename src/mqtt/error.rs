@@ -206,12 +206,18 @@ pub enum PublishError {
         if *disconnected { "DISCONNECT" } else { "PUBACK" }
     )]
     NotAuthorized { topic: String, disconnected: bool },
-    /// The server did not take it for another reason, which may pass.
+    /// The server did not take it for another reason, which may pass: a PUBACK said so, or a DISCONNECT
+    /// while it was the oldest that was not acknowledged.
     #[error(
-        "the server refused a publish to {}: PUBACK {reason}",
-        printable(topic)
+        "the server refused a publish to {}: {} {reason}",
+        printable(topic),
+        if *disconnected { "DISCONNECT" } else { "PUBACK" }
     )]
-    Refused { topic: String, reason: ReasonCode },
+    Refused {
+        topic: String,
+        reason: ReasonCode,
+        disconnected: bool,
+    },
     /// It is larger (bytes) than CONNACK's Maximum Packet Size, or than AWS's 128 KiB of payload; or one
     /// of its properties has more than 65,535 bytes.
     #[error("the message has {size} bytes, and the server takes up to {limit}")]

@@ -28,6 +28,20 @@ impl ReasonCode {
         self.0 >= 0x80
     }
 
+    /// Whether, in a DISCONNECT, it is about a packet that was sent.
+    pub(super) fn refuses_a_packet(self) -> bool {
+        matches!(
+            self,
+            Self::MALFORMED_PACKET
+                | Self::PROTOCOL_ERROR
+                | Self::NOT_AUTHORIZED
+                | Self::TOPIC_NAME_INVALID
+                | Self::PACKET_TOO_LARGE
+                | Self::PAYLOAD_FORMAT_INVALID
+                | Self::QOS_NOT_SUPPORTED
+        )
+    }
+
     /// The name that MQTT5 gives it; `None` for one that it does not know.
     pub fn name(self) -> Option<&'static str> {
         Some(match self.0 {

@@ -220,15 +220,27 @@ async fn a_message_that_the_server_does_not_take_is_an_error_and_never_stops_the
         .unwrap();
     // For another limit that nobody knows of, the server ends the connection: with a reason, or without
     // a word. In this session, the message would be sent for ever.
-    for fault in [Fault::Disconnect(0x95), Fault::DropOnPublish] {
+    let refused = PublishError::Refused {
+        topic: "dt/a".to_owned(),
+        reason: mqtt::ReasonCode::PACKET_TOO_LARGE,
+        disconnected: true,
+    };
+    for (fault, error, connections) in [
+        (Fault::Disconnect(0x95), refused, &[true][..]),
+        (
+            Fault::DropOnPublish,
+            PublishError::SessionLost,
+            &[true, true, true, false],
+        ),
+    ] {
         world.core.faults().add(fault, Times::Always);
         let lost = within(mqtt.publish(Publish::new("dt/a", "too much"))).await;
-        assert!(matches!(lost, Err(PublishError::SessionLost)), "{lost:?}");
+        assert_eq!(lost, Err(error));
         world.core.faults().clear();
         within(mqtt.publish(Publish::new("dt/a", "fine")))
             .await
             .unwrap();
-        sessions.extend([true, true, true, false]);
+        sessions.extend(connections);
     }
     mqtt.disconnect();
     assert_eq!(within(connected).await.unwrap(), sessions);

@@ -86,7 +86,11 @@ impl Connection<'_> {
                 topic,
                 disconnected: false,
             }),
-            reason if reason.is_error() => Err(PublishError::Refused { topic, reason }),
+            reason if reason.is_error() => Err(PublishError::Refused {
+                topic,
+                reason,
+                disconnected: false,
+            }),
             _ => Ok(self.session.number),
         };
         self.session.has_worked |= outcome.is_ok();
@@ -109,19 +113,26 @@ impl Connection<'_> {
         }
     }
 
-    /// The server goes. If the policy is the reason, what it did not acknowledge tells what it refuses:
-    /// most likely the oldest, for it takes one after another.
+    /// The server goes. If it refuses something of ours, that is among what it did not acknowledge: most
+    /// likely the oldest, for it takes one after another. Sent once more, it would cost the next connection.
     fn on_disconnect(&mut self, code: ReasonCode, text: &str) -> ConnectionError {
         let error = ConnectionError::disconnected(&self.options.address(), code, text);
         let in_flight = &mut self.session.in_flight;
         let error = error.with_in_flight(in_flight.names());
-        if code == ReasonCode::NOT_AUTHORIZED
+        if code.refuses_a_packet()
             && let Some((packet, done)) = in_flight.take_oldest_publish()
         {
             let (topic, disconnected) = (topic(&packet), true);
-            let _ = done.send(Err(PublishError::NotAuthorized {
-                topic,
-                disconnected,
+            let _ = done.send(Err(match code {
+                ReasonCode::NOT_AUTHORIZED => PublishError::NotAuthorized {
+                    topic,
+                    disconnected,
+                },
+                reason => PublishError::Refused {
+                    topic,
+                    reason,
+                    disconnected,
+                },
             }));
         }
         error
