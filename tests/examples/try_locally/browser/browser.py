@@ -45,7 +45,7 @@ def take_pictures(scene):
     scene.job_is("configure-1", "IN_PROGRESS")
     scene.row("next: configure-1.*acknowledged")
     for scheme in ["light", "dark"]:
-        looks(scene.driver, 1280, 860, scheme)
+        looks(scene.driver, 1280, 960, scheme)
         time.sleep(1)
         scene.driver.save_screenshot(str(PICTURES / f"{scheme}.png"))
     (PICTURES / "of.sha256").write_text(what_pictures_show() + "\n")
@@ -57,7 +57,7 @@ def main(arguments):
         steps = [take_pictures]
     elif (PICTURES / "of.sha256").read_text().strip() != what_pictures_show():
         sys.exit("The page has changed since its pictures were made: tests/examples/try_locally/browser/run --pictures")
-    scene = Scene(job_time=3 if steps == [take_pictures] else 1)
+    scene = Scene(job_time=8 if steps == [take_pictures] else 1)
     try:
         for step in steps:
             begin = time.monotonic()

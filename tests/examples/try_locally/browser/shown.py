@@ -48,7 +48,7 @@ def what_is_let_go(scene):
 def any_topic(scene):
     """A client publishes to topics that no policy allows. All rows are there, after a reload as well."""
     for topic in ["$aws/things/my-thing/", "$aws/things/my-thing/jobs/", "$aws/things/my-thing/jobs//update", "$aws/things/my-thing"]:
-        scene.publish(topic, b"")
+        scene.publish(topic, b'{"clientToken": "a"}')
     scene.row(r"denied, iot:Publish \$aws/things/my-thing")
     rows = scene.js("chart.moments.length")
     scene.driver.refresh()

@@ -68,6 +68,7 @@ def a_fault_is_armed_and_seen(scene):
     scene.row("connection 1 is closed without DISCONNECT")
     scene.row("CONNACK, the session goes on, connection 2")
     scene.job_is("firmware-1", "SUCCEEDED")
+    scene.row("rejected, InvalidStateTransition, as it should be: firmware-1 was SUCCEEDED already")
     wait_for("it has struck", lambda: scene.one("#armed").text == "No fault is armed.")
     assert "Signature" not in scene.driver.page_source
     scene.named("Cut the connection now").click()

@@ -146,21 +146,22 @@ chart.linkReply = function (moment, isUp) {
   moment.partner = request;
   request.partner ??= moment;
   moment.took = moment.at - request.at;
-  this.explain(moment);
+  this.explain(moment, request);
   const fresh = moment.jobs.filter((job) => !request.jobs.includes(job));
   request.jobs.push(...fresh);
   moment.jobs.push(...request.jobs.filter((job) => !moment.jobs.includes(job)));
   return fresh.includes(this.filters.job);
 };
 
-// A report that comes after the cloud has ended the job is refused, and that is no fault.
-chart.explain = function (moment) {
+// A report on a job that has ended is refused, and that is no fault: the cloud ended it, or an earlier report did.
+chart.explain = function (moment, request) {
   const job = moment.jobs[0];
   const ended = this.ended.get(job);
-  const isRefusal = ["TerminalStateReached", "InvalidStateTransition"].includes(moment.says);
-  if (!isRefusal || !["CANCELED", "TIMED_OUT", "REMOVED"].includes(ended)) return;
+  if (!["TerminalStateReached", "InvalidStateTransition"].includes(moment.says)) return;
+  if (["CANCELED", "TIMED_OUT", "REMOVED"].includes(ended)) moment.expected = `${job} was ${ended} before the device reported`;
+  else if (ended && request.says === ended) moment.expected = `${job} was ${ended} already: an earlier report had arrived`;
+  else return;
   moment.bad = false;
-  moment.expected = `${job} was ${ended} before the device reported`;
 };
 
 // The device at work on a job: from its start, or the first report, to the last.

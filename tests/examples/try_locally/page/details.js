@@ -38,7 +38,7 @@ chart.details = function (moment) {
   if (moment.worked) fact("Work", `${duration(moment.at - moment.worked.since)} since the start`);
   const parts = [facts];
   const note = (text) => parts.push(make("p", "note", text));
-  if (moment.expected) note(`This is as it should be: ${moment.expected}. A job execution that has ended stays as it is, and the device gives the job up.`);
+  if (moment.expected) note(`This is as it should be: ${moment.expected}. A job execution that has ended stays as it is.`);
   const { payload, execution } = moment;
   if (payload) parts.push(...this.payload(payload));
   if (execution?.document) parts.push(textBlock("Job document", { text: execution.document }));

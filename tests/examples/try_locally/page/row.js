@@ -158,7 +158,7 @@ chart.words = function (moment) {
   }
   const more = [about, says, moment.expected && "as it should be"].filter(Boolean).join(", ");
   if (more) words.append(make("em", "", more));
-  const facts = moment.expected ? [] : [
+  const facts = moment.expected || moment.bad ? [] : [ // room for the reason; the details have them
     qos === undefined ? "" : `QoS ${qos}`,
     packetId ? `#${packetId}` : "",
     moment.dup ? "DUP" : "",
