@@ -24,7 +24,7 @@ use simulation::{Fleet, Wait};
 
 const FLEET: &str = "tests/benches/fleet/README.md";
 const COST: &str = "tests/benches/cost/README.md";
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     FLEET,
     COST,
     "tests/deploy/README.md",
