@@ -18,7 +18,8 @@ const VERSION_LIMIT: Duration = Duration::from_secs(10);
 const END_LIMIT: Duration = Duration::from_secs(10);
 /// How long it rests after it has ended by itself.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often it is looked whether it has ended.
+/// How often it is looked whether it has ended: the application, and what is to end soon.
+const LOOK: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(10);
 /// So much of what it writes is kept: the end.
 const KEPT: usize = 4096;
@@ -65,7 +66,7 @@ impl Drop for Application {
 
 /// Keeps the application running until it is to stop.
 fn keep(mut command: Command, mut child: Child, stop: &Receiver<()>, noted: &OnceLock<String>) {
-    while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+    while stop.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
         let Ok(Some(status)) = child.try_wait() else {
             continue;
         };
