@@ -113,8 +113,10 @@ impl Device {
     pub fn run(&mut self, slot: Slot) {
         self.application = None; // the one before has ended when the next begins
         self.running = slot;
+        let is_there = |slot: &Slot| self.slots.folder.path(slot).exists();
+        let is_to_start = !self.is_firmware && SLOTS.iter().any(is_there);
         for slot in [slot, other(slot)] {
-            if self.is_firmware || self.application.is_some() {
+            if !is_to_start || self.application.is_some() {
                 break;
             }
             match Application::start(&self.slots.folder.path(slot)) {
@@ -156,10 +158,11 @@ pub fn restart() -> ExitCode {
     let restarted: io::Result<ExitStatus> = program.and_then(|program| {
         let mut again = Command::new(program);
         again.args(env::args_os().skip(1));
-        #[cfg(unix)]
-        return Err(std::os::unix::process::CommandExt::exec(&mut again)); // it returns on an error only
+        #[cfg(unix)] // it returns on an error only
+        let restarted = Err(std::os::unix::process::CommandExt::exec(&mut again));
         #[cfg(not(unix))]
-        again.status()
+        let restarted = again.status();
+        restarted
     });
     match restarted {
         Ok(status) => ExitCode::from(u8::from(!status.success())),

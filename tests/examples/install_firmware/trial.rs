@@ -104,7 +104,10 @@ pub async fn judge(device: &mut Device, jobs: &Client) -> Result<After, RequestE
 }
 
 fn has_failed(device: &mut Device) -> bool {
-    let ended = device.application.as_ref().and_then(|it| it.has_ended());
+    let ended = device
+        .application
+        .as_ref()
+        .and_then(|it| it.first_end.get());
     if let (None, Some(status)) = (&device.failed, ended) {
         device.failed = Some(format!("it ended with {status}"));
     }
