@@ -28,6 +28,8 @@ mod boot;
 mod checked;
 mod cut_off;
 mod deploy;
+mod every_step;
+mod good_half;
 mod trial;
 
 #[path = "../examples/install_firmware/main.rs"]

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind, PipeReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -16,9 +16,12 @@ use super::document::parts;
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
 /// How long it may take to end when it is to.
 const END_LIMIT: Duration = Duration::from_secs(10);
+/// How long the rest of its output may take to come, once it has ended.
+const OUTPUT_LIMIT: Duration = Duration::from_secs(5);
 /// How long it rests after it has ended by itself.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often it is looked whether it has ended.
+/// How often it is looked whether it has ended: the application, and what is to end soon.
+const LOOK: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(10);
 /// So much of what it writes is kept: the end.
 const KEPT: usize = 4096;
@@ -27,13 +30,15 @@ const KEPT: usize = 4096;
 pub struct Application {
     stop: Option<Sender<()>>,
     keeper: Option<JoinHandle<()>>,
-    first_end: Arc<OnceLock<String>>,
+    /// How it ended first, if it has ever ended by itself.
+    pub first_end: Arc<OnceLock<String>>,
 }
 
 impl Application {
     /// Starts it. It ends when this process does, in whatever way: its standard input is closed then.
     pub fn start(path: &Path) -> io::Result<Self> {
-        let mut command = Command::new(absolute(path)?);
+        // (A name without a folder would be looked for in `PATH`.)
+        let mut command = Command::new(fs::canonicalize(path)?);
         command.stdin(Stdio::piped());
         let child = spawn(&mut command)?;
         let (stop, is_to_stop) = mpsc::channel();
@@ -46,11 +51,6 @@ impl Application {
             })),
             first_end,
         })
-    }
-
-    /// How it ended first, if it has ever ended by itself.
-    pub fn has_ended(&self) -> Option<&String> {
-        self.first_end.get()
     }
 }
 
@@ -65,7 +65,7 @@ impl Drop for Application {
 
 /// Keeps the application running until it is to stop.
 fn keep(mut command: Command, mut child: Child, stop: &Receiver<()>, noted: &OnceLock<String>) {
-    while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+    while stop.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
         let Ok(Some(status)) = child.try_wait() else {
             continue;
         };
@@ -122,7 +122,7 @@ fn run(path: &Path, argument: &str, limit: Duration) -> Result<String, String> {
         format!("{} can't be started: {error}{advice}", path.display())
     };
     let (reader, writer) = io::pipe().map_err(failed)?;
-    let mut command = Command::new(absolute(path).map_err(failed)?);
+    let mut command = Command::new(fs::canonicalize(path).map_err(failed)?);
     command.arg(argument).stdin(Stdio::null());
     command.stdout(writer.try_clone().map_err(failed)?);
     command.stderr(writer);
@@ -134,7 +134,7 @@ fn run(path: &Path, argument: &str, limit: Duration) -> Result<String, String> {
     let ended = end(&mut child, limit).map_err(failed)?;
     // What it has started and left behind may keep the pipe open: that is not waited for.
     let start = Instant::now();
-    while !reading.is_finished() && start.elapsed() < 20 * TICK {
+    while !reading.is_finished() && start.elapsed() < OUTPUT_LIMIT {
         sleep(TICK);
     }
     let output = output.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,9 +185,4 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
         }
     }
     command.spawn()
-}
-
-/// A name without a folder would be looked for in `PATH`.
-fn absolute(path: &Path) -> io::Result<PathBuf> {
-    fs::canonicalize(path)
 }

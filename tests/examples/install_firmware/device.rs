@@ -1,7 +1,6 @@
 //! What a start does: it reads how things stand, and decides which slot runs. And how the device restarts.
 
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use std::{env, io};
@@ -107,18 +106,20 @@ impl Device {
         }
         let written = self.slots.set(&counted);
         written.map_err(|error| format!("its start can't be written down: {error}"))?;
-        application::self_test(&self.slots.path(state.active), self.times.self_test)
+        application::self_test(&self.slots.folder.path(state.active), self.times.self_test)
     }
 
     /// Runs the firmware in this slot; if that can't be started, the other one.
     pub fn run(&mut self, slot: Slot) {
         self.application = None; // the one before has ended when the next begins
         self.running = slot;
+        let is_there = |slot: &Slot| self.slots.folder.path(slot).exists();
+        let is_to_start = !self.is_firmware && SLOTS.iter().any(is_there);
         for slot in [slot, other(slot)] {
-            if self.is_firmware || self.application.is_some() {
+            if !is_to_start || self.application.is_some() {
                 break;
             }
-            match Application::start(&self.slots.path(slot)) {
+            match Application::start(&self.slots.folder.path(slot)) {
                 Ok(application) => (self.application, self.running) = (Some(application), slot),
                 Err(error) => {
                     eprintln!("Slot {slot} can't be started: {error}.");
@@ -144,7 +145,7 @@ impl Device {
         if installed.is_some() {
             return installed.clone();
         }
-        *installed = application::name(&self.slots.path(self.running)).ok();
+        *installed = application::name(&self.slots.folder.path(self.running)).ok();
         let says = installed.clone()?;
         let _ = self.slots.set(&state); // if not now, at the next start
         Some(says)
@@ -153,22 +154,21 @@ impl Device {
 
 /// Restarts the device: here, what has started it in the place of this program. On a device: `reboot`.
 pub fn restart() -> ExitCode {
-    let program = env::var_os("BOOT").map(PathBuf::from);
-    let again = program.map_or_else(env::current_exe, Ok).map(|program| {
+    let program = env::var_os("BOOT").map_or_else(env::current_exe, |boot| Ok(boot.into()));
+    let restarted: io::Result<ExitStatus> = program.and_then(|program| {
         let mut again = Command::new(program);
         again.args(env::args_os().skip(1));
-        again
-    });
-    let error: io::Error = match again {
-        #[cfg(unix)]
-        Ok(mut again) => std::os::unix::process::CommandExt::exec(&mut again),
+        #[cfg(unix)] // it returns on an error only
+        let restarted = Err(std::os::unix::process::CommandExt::exec(&mut again));
         #[cfg(not(unix))]
-        Ok(mut again) => match again.status() {
-            Ok(status) => return ExitCode::from(u8::from(!status.success())),
-            Err(error) => error,
-        },
-        Err(error) => error,
-    };
-    eprintln!("The restart failed: {error}.");
-    ExitCode::FAILURE
+        let restarted = again.status();
+        restarted
+    });
+    match restarted {
+        Ok(status) => ExitCode::from(u8::from(!status.success())),
+        Err(error) => {
+            eprintln!("The restart failed: {error}.");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -11,8 +11,8 @@
 //! version is installed by `"allow_downgrade": 3` only, a number that is higher each time; then the signature
 //! is over the file and, behind it, the words `allow_downgrade=3`.
 //!
-//! The way of an update is a machine whose state is on disk (`slots`; lesson 3 has a table of what each
-//! start does in each state):
+//! The way of an update; its state is on disk at each step (`slots`), and lesson 3 has a table of what a start
+//! does in each state:
 //!
 //! 1. `part` is downloaded in ranges, through the program's proxy, and goes on where it was cut off
 //! 2. its signature is checked with the keys on the device, and that it is what it is said to be
@@ -20,12 +20,12 @@
 //! 4. a checkpoint: from here on, the cloud knows; if it no longer wants the job, that is the end of it
 //! 5. that slot is made the active one, on trial, and the device restarts
 //! 6. the new firmware tests itself, and lives through its first seconds (`device`)
-//! 7. it reports SUCCEEDED; when the cloud has accepted that, it is settled (`trial`). Whatever goes wrong
-//!    before, the old slot is active again, and that one reports FAILED, with the reason
+//! 7. SUCCEEDED: when the cloud has accepted that, the firmware is settled (`trial`). Whatever goes wrong
+//!    before, the old slot is active again, and FAILED is reported with the reason
 //!
 //! The firmware is an application of its own here (`application`). It may be the device program itself:
-//! tests/deploy/README.md. Flags are those of the sample; keys (`signing-key-1.pem`) and slots are in the
-//! folder `installed` (or that in `FIRMWARE_FOLDER`). A new device has its first firmware in slot `a`.
+//! tests/deploy/README.md. Keys (`signing-key-1.pem`) and slots are in the folder `installed` (or that in
+//! `FIRMWARE_FOLDER`). A new device has its first firmware in slot `a`.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -41,6 +41,7 @@ use jobs_mqtt5::program;
 pub(crate) mod application;
 pub(crate) mod device;
 pub(crate) mod document;
+#[path = "../download.rs"]
 pub(crate) mod download;
 #[path = "../durable.rs"]
 pub(crate) mod durable;
@@ -60,24 +61,15 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let flags = Flags::of_this_process(); // with --version, that is all
-    let folder = PathBuf::from(env::var_os("FIRMWARE_FOLDER").unwrap_or("installed".into()));
-    let slots = match Slots::open(&folder, Arc::new(durable::RealDisk)) {
-        Ok(slots) => slots,
+    let mut device = match start(&flags) {
+        Ok((device, After::NextJob)) => device,
+        Ok((_, After::Restart)) => return device::restart(),
+        Ok((_, After::Stop)) => return ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("The device can't be started: {error}.");
             return ExitCode::FAILURE;
         }
     };
-    let mut device = Device::start(slots, device::booted(), Times::from_env());
-    match trial::run(&mut device, &flags) {
-        Ok(After::NextJob) => {}
-        Ok(After::Restart) => return device::restart(),
-        Ok(After::Stop) => return ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}.");
-            return ExitCode::FAILURE;
-        }
-    }
     let application = device.application.take();
     let device = Arc::new(device);
     let shared = Arc::clone(&device);
@@ -89,6 +81,15 @@ fn main() -> ExitCode {
         true => device::restart(),
         false => code,
     }
+}
+
+/// Starts the device, and ends the trial of its firmware, if there is one.
+fn start(flags: &Flags) -> Result<(Device, After), Box<dyn Error>> {
+    let folder = PathBuf::from(env::var_os("FIRMWARE_FOLDER").unwrap_or("installed".into()));
+    let slots = Slots::open(&folder, Arc::new(durable::RealDisk))?;
+    let mut device = Device::start(slots, device::booted(), Times::from_env());
+    let after = trial::run(&mut device, flags)?;
+    Ok((device, after))
 }
 
 /// Does the job. An error becomes FAILED, with its words as the reason.
@@ -105,7 +106,7 @@ pub async fn install(job: &Job, device: &Device, proxy: Option<ureq::Proxy>) -> 
     {
         return Ok(Outcome::failed(format!("gone back to {running}: {reason}")));
     }
-    let path = device.slots.path(device.running);
+    let path = device.slots.folder.path(device.running);
     let is_there = || firmware.signature.is_of(&path, &device.slots.folder);
     if running == firmware.name && matches!(is_there(), Ok(true)) {
         let details = firmware.details("running", firmware.size)?;

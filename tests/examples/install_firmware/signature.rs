@@ -1,7 +1,7 @@
 //! Whether a firmware is from its maker: ECDSA on P-256 over the SHA-256 of the file, as
 //! `openssl dgst -sha256 -sign` makes it, and AWS's Signer.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -61,24 +61,24 @@ impl Signed {
 
 /// The keys that can be used. One is enough: with it comes the update that mends the other.
 fn keys(folder: &Folder) -> io::Result<Vec<VerifyingKey>> {
-    let mut problems = Vec::new();
-    let keys = KEYS.map(|name| folder.path(name)).into_iter();
-    let keys = keys.filter_map(|path| {
-        let read = fs::read_to_string(&path).map_err(|error| error.to_string());
-        let key = read.and_then(|text| {
-            let key = VerifyingKey::from_public_key_pem(&text);
-            key.map_err(|error| format!("it is no public key of P-256 ({error})"))
-        });
-        key.map_err(|error| problems.push(format!("{}: {error}", path.display())))
-            .ok()
-    });
-    let keys: Vec<VerifyingKey> = keys.collect();
-    for problem in &problems {
-        eprintln!("A signing key can't be used: {problem}.");
+    let mut keys = Vec::new();
+    let mut problem = "there is no signing key".to_owned();
+    for name in KEYS {
+        let key = match folder.read(name) {
+            Ok(None) => continue,
+            Ok(Some(text)) => VerifyingKey::from_public_key_pem(&text).map_err(|it| it.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match key {
+            Ok(key) => keys.push(key),
+            Err(error) => {
+                problem = format!("{name} is no public key of P-256: {error}");
+                eprintln!("A signing key can't be used: {problem}.");
+            }
+        }
     }
-    if keys.is_empty() {
-        let words = format!("no signing key can be used: {}", problems.join("; "));
-        return Err(io::Error::other(words));
+    match keys.is_empty() {
+        true => Err(io::Error::other(problem)),
+        false => Ok(keys),
     }
-    Ok(keys)
 }

@@ -13,7 +13,7 @@
 //! Instead of `trial`, `refused` says which update was gone back on, and `reason` why.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::durable::{Disk, Folder};
@@ -112,11 +112,6 @@ impl Slots {
             folder: Folder::open(path, disk)?,
             unwritten: Mutex::default(),
         })
-    }
-
-    /// Where a slot's firmware is.
-    pub fn path(&self, slot: Slot) -> PathBuf {
-        self.folder.path(slot)
     }
 
     /// How things stand: what was decided, or what the disk says. A `boot` that can't be read is as none.

@@ -36,25 +36,22 @@ pub fn run(device: &mut Device, flags: &Flags) -> Result<After, Box<dyn Error>> 
     let settings = Settings::from_flags(flags, &Output::on_stdout_and_stderr()?)?;
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().build()?.block_on(async {
-        let stop = stop::signal()?;
         let (mqtt, mut events) = mqtt::connect(settings.mqtt);
         let jobs = Client::with_options(&mqtt, &settings.thing_name, settings.jobs);
-        let judged = async {
-            let judged = judge(device, &jobs).await;
-            mqtt.disconnect();
-            judged
-        };
-        let problems = async {
+        let problems = tokio::spawn(async move {
             while let Some(event) = events.next().await {
-                if let Event::Interrupted { error, .. } | Event::Ended(Err(error)) = event {
+                if let Event::Interrupted { error, .. } = event {
                     eprintln!("{error}");
                 }
             }
+        });
+        let after = tokio::select! {
+            judged = judge(device, &jobs) => judged?,
+            _ = stop::signal()? => After::Stop,
         };
-        tokio::select! {
-            (judged, ()) = async { tokio::join!(judged, problems) } => Ok(judged?),
-            _ = stop => Ok(After::Stop),
-        }
+        mqtt.disconnect();
+        problems.await?;
+        Ok(after)
     })
 }
 
@@ -75,12 +72,22 @@ pub async fn judge(device: &mut Device, jobs: &Client) -> Result<After, RequestE
             // A run before this one has reported it, and could not write that down.
             Ok(Found::Ended(status)) if status == "SUCCEEDED" => Ok(()),
             Ok(Found::InProgress(job)) if !has_failed(device) => report(jobs, &job).await,
+            // Back to the firmware before. The job comes to it next, and it reports FAILED.
             Ok(found) => {
                 let reason = device.failed.take().unwrap_or_else(|| match found {
                     Found::Ended(status) => format!("its job is {status}"),
                     Found::InProgress(_) => String::new(),
                 });
-                return Ok(go_back(device, &state, key, reason));
+                let (key, active) = (key.clone(), other(state.active));
+                let update = slots::Update::Refused { key, reason };
+                return Ok(conclude(
+                    device,
+                    State {
+                        active,
+                        update,
+                        ..state
+                    },
+                ));
             }
             Err(error) => Err(error),
         };
@@ -97,7 +104,10 @@ pub async fn judge(device: &mut Device, jobs: &Client) -> Result<After, RequestE
 }
 
 fn has_failed(device: &mut Device) -> bool {
-    let ended = device.application.as_ref().and_then(|it| it.has_ended());
+    let ended = device
+        .application
+        .as_ref()
+        .and_then(|it| it.first_end.get());
     if let (None, Some(status)) = (&device.failed, ended) {
         device.failed = Some(format!("it ended with {status}"));
     }
@@ -113,8 +123,8 @@ enum Found {
 
 async fn look_up(jobs: &Client, key: &str) -> Result<Found, RequestError> {
     let gone = || Ok(Found::Ended("gone".to_owned()));
-    let mut parts = key.split('/');
-    let Ok(job_id) = JobId::new(parts.next().unwrap_or_default()) else {
+    let (job_id, rest) = key.split_once('/').unwrap_or_default();
+    let Ok(job_id) = JobId::new(job_id) else {
         return gone();
     };
     match jobs.describe(&job_id).await {
@@ -125,14 +135,15 @@ async fn look_up(jobs: &Client, key: &str) -> Result<Found, RequestError> {
         Err(error) if error.code() == Some(&ErrorCode::TerminalStateReached) => {
             // The service does not describe one that has ended; but it refuses an update, and says why.
             let mut update = Update::any_version(&job_id, JobStatus::InProgress);
-            update.execution_number = parts.next().and_then(|number| number.parse().ok());
+            update.execution_number = rest
+                .split('/')
+                .next()
+                .and_then(|number| number.parse().ok());
             let Err(refused) = jobs.update(update).await else {
                 return gone();
             };
-            let state = refused
-                .rejection()
-                .and_then(|it| it.execution_state.as_ref());
-            match state {
+            let rejection = refused.rejection();
+            match rejection.and_then(|it| it.execution_state.as_ref()) {
                 Some(state) => Ok(Found::Ended(state.status.to_string())),
                 None => Err(refused),
             }
@@ -152,17 +163,6 @@ async fn report(jobs: &Client, job: &JobExecution) -> Result<(), RequestError> {
     jobs.update(update).await?;
     println!("job {}: SUCCEEDED was accepted", job.job_id);
     Ok(())
-}
-
-/// Back to the firmware before. The job comes to it next, and it reports FAILED.
-fn go_back(device: &mut Device, state: &State, key: &str, reason: String) -> After {
-    let key = key.to_owned();
-    let back = State {
-        active: other(state.active),
-        update: slots::Update::Refused { key, reason },
-        ..state.clone()
-    };
-    conclude(device, back)
 }
 
 /// Writes down what was decided, and has the active slot run.

@@ -112,7 +112,7 @@ async fn without_a_key_nothing_is_installed() {
     let scene = Scene::with(Faults::default()).await;
     fs::remove_file(scene.path("signing-key-1.pem")).unwrap();
     fs::remove_file(scene.path("signing-key-2.pem")).unwrap();
-    let reason = "no signing key can be used: ";
+    let reason = "there is no signing key";
     ends(&scene, scene.document(), Status::Failed, reason).await;
     fs::write(scene.path("signing-key-1.pem"), "no key").unwrap();
     ends(&scene, scene.document(), Status::Failed, "is no public key").await;

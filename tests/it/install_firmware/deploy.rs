@@ -10,7 +10,6 @@ use serde_json::json;
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use super::example::slots::Update;
 use super::{Scene, children, signature, signing_key};
 use crate::support::{Faults, Program, example_path, within};
 

@@ -122,9 +122,9 @@ impl FaultyDisk {
         self.state().steps.clone()
     }
 
-    /// Has the disk be as one that is full (or read-only) from the start on.
-    pub fn begin(&self, lasting: Fault) {
-        self.state().lasting = Some(lasting);
+    /// Whether nothing can be written now.
+    pub fn is_stuck(&self) -> bool {
+        self.state().lasting.is_some()
     }
 
     /// The program is started anew: after a power cut, on what has survived it.

@@ -29,7 +29,7 @@ use local_iot_core::{Event, Files, LocalIotCore, Options, Status, Times};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 pub use captured::Captured;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -250,6 +250,16 @@ impl Running {
     pub async fn stop(self) -> Result<(), SampleError> {
         let _ = self.stop.send(());
         within(self.task).await.unwrap()
+    }
+
+    /// What ends it at once, without a word to anybody.
+    pub fn abort_handle(&self) -> AbortHandle {
+        self.task.abort_handle()
+    }
+
+    /// Whether it has ended, in whatever way.
+    pub async fn gone(&mut self) {
+        let _ = (&mut self.task).await;
     }
 
     /// Waits until it ends by itself.
