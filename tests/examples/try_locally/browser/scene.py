@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -125,18 +126,21 @@ class Scene:
     # What is seen
 
     def all(self, selector):
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+        """The elements that a CSS selector or an XPath (which begins with `//`) finds."""
+        by = By.XPATH if selector.startswith("//") else By.CSS_SELECTOR
+        return self.driver.find_elements(by, selector)
 
     def one(self, selector):
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
+        found = self.all(selector)
+        assert found, f"no {selector}"
+        return found[0]
 
     def js(self, script, *arguments):
         return self.driver.execute_script(f"return {script}", *arguments)
 
     def named(self, name):
         """The button with this text."""
-        path = f"//button[normalize-space()='{name}']"
-        return self.driver.find_element(By.XPATH, path)
+        return self.one(f"//button[normalize-space()='{name}']")
 
     def status(self, status):
         wait_for(f"the page says {status}", lambda: self.js("byId('status').dataset.is") == status)
@@ -146,6 +150,24 @@ class Scene:
         find = "chart.moments.findLastIndex((one) => new RegExp(arguments[0]).test(chart.sentence(one)))"
         return wait_for(f"a row {pattern}", lambda: self.js(find, pattern) + 1) - 1
 
+    def pick(self, place):
+        """Shows the details of the row at this place."""
+        self.js("chart.pick(chart.moments[arguments[0]])", place)
+
+    def publish(self, topic, payload):
+        """Publishes as a device does, at QoS 0, with bytes of our own making."""
+        files = dict(zip(self.flags[::2], self.flags[1::2]))
+        tls = ssl.create_default_context(cafile=files["--ca_file"])
+        tls.load_cert_chain(files["--cert"], files["--key"])
+        text = lambda value: len(value).to_bytes(2) + value.encode()
+        host = files["--endpoint"]
+        with socket.create_connection((host, self.port)) as tcp, tls.wrap_socket(tcp, server_hostname=host) as line:
+            line.sendall(packet(0x10, text("MQTT") + b"\x05\x02\x00\x1e\x00" + text("test-page")))
+            assert line.recv(1) == b"\x20", "no CONNACK"
+            line.sendall(packet(0x30, text(topic) + b"\x00" + payload) + packet(0xE0, b""))
+            while line.recv(4096):
+                pass  # until the service has closed the connection
+
     def job_is(self, job_id, state):
         find = "document.querySelector(`[data-job='${arguments[0]}'] .state`)?.textContent"
         wait_for(f"{job_id} is {state}", lambda: self.js(find, job_id) == state)
@@ -153,6 +175,16 @@ class Scene:
     def errors(self):
         """What the browser complains about since this was last asked."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def packet(kind, body):
+    """A packet of MQTT: what it is, how long, and the rest."""
+    length, rest = b"", len(body)
+    while True:
+        rest, digit = divmod(rest, 128)
+        length += bytes([digit | (128 if rest else 0)])
+        if not rest:
+            return bytes([kind]) + length + body
 
 
 def browser(profile):
@@ -164,12 +196,14 @@ def browser(profile):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     driver.set_script_timeout(LIMIT)
+    downloads = {"behavior": "allow", "downloadPath": str(profile.parent / "downloads")}
+    driver.execute_cdp_cmd("Browser.setDownloadBehavior", downloads)
     looks(driver, 1280, 800, "light")
     return driver
 
 
-def looks(driver, width, height, scheme):
+def looks(driver, width, height, scheme, forced="none"):
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    features = [{"name": "prefers-color-scheme", "value": scheme}, {"name": "forced-colors", "value": forced}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})

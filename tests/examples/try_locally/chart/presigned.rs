@@ -71,11 +71,12 @@ fn signed_query(word: &str) -> Option<usize> {
     let mut found = begin_of_query(&decoded);
     for _ in 0..DEEPEST {
         let next = decode(&decoded);
-        if found.is_some() || next.len() == decoded.len() {
+        if next.len() == decoded.len() {
             break;
         }
         decoded = next;
-        found = begin_of_query(&decoded);
+        // Of all layers the first place: a `?` may show itself later than the mark behind it.
+        found = found.into_iter().chain(begin_of_query(&decoded)).min();
     }
     found
 }

@@ -189,3 +189,47 @@ fn is_of_the_protocol(says: &str) -> bool {
     let is_status = || Status::ALL.iter().any(|status| says == status.name());
     says == "nothing is pending" || CODES.contains(&says) || is_status()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::moment::Kind;
+    use super::super::payload::Payload;
+    use super::*;
+
+    #[test]
+    fn without_payloads_nothing_is_kept_that_a_message_said() {
+        let message = |says: &str| Moment {
+            properties: " [user=confidential, content type confidential]".to_owned(),
+            payload: Some(Payload::new(b"confidential")),
+            execution: Some(json!({"document": "confidential", "details": {"a": "confidential"}})),
+            ..Moment::new(Kind::Message, "PUBLISH").says(says)
+        };
+        for (says, kept_of_it) in [
+            ("confidential", ""),
+            ("SUCCEEDED", "SUCCEEDED"),
+            ("IN_PROGRESS, 40 %", "IN_PROGRESS"),
+            ("VersionMismatch", "VersionMismatch"),
+        ] {
+            let bare = kept(&message(says), false);
+            assert_eq!(bare["says"], kept_of_it);
+            assert_eq!(bare["payload"]["size"], 12);
+            assert!(!bare.to_string().contains("confidential"), "{bare}");
+            assert!(
+                kept(&message(says), true)
+                    .to_string()
+                    .contains("confidential")
+            );
+        }
+        for (label, about, shown) in [
+            ("create-job", "a {\"key\": \"confidential\"}", "create-job"),
+            ("publish", "dt/a confidential", "publish"),
+            ("Confidential", "", "a command"),
+            ("not done", "'confidential' is not known", "not done"),
+        ] {
+            let command = Moment::new(Kind::Command, label).about(about);
+            let bare = kept(&command, false);
+            assert_eq!(bare["label"], shown);
+            assert!(!bare.to_string().contains("onfidential"), "{bare}");
+        }
+    }
+}

@@ -49,8 +49,9 @@ chart.add = function (moments) {
       moment = sound(moment);
       isStale = this.link(moment) || isStale;
     } catch (error) {
-      moment = { at: Number(moment?.at) || Date.now(), connection: 0, kind: "trouble", bad: true, label: "can't be shown", about: error.message };
-      Object.assign(moment, { topic: "", says: "", properties: "", jobs: [], open: this.open, work: this.work });
+      const at = Math.abs(moment?.at) < 8e15 ? Number(moment.at) : Date.now();
+      moment = sound({ at, kind: "trouble", bad: true, label: "can't be shown", about: error.message });
+      Object.assign(moment, { jobs: [], open: this.open, work: this.work, inForce: this.policy });
     }
     Object.assign(moment, { wasOpen, wasWork, key: this.added++ });
     this.moments.push(moment);
@@ -82,7 +83,7 @@ function sound(moment) {
     moment[name] ??= "";
     check(typeof moment[name] === "string", name);
   }
-  check(Math.abs(moment.at) < 8e15, "at");
+  check(Number.isFinite(moment.at) && Math.abs(moment.at) < 8e15, "at");
   check(["open", "close", "message", "ack", "ping", "command", "state", "fault", "trouble", "policy"].includes(moment.kind), "kind");
   check(["string", "undefined"].includes(typeof moment.job_id), "job_id");
   const lanes = ["device", "service", "cloud"];
@@ -145,21 +146,22 @@ chart.linkReply = function (moment, isUp) {
   moment.partner = request;
   request.partner ??= moment;
   moment.took = moment.at - request.at;
-  this.explain(moment);
+  this.explain(moment, request);
   const fresh = moment.jobs.filter((job) => !request.jobs.includes(job));
   request.jobs.push(...fresh);
   moment.jobs.push(...request.jobs.filter((job) => !moment.jobs.includes(job)));
   return fresh.includes(this.filters.job);
 };
 
-// A report that comes after the cloud has ended the job is refused, and that is no fault.
-chart.explain = function (moment) {
+// A report on a job that has ended is refused, and that is no fault: the cloud ended it, or an earlier report did.
+chart.explain = function (moment, request) {
   const job = moment.jobs[0];
   const ended = this.ended.get(job);
-  const isRefusal = ["TerminalStateReached", "InvalidStateTransition"].includes(moment.says);
-  if (!isRefusal || !["CANCELED", "TIMED_OUT", "REMOVED"].includes(ended)) return;
+  if (!["TerminalStateReached", "InvalidStateTransition"].includes(moment.says)) return;
+  if (["CANCELED", "TIMED_OUT", "REMOVED"].includes(ended)) moment.expected = `${job} was ${ended} before the device reported`;
+  else if (ended && request.says === ended) moment.expected = `${job} was ${ended} already: an earlier report had arrived`;
+  else return;
   moment.bad = false;
-  moment.expected = `${job} was ${ended} before the device reported`;
 };
 
 // The device at work on a job: from its start, or the first report, to the last.

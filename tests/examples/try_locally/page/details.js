@@ -33,12 +33,12 @@ chart.details = function (moment) {
   fact("Packet ID", moment.packet_id && String(moment.packet_id) + (moment.dup ? ", sent again (DUP)" : ""));
   if (moment.retain) fact("Retained", "kept for those who subscribe later");
   fact("Properties", moment.properties.replace(/^ \[|\]$/g, ""));
-  if (moment.ack) fact("Acknowledged", `${hex(moment.ack.code ?? 0)}, after ${duration(moment.ack.at - moment.at)}`);
+  if (moment.ack) fact("Acknowledged", `${hex(moment.ack.code)}, after ${duration(moment.ack.at - moment.at)}`);
   if (moment.partner) fact("Between request and reply", duration(Math.abs(moment.partner.at - moment.at)));
   if (moment.worked) fact("Work", `${duration(moment.at - moment.worked.since)} since the start`);
   const parts = [facts];
   const note = (text) => parts.push(make("p", "note", text));
-  if (moment.expected) note(`This is as it should be: ${moment.expected}. A job execution that has ended stays as it is, and the device gives the job up.`);
+  if (moment.expected) note(`This is as it should be: ${moment.expected}. A job execution that has ended stays as it is.`);
   const { payload, execution } = moment;
   if (payload) parts.push(...this.payload(payload));
   if (execution?.document) parts.push(textBlock("Job document", { text: execution.document }));

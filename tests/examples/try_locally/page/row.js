@@ -109,8 +109,7 @@ chart.row = function (moment) {
   row.classList.toggle("quiet", kind === "ack" || kind === "ping");
   row.classList.toggle("new", Date.now() - moment.at < 1500);
   row.classList.toggle("works", moment.work.length > 0);
-  row.setAttribute("aria-label", this.sentence(moment));
-  row.append(make("span", "time", this.time(moment)), ...this.bars(moment));
+  row.append(make("span", "time", this.time(moment)), make("span", "unseen", way ? `${way[0]} to ${way[1]}` : ""), ...this.bars(moment));
   if (way) row.append(make("i", `arrow ${way.join("-")}`), this.words(moment));
   else if (kind === "open" || kind === "close") row.append(make("span", "divide", this.connection(moment)));
   else row.append(this.pill(moment));
@@ -154,12 +153,12 @@ chart.words = function (moment) {
   const { way, label, topic, about, says, qos, packet_id: packetId } = moment;
   const words = make("span", `words ${way.includes("cloud") ? "right" : "between"}${topic ? " topical" : ""}`, make("b", "", label));
   if (topic) {
-    const [stem] = /^jobs\//.exec(topic) ?? [""]; // left out where it is narrow
+    const [stem] = /^jobs\/(?=.)/.exec(topic) ?? [""]; // left out where it is narrow
     words.append(make("code", "", stem && make("span", "stem", stem), topic.slice(stem.length)));
   }
   const more = [about, says, moment.expected && "as it should be"].filter(Boolean).join(", ");
   if (more) words.append(make("em", "", more));
-  const facts = moment.expected ? [] : [
+  const facts = moment.expected || moment.bad ? [] : [ // room for the reason; the details have them
     qos === undefined ? "" : `QoS ${qos}`,
     packetId ? `#${packetId}` : "",
     moment.dup ? "DUP" : "",
@@ -173,8 +172,8 @@ chart.words = function (moment) {
 };
 
 chart.tick = function (ack) {
-  if (!ack) return make("span", "tick open", "\u2026");
-  return ack.bad ? make("span", "tick no", hex(ack.code)) : make("span", "tick", "\u2713");
+  if (!ack) return make("span", "tick open", "\u2026", make("span", "unseen", " not acknowledged"));
+  return ack.bad ? make("span", "tick no", hex(ack.code)) : make("span", "tick", "\u2713", make("span", "unseen", " acknowledged"));
 };
 
 chart.connection = function ({ kind, connection, bad }) {
@@ -188,7 +187,7 @@ chart.pill = function ({ kind, label, about }) {
   return make("span", `pill ${state}${text.length > 42 ? " wide" : ""}`, text);
 };
 
-// The row in words, for who can't see it, and for the text filter.
+// The row in words, for the text filter.
 chart.sentence = function (moment) {
   const { kind, way, label, topic, about, says, ack } = moment;
   const what = kind === "close" ? this.connection(moment) : `${label} ${topic}`.trim();

@@ -18,7 +18,7 @@ function makeButton(classes, text, act) {
   return button;
 }
 
-const hex = (code) => "0x" + code.toString(16).padStart(2, "0");
+const hex = (code = 0) => "0x" + code.toString(16).padStart(2, "0");
 const count = (number) => number.toLocaleString("en");
 
 // ---- Times

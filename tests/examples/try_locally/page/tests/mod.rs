@@ -204,3 +204,34 @@ async fn a_recording_holds_no_presigned_url_and_on_demand_no_payload() {
     let told = bare.matches("confidential").collect::<Vec<_>>();
     assert!(told.is_empty(), "{bare}");
 }
+
+#[tokio::test]
+async fn the_terminal_is_told_of_a_click_in_a_line_without_a_signature() {
+    let scene = scene().await;
+    let mut clicked = scene.desk.clicked.subscribe();
+    for signed in [
+        r"https://a.example/f\u003fX-Amz-Signature=SECRET",
+        "https://a.example/f%3FX-Amz-Signature%3DSECRET",
+    ] {
+        let answer = scene.command(&format!("cancel-job {signed}")).await;
+        assert!(!answer.contains("SECRET"), "{answer}");
+        let told = clicked.recv().await.unwrap();
+        assert!(
+            told.starts_with("(page) cancel-job https://a.example/f?…: "),
+            "{told}"
+        );
+        assert!(!told.contains("SECRET"), "{told}");
+    }
+    for n in 0..100 {
+        let job = format!("job-{n}");
+        scene
+            .desk
+            .core
+            .jobs()
+            .create_job_with_text(&job, "{}")
+            .unwrap();
+    }
+    assert!(scene.command("list").await.contains("job-99"));
+    let told = clicked.recv().await.unwrap();
+    assert!(!told.contains('\n') && told.chars().count() < 300, "{told}");
+}
