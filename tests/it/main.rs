@@ -14,6 +14,8 @@ mod durable;
 mod flags;
 mod hostile;
 mod install_firmware;
+#[cfg(unix)]
+mod job_templates;
 mod key_in_hardware;
 mod layers;
 mod messages;

@@ -24,7 +24,7 @@ use simulation::{Fleet, Wait};
 
 const FLEET: &str = "tests/benches/fleet/README.md";
 const COST: &str = "tests/benches/cost/README.md";
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     FLEET,
     COST,
     "tests/deploy/README.md",
@@ -37,6 +37,7 @@ const PAGES: [&str; 14] = [
     "tests/course/5-production-policy.md",
     "tests/course/6-rotation.md",
     "tests/course/7-logs.md",
+    "tests/course/8-job-templates.md",
     "tests/course/QUESTIONS.md",
     "tests/course/exercises/README.md",
 ];
