@@ -26,6 +26,7 @@ mod pages;
 mod panics;
 mod parts;
 mod permanent_causes;
+mod provision;
 mod proxy_password;
 mod readme;
 mod rotate_certificate;

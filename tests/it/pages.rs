@@ -24,13 +24,14 @@ use simulation::{Fleet, Wait};
 
 const FLEET: &str = "tests/benches/fleet/README.md";
 const COST: &str = "tests/benches/cost/README.md";
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     FLEET,
     COST,
     "tests/deploy/README.md",
     "tests/platforms/README.md",
     "tests/simulation/README.md",
     "tests/it/MESSAGES.md",
+    "tests/course/0-provisioning.md",
     "tests/course/2-cancel-and-timeout.md",
     "tests/course/3-firmware.md",
     "tests/course/4-group.md",
