@@ -21,8 +21,9 @@ ROLES = ["jobs-mqtt5-firmware-reader", "jobs-mqtt5-log-writer", "jobs-mqtt5-prov
 BUCKETS = ["jobs-mqtt5-{account}-{region}", "jobs-mqtt5-{account}-{region}-logs"]
 JOBS = ["hello-1", "hello-2", "cancel-me", "too-slow", "firmware-1-4-2", "firmware-1-4-3", "firmware-1-4-4"]
 JOBS += ["firmware-1-4-0", "reboot-all", "new-key", "new-certificate", "send-log"]
-JOBS += ["start-sensors", "start-sshd", "run-command", "restart", "first-job"]
+JOBS += ["start-sensors", "start-sshd", "run-command", "restart", "first-job", "by-token"]
 CERTIFICATE_FILES = ["device.pem.crt", "new.pem.crt", "claim/claim.pem.crt", "identity/current.pem"]
+CERTIFICATE_FILES += ["token/device.pem.crt"]
 
 GONE = ("ResourceNotFoundException", "NoSuchEntity", "NoSuchBucket")
 

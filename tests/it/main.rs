@@ -17,6 +17,8 @@ mod install_firmware;
 #[cfg(unix)]
 mod job_templates;
 mod key_in_hardware;
+mod key_in_token;
+mod key_in_tpm;
 mod layers;
 mod messages;
 mod outages;

@@ -24,7 +24,7 @@ use simulation::{Fleet, Wait};
 
 const FLEET: &str = "tests/benches/fleet/README.md";
 const COST: &str = "tests/benches/cost/README.md";
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     FLEET,
     COST,
     "tests/deploy/README.md",
@@ -39,6 +39,7 @@ const PAGES: [&str; 16] = [
     "tests/course/6-rotation.md",
     "tests/course/7-logs.md",
     "tests/course/8-job-templates.md",
+    "tests/course/9-key-in-token.md",
     "tests/course/QUESTIONS.md",
     "tests/course/exercises/README.md",
 ];

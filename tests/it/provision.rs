@@ -44,24 +44,25 @@ struct Scene {
     world: World,
 }
 
+/// Sets up the template, and puts a claim in the place of the certificate that the world's device has.
+pub fn prepare(world: &World) {
+    let cloud = world.core.provisioning();
+    let template = include_str!("../course/provisioning/template.json");
+    let policies = [(TEMPLATE, &*device_policy())];
+    cloud
+        .create_template(TEMPLATE, template, &policies)
+        .unwrap();
+    let policy = include_str!("../course/provisioning/claim-policy.json");
+    let policy = fill_policy(&policy.replace("<template>", TEMPLATE), THING);
+    let claim = cloud.create_claim(&policy).unwrap();
+    let folder = world.folder.path();
+    world.core.pki().write_identity(&claim, folder).unwrap();
+}
+
 impl Scene {
     async fn new() -> Self {
         let world = World::new().await;
-        let cloud = world.core.provisioning();
-        let template = include_str!("../course/provisioning/template.json");
-        let policies = [(TEMPLATE, &*device_policy())];
-        cloud
-            .create_template(TEMPLATE, template, &policies)
-            .unwrap();
-        let policy = include_str!("../course/provisioning/claim-policy.json");
-        let policy = fill_policy(&policy.replace("<template>", TEMPLATE), THING);
-        let claim = cloud.create_claim(&policy).unwrap();
-        // In the place of the certificate that the world's device has.
-        world
-            .core
-            .pki()
-            .write_identity(&claim, world.folder.path())
-            .unwrap();
+        prepare(&world);
         Self { world }
     }
 
