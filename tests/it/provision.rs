@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::mqtt;
 use local_iot_core::{Event, Mishap, Provisioning, ProvisioningStep, fill_policy};
 
-use crate::support::{THING, World, faulty_disk_for, within};
+use crate::support::{LIMIT, THING, World, faulty_disk_for, within};
 
 mod cut_off;
 mod refused;
@@ -88,7 +89,7 @@ impl Scene {
         Device {
             flags: self.flags(),
             template: TEMPLATE.to_owned(),
-            identity: Folder::open(folder, disk).unwrap(),
+            identity: open(folder, disk),
             answer_timeout: Duration::from_millis(300),
             patience: Duration::from_secs(5),
         }
@@ -133,6 +134,20 @@ impl Scene {
     fn connects_as(&self, client: &str) -> usize {
         let connected = |event: &Event| matches!(event, Event::Connect { client_id, .. } if client_id == client);
         self.world.core.journal().count(connected)
+    }
+}
+
+/// Opens a folder. Another test of this process may be starting a program just now, which has a lock that was
+/// let go for a moment longer.
+fn open(path: &Path, disk: Arc<dyn Disk>) -> Folder {
+    let began = std::time::Instant::now();
+    loop {
+        match Folder::open(path, Arc::clone(&disk)) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy && began.elapsed() < LIMIT => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened.unwrap(),
+        }
     }
 }
 

@@ -176,3 +176,41 @@ async fn a_claim_that_is_not_good_any_more_says_so() {
     let said = scene.fails().await;
     assert!(said.contains("CONNACK 0x87 (not authorized)"), "{said}");
 }
+
+#[tokio::test]
+async fn what_a_device_was_given_on_its_first_day_is_rotated_by_the_other_example() {
+    let scene = Scene::new().await;
+    scene.succeeds().await;
+    let first = fs::read_to_string(scene.folder().join("current.pem")).unwrap();
+    // The new certificate is one of the account's: the policy that is in force holds for it.
+    let policy = include_str!("../../../policy.json").replace("test-*", THING);
+    scene.world.core.set_policy(policy).unwrap();
+    let mut command = Command::new(crate::support::example_path("rotate_certificate"));
+    command.args(scene.world.flags(&["--client_id", THING]));
+    command.env("IDENTITY_FOLDER", scene.folder());
+    let device = Program::start_command(command);
+    let jobs = scene.world.core.jobs();
+    jobs.create_job("key", serde_json::json!({"operation": "make-key"}))
+        .unwrap();
+    scene.world.succeeds("key").await;
+    let csr = &jobs.execution("key").unwrap().status_details["csr"];
+    let csr = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, csr).unwrap();
+    let certificate = scene
+        .world
+        .core
+        .pki()
+        .certificate_from_csr(&csr, 2020)
+        .unwrap();
+    let document =
+        serde_json::json!({"operation": "install-certificate", "certificate": certificate});
+    jobs.create_job("certificate", document).unwrap();
+    scene.world.succeeds("certificate").await;
+    device
+        .out
+        .wait_for("The new certificate has proven good.")
+        .await;
+    device.kill().await;
+    let now = fs::read_to_string(scene.folder().join("current.pem")).unwrap();
+    assert_ne!(first, now);
+    scene.succeeds().await; // and goes on with what it has now
+}
