@@ -6,6 +6,8 @@
 
 mod requests;
 mod template;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -27,7 +27,7 @@ pub(crate) enum Fate {
 #[derive(Debug)]
 pub(super) struct Rejection {
     status: u16,
-    code: String,
+    pub(super) code: String,
     message: String,
 }
 
@@ -101,7 +101,7 @@ impl Provisioning {
         state.mishaps.remove(index).map(|(_, mishap)| mishap)
     }
 
-    fn carry_out(&self, request: Request, payload: &[u8]) -> Result<Value, Rejection> {
+    pub(super) fn carry_out(&self, request: Request, payload: &[u8]) -> Result<Value, Rejection> {
         let payload: Value = serde_json::from_slice(payload).unwrap_or_default();
         if !payload.is_object() {
             return Err(Rejection::new("InvalidPayload", "Message cannot be parsed"));
