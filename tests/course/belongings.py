@@ -13,14 +13,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 from patience import may_pass
 from steps import ROOT
 
-THINGS = ["my-first-thing", "my-second-thing"]
-GROUPS = ["my-things"]
-POLICIES = ["jobs-mqtt5-policy"]
-ROLES = ["jobs-mqtt5-firmware-reader", "jobs-mqtt5-log-writer"]
+THINGS = ["my-first-thing", "my-second-thing", "my-new-thing"]
+GROUPS = ["my-things", "jobs-mqtt5-first-day"]
+TEMPLATES = ["jobs-mqtt5-first-day"]
+POLICIES = ["jobs-mqtt5-policy", "jobs-mqtt5-first-day", "jobs-mqtt5-claim"]
+ROLES = ["jobs-mqtt5-firmware-reader", "jobs-mqtt5-log-writer", "jobs-mqtt5-provisioner"]
 BUCKETS = ["jobs-mqtt5-{account}-{region}", "jobs-mqtt5-{account}-{region}-logs"]
 JOBS = ["hello-1", "hello-2", "cancel-me", "too-slow", "firmware-1-4-2", "firmware-1-4-3", "firmware-1-4-4"]
 JOBS += ["firmware-1-4-0", "reboot-all", "new-key", "new-certificate", "send-log"]
-CERTIFICATE_FILES = ["device.pem.crt", "new.pem.crt"]
+JOBS += ["start-sensors", "start-sshd", "run-command", "restart", "first-job", "by-token"]
+CERTIFICATE_FILES = ["device.pem.crt", "new.pem.crt", "claim/claim.pem.crt", "identity/current.pem"]
+CERTIFICATE_FILES += ["token/device.pem.crt"]
 
 GONE = ("ResourceNotFoundException", "NoSuchEntity", "NoSuchBucket")
 
@@ -35,6 +38,7 @@ class Belongings:
         # In the order in which they can be removed: what hangs on something goes before it.
         self.kinds = {
             "job": (self.jobs, self.remove_job),
+            "provisioning template": (self.templates, self.remove_template),
             "certificate": (self.certificates, self.remove_certificate),
             "policy": (self.policies, self.remove_policy),
             "thing": (self.things, self.remove_thing),
@@ -86,6 +90,9 @@ class Belongings:
             return (if_there(self.iot.list_thing_principals, thingName=name) or {}).get("principals", [])
         return (if_there(self.iot.list_targets_for_policy, policyName=name) or {}).get("targets", [])
 
+    def templates(self):
+        return [name for name in TEMPLATES if if_there(self.iot.describe_provisioning_template, templateName=name)]
+
     def policies(self):
         return [name for name in POLICIES if if_there(self.iot.get_policy, policyName=name)]
 
@@ -128,6 +135,9 @@ class Belongings:
     def remove_job(self, name):
         self.iot.delete_job(jobId=name, force=True)  # with its executions
 
+    def remove_template(self, name):
+        self.iot.delete_provisioning_template(templateName=name)
+
     def remove_certificate(self, name):
         self.iot.update_certificate(certificateId=name, newStatus="INACTIVE")
         arn = self.iot.describe_certificate(certificateId=name)["certificateDescription"]["certificateArn"]
@@ -155,6 +165,8 @@ class Belongings:
 
     def remove_role(self, name):
         iam = self.service.iam
+        for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
             iam.delete_role_policy(RoleName=name, PolicyName=policy)
         iam.delete_role(RoleName=name)

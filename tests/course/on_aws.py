@@ -5,6 +5,7 @@ left, 1 if not, 2 if nothing was begun.
 
 import email.utils
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_walk import AwsWalk
-from belongings import BUCKETS, GROUPS, JOBS, POLICIES, ROLES, THINGS, Belongings, list_of
+from belongings import BUCKETS, GROUPS, JOBS, POLICIES, ROLES, TEMPLATES, THINGS, Belongings, list_of
 from patience import Patience
 from report import Report
 from service import Service
@@ -87,8 +88,9 @@ def say(text):
 
 
 def ask(account, others, with_storage):
-    names = [f"the things {', '.join(THINGS)}", f"the group {GROUPS[0]}", f"the policy {POLICIES[0]}"]
-    names += ["two certificates", f"the jobs {', '.join(JOBS)}"]
+    names = [f"the things {', '.join(THINGS)}", f"the groups {', '.join(GROUPS)}"]
+    names += [f"the policies {', '.join(POLICIES)}", f"the provisioning template {TEMPLATES[0]}"]
+    names += ["four certificates", f"the jobs {', '.join(JOBS)}"]
     if with_storage:
         buckets = [name.format(account=account.id, region=account.region) for name in BUCKETS]
         names += [f"the roles {', '.join(ROLES)}", f"the buckets {', '.join(buckets)}"]
@@ -160,7 +162,7 @@ def main(flags, walk_type=AwsWalk, patience=None, report_path=REPORT):
         refuse_files_in_the_way()
         others = lessons(flags.lesson)
         all_steps = [step for file in others for step in steps(file, "The lesson")]
-        with_storage = any("aws s3 mb" in (step.block or "") for step in all_steps)
+        with_storage = any(re.search("aws (s3|iam) ", step.block or "") for step in all_steps)
         account = Account(dict(os.environ))
         begin(account, with_storage)
         if not ask(account, others, with_storage):

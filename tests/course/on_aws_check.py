@@ -219,7 +219,7 @@ def stopped_and_something_stays(check):
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--all", action="store_true", help="all lessons; CI has 1, 5 and 7")
+    arguments.add_argument("--all", action="store_true", help="all lessons but 0, which ministack has not; CI has 1, 5 and 7")
     arguments.add_argument("--walk", action="store_true", help=argparse.SUPPRESS)  # as `tests/course/run --on-aws`
     arguments.add_argument("--lesson", help=argparse.SUPPRESS)
     arguments.add_argument("--shell", default="bash", help=argparse.SUPPRESS)
@@ -237,7 +237,7 @@ def main():
         for one in checks:
             one(check)
             print(f"{one.__name__.replace('_', ' ')}: ok", flush=True)
-        a_whole_walk(check, "[0-9]" if flags.all else "[57]")
+        a_whole_walk(check, "[1-9]" if flags.all else "[57]")
         print("a whole walk: ok", flush=True)
     return 0
 

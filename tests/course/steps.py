@@ -20,6 +20,7 @@ import collections
 import glob
 import os
 import re
+import shutil
 
 from terminal import Failed
 
@@ -110,6 +111,9 @@ def text_under(file, heading):
 def lessons(number=None):
     """The files of the other lessons, or of one of them: lesson 1 has none of its own."""
     found = sorted(glob.glob(os.path.join(HERE, f"{number or '[0-9]'}-*.md")))
+    if number is None and not shutil.which("softhsm2-util"):
+        print("Lesson 9 is left out: it needs SoftHSM (on Debian: softhsm2).", flush=True)
+        found = [path for path in found if not os.path.basename(path).startswith("9-")]
     if not found and number != "1":
         raise Failed(f"there is no lesson {number} in tests/course")
     return [os.path.relpath(path, ROOT) for path in found]

@@ -184,7 +184,7 @@ def files():
 def refuse_files_in_the_way():
     """Refuses to begin if the course would overwrite files."""
     ends = (".pem", ".key", ".crt", ".env")
-    found = [name for name in files() if name.endswith(ends) or name in ("installed", "identity", "logs")]
+    found = [name for name in files() if name.endswith(ends) or name in ("installed", "identity", "logs", "claim", "token")]
     if found:
         raise Failed(f"these files may be yours, and the course would overwrite them: {', '.join(found)}")
 

@@ -24,7 +24,7 @@ use simulation::{Fleet, Wait};
 
 const FLEET: &str = "tests/benches/fleet/README.md";
 const COST: &str = "tests/benches/cost/README.md";
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 18] = [
     FLEET,
     COST,
     "tests/deploy/README.md",
@@ -32,12 +32,15 @@ const PAGES: [&str; 15] = [
     "tests/simulation/README.md",
     "tests/it/FLAGS.md",
     "tests/it/MESSAGES.md",
+    "tests/course/0-provisioning.md",
     "tests/course/2-cancel-and-timeout.md",
     "tests/course/3-firmware.md",
     "tests/course/4-group.md",
     "tests/course/5-production-policy.md",
     "tests/course/6-rotation.md",
     "tests/course/7-logs.md",
+    "tests/course/8-job-templates.md",
+    "tests/course/9-key-in-token.md",
     "tests/course/QUESTIONS.md",
     "tests/course/exercises/README.md",
 ];

@@ -9,6 +9,7 @@
 mod chart;
 mod commands;
 mod device;
+mod first_day;
 mod page;
 mod serve;
 mod terminal;
@@ -43,6 +44,9 @@ struct Arguments {
     /// client ID, dt/THING/*, cmd/THING/* and the thing's shadows. [default: product]
     #[arg(long, requires = "serve", value_name = "FILE")]
     policy: Option<String>,
+    /// Wait for a new device, and write the claim that it begins with into this folder: lesson 0.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "serve")]
+    first_day: Option<PathBuf>,
     /// At the end, write what happened as a page that needs nothing but itself.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -74,7 +78,9 @@ fn main() -> ExitCode {
         if let Some(file) = &arguments.record {
             serve::can_be_written(file)?; // or it would be told when all is over
         }
-        if arguments.serve {
+        if let Some(folder) = &arguments.first_day {
+            first_day::first_day(folder).await
+        } else if arguments.serve {
             serve::serve(&arguments).await
         } else {
             three_jobs::three_jobs(&arguments).await

@@ -1,6 +1,9 @@
 //! Enforces the policy that is in force, and writes down what it refuses.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use crate::{
     journal::{Event, Journal},
@@ -11,6 +14,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
     policy: Arc<RwLock<Policy>>,
+    /// The policies of connections whose certificate has one of its own.
+    own: Arc<RwLock<BTreeMap<u64, Policy>>>,
     journal: Journal,
 }
 
@@ -18,6 +23,7 @@ impl Guard {
     pub(crate) fn new(policy: Policy, journal: Journal) -> Guard {
         Guard {
             policy: Arc::new(RwLock::new(policy)),
+            own: Arc::default(),
             journal,
         }
     }
@@ -25,13 +31,24 @@ impl Guard {
     /// `name` is a client id, a topic or a topic filter.
     pub(crate) fn allows(&self, connection: u64, action: Action, name: &str) -> bool {
         let resource = action.resource(name);
-        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner);
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        let general = self.policy.read().unwrap_or_else(PoisonError::into_inner);
+        let policy = own.get(&connection).unwrap_or(&general);
         let allowed = policy.allows(action, &resource);
         if !allowed {
             self.journal
                 .record(connection, Event::Refused { action, resource });
         }
         allowed
+    }
+
+    /// From now on, this connection may do what its own policy says; with `None`, what all may.
+    pub(crate) fn set_own_policy(&self, connection: u64, policy: Option<Policy>) {
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        match policy {
+            Some(policy) => drop(own.insert(connection, policy)),
+            None => drop(own.remove(&connection)),
+        }
     }
 
     pub(crate) fn set_policy(&self, policy: Policy) {

@@ -22,6 +22,7 @@
 //! asks `guard` whether the `policy` allows it, keeps what has to outlive the connection in
 //! `session`, and hands requests to `jobs`. `journal` writes everything down; `faults` says
 //! what is to go wrong. `service` is all of that without TCP and TLS: it serves any stream.
+//! //! `provisioning` gives new devices certificates of their own.
 //!
 //! Not here, because a Jobs device needs none of it: the other services with reserved topics,
 //! a will that is delayed, MQTT 3.1.1 (its clients are told so), and WebSockets. Shared subscriptions are taken, but
@@ -38,6 +39,7 @@ mod options;
 mod pki;
 mod policy;
 mod port;
+mod provisioning;
 mod service;
 mod session;
 mod tamper;
@@ -64,6 +66,7 @@ pub use options::{
 };
 pub use pki::{Files, Identity, KeyForm, Pki, as_version_1};
 pub use policy::{Action, Decision, Policy};
+pub use provisioning::{Mishap, Provisioning, ProvisioningStep, RegisteredCertificate};
 pub use service::Service;
 pub use tamper::Tamper;
 
@@ -75,6 +78,7 @@ use port::Port;
 pub struct LocalIotCore {
     service: Service,
     pki: Pki,
+    provisioning: Provisioning,
     tls: TlsAcceptor,
     port: Port,
 }
@@ -100,6 +104,7 @@ impl LocalIotCore {
         let service = Service::new(options)?;
         let port = Port::listen(port, &service.gateway, &tls)?;
         Ok(LocalIotCore {
+            provisioning: service.provision(pki.clone()),
             service,
             pki,
             tls,
@@ -115,6 +120,11 @@ impl LocalIotCore {
     /// The host name to connect to: `localhost`.
     pub fn endpoint(&self) -> &str {
         "localhost"
+    }
+
+    /// New devices: claim certificates, templates, and what has come of them.
+    pub fn provisioning(&self) -> &Provisioning {
+        &self.provisioning
     }
 
     /// Makes certificates that this service knows.

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     time::SystemTime,
 };
 
@@ -15,6 +15,8 @@ use crate::{
     jobs::{Clock, Settings},
     line::Line,
     message::Message,
+    pki::Pki,
+    provisioning::Provisioning,
     session::{Order, Sessions},
     tamper::Tamper,
     topic,
@@ -57,6 +59,7 @@ impl Service {
         });
         let jobs = jobs.collect();
         let gateway = Arc::new(Gateway {
+            provisioning: OnceLock::new(),
             line: Line::new(options.latency, options.bytes_per_second),
             packet_forms: options.packet_forms,
             tamper: RwLock::default(),
@@ -69,6 +72,16 @@ impl Service {
             connections: Default::default(),
         });
         Ok(Service { gateway, clock })
+    }
+
+    /// Has clients be known by certificates of this authority, and new ones provisioned.
+    pub(crate) fn provision(&self, pki: Pki) -> Provisioning {
+        let sessions = Arc::clone(&self.gateway.sessions);
+        let provisioning = Provisioning::new(pki, self.clock.clone(), sessions);
+        self.gateway
+            .provisioning
+            .get_or_init(|| provisioning)
+            .clone()
     }
 
     /// Serves a client over this stream, without TLS, until one side closes it.

@@ -6,6 +6,7 @@ mod deliveries;
 mod forms;
 mod packets;
 mod properties;
+mod provisioning;
 mod publishes;
 mod strict;
 
@@ -13,7 +14,7 @@ use std::{
     collections::BTreeMap,
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -33,6 +34,7 @@ use crate::{
     journal::{Event, Journal},
     line::{Line, Transport},
     options::{Limits, PacketForms},
+    provisioning::Provisioning,
     session::{Order, Sessions},
     tamper::Tamper,
 };
@@ -56,6 +58,8 @@ pub(crate) struct Gateway {
     pub(crate) sessions: Arc<Sessions>,
     /// The Jobs service of each thing.
     pub(crate) jobs: Vec<Jobs>,
+    /// Where there is TLS, so that a client shows a certificate.
+    pub(crate) provisioning: OnceLock<Provisioning>,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
     pub(crate) connections: Connections,
@@ -97,6 +101,7 @@ impl Gateway {
 
     fn close(&self, number: u64) {
         self.connections.close(number);
+        self.guard.set_own_policy(number, None);
         self.journal.record(number, Event::ConnectionClosed);
     }
 }
@@ -166,7 +171,8 @@ pub(crate) async fn serve(
     stream: impl Transport + 'static,
 ) {
     let (number, sender, mut orders) = gateway.accept();
-    if let Some(stream) = handshake(&gateway, &tls, number, stream, &mut orders).await {
+    let stream = handshake(&gateway, &tls, number, stream, &mut orders).await;
+    if let Some(stream) = stream.filter(|stream| gateway.lets_in(number, stream)) {
         let connection = Connection::new(Arc::clone(&gateway), number, sender);
         connection.run(stream, orders).await;
     }

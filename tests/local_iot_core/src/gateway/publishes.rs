@@ -81,6 +81,9 @@ impl Connection {
                 _ => self.acknowledge(publish, PubackReasonCode::NotAuthorized),
             };
         }
+        if self.on_provisioning(client_id, publish) {
+            return;
+        }
         match JobsTopic::parse(topic) {
             Some(jobs) => {
                 let occasion = jobs
@@ -172,7 +175,7 @@ impl Connection {
         allows(Action::Publish) && (!retain || allows(Action::RetainPublish))
     }
 
-    fn acknowledge(&mut self, publish: &Publish, code: PubackReasonCode) {
+    pub(super) fn acknowledge(&mut self, publish: &Publish, code: PubackReasonCode) {
         let Some(packet_id) = publish.packet_id() else {
             return;
         };

@@ -31,7 +31,7 @@ impl Clock {
         }
     }
 
-    pub(super) fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         let passed = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let shown = self.shown.load(Ordering::Relaxed).saturating_add(passed);
         Moment(u64::try_from(shown).unwrap_or_default())

@@ -80,6 +80,11 @@ impl Moment {
         Moment((self.epoch_seconds() + 1) * 1000)
     }
 
+    /// So many seconds later.
+    pub(crate) fn plus_seconds(self, seconds: u64) -> Moment {
+        Moment(self.0.saturating_add(seconds.saturating_mul(1000)))
+    }
+
     /// Whole seconds since the epoch.
     pub fn epoch_seconds(self) -> u64 {
         self.0 / 1000

@@ -1,5 +1,6 @@
 //! Certificates and keys: a certificate authority, the server's certificates and the devices'.
 
+mod csr;
 mod keys;
 mod params;
 mod version_1;
@@ -17,6 +18,7 @@ pub use keys::KeyForm;
 pub use version_1::as_version_1;
 
 use crate::options::ServerCertificate;
+use csr::Requested;
 use params::{authority_params, device_params, server_params};
 
 /// A certificate authority, and what it issues. Clones are handles to the same authority.
@@ -100,14 +102,14 @@ impl Pki {
         Pki::unknown()?.device()
     }
 
-    /// A certificate for the key of this signing request (DER, with a P-256 key), as CreateCertificateFromCsr
-    /// makes it. It is valid from the first of January of that year.
+    /// A certificate for the key of this signing request (DER), as CreateCertificateFromCsr makes it. It is
+    /// valid from the first of January of that year.
     ///
     /// # Errors
-    /// If there is no such key in the request. (Whether it is signed is not looked at.)
+    /// If it is no signing request, or not signed with the key that is in it.
     pub fn certificate_from_csr(&self, csr: &[u8], valid_from: i32) -> io::Result<String> {
-        let requested =
-            Requested::read(csr).ok_or_else(|| io::Error::other("the request has no P-256 key"))?;
+        let requested = Requested::read(csr);
+        let requested = requested.ok_or_else(|| io::Error::other("no request of a P-256 key"))?;
         let mut params = device_params();
         params.not_before = date_time_ymd(valid_from, 1, 1);
         let issued = params.signed_by(&requested, &self.ca.issuer);
@@ -231,34 +233,6 @@ impl Authority {
 impl std::fmt::Debug for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Authority").finish_non_exhaustive()
-    }
-}
-
-/// The public key of a certificate signing request.
-struct Requested(Vec<u8>);
-
-impl Requested {
-    /// What stands before a P-256 key in DER (RFC 5480, section 2).
-    const P256: [u8; 26] = [
-        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
-        0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
-    ];
-
-    fn read(csr: &[u8]) -> Option<Requested> {
-        let windows = csr.windows(Self::P256.len());
-        let start = windows.enumerate().find(|(_, at)| **at == Self::P256)?.0 + Self::P256.len();
-        csr.get(start..start + 65)
-            .map(|key| Requested(key.to_vec()))
-    }
-}
-
-impl rcgen::PublicKeyData for Requested {
-    fn der_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        &rcgen::PKCS_ECDSA_P256_SHA256
     }
 }
 

@@ -82,6 +82,14 @@ impl Sessions {
         }
     }
 
+    /// As [`reply`](Self::reply), if the client has subscribed to the topic.
+    pub(crate) fn reply_if_subscribed(&self, client_id: &str, message: &Message) {
+        let has_subscribed = |session: &Session| session.subscribed(&message.topic).is_some();
+        if self.lock().get(client_id).is_some_and(has_subscribed) {
+            self.reply(client_id, message, false);
+        }
+    }
+
     /// As [`reply`](Self::reply), if the client is connected. Returns whether it is.
     pub(crate) fn send_direct(&self, client_id: &str, message: Message) -> bool {
         let mut sessions = self.lock();

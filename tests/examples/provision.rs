@@ -1,0 +1,202 @@
+//! A device's first day: it has a claim certificate, which is the same in every device of its kind and may
+//! do one thing only. With it the device gets a certificate of its own, for a key that it makes itself and
+//! that never leaves it; connects with that; and does its first job. From then on the claim is of no use.
+//!
+//! Its flags are those of the sample: `--cert` and `--key` are the claim, and `--thing_name` is the serial
+//! number on its label, which the template (the environment variable `PROVISIONING_TEMPLATE`) takes as the
+//! thing's name. What it gets is in the folder `identity` (or `IDENTITY_FOLDER`), where lesson 6 rotates it:
+//!
+//! | in the folder | what a start does |
+//! |---|---|
+//! | `current.pem`: certificate and key, the cloud has accepted them | works |
+//! | `first.pem`: the same, not accepted yet, and `first.token`, that it is ours | connects with it: once accepted, it is `current.pem`; if refused, registers it with the token |
+//! | `first.key`: a key | asks for a certificate for it |
+//! | nothing | makes a key |
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::{env, time::Duration};
+
+use jobs_mqtt5::agent::{Agent, Job, Outcome, WorkResult};
+use jobs_mqtt5::mqtt::{
+    self, Backoff, ConnectionError, ConnectionErrorKind as Kind, Event, Events,
+};
+use jobs_mqtt5::{cli::Flags, jobs, stop};
+
+mod device_key;
+#[allow(dead_code, clippy::duplicate_mod)] // a part of it is used; and the tests have it too
+pub(crate) mod durable;
+mod fleet_provisioning;
+
+use durable::{Folder, RealDisk};
+use fleet_provisioning::FleetProvisioning;
+
+const TRIES: u32 = 5; // with a certificate that may not have been registered
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let ended = run(Flags::of_this_process()).await;
+    let ended = ended.inspect_err(|error| eprintln!("{error}"));
+    ExitCode::from(u8::from(ended.is_err()))
+}
+
+async fn run(flags: Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let setting = |name: &str, default: &str| env::var(name).unwrap_or(default.to_owned());
+    let folder = setting("IDENTITY_FOLDER", "identity");
+    let device = Device {
+        flags,
+        template: setting("PROVISIONING_TEMPLATE", "jobs-mqtt5-first-day"),
+        identity: Folder::open(folder, Arc::new(RealDisk))?,
+        answer_timeout: Duration::from_secs(10),
+        patience: Duration::from_secs(60),
+    };
+    let work = async {
+        let mqtt = device.connect_as_itself().await?;
+        println!("Connected as {}", device.flags.thing_name);
+        let jobs = jobs::Client::new(&mqtt, &device.flags.thing_name);
+        Agent::new(&jobs).run(first_job).await?;
+        Ok(())
+    };
+    tokio::select! {
+        ended = work => ended,
+        why = stop::signal()? => {
+            println!("Stopping: {why}");
+            Ok(())
+        }
+    }
+}
+
+async fn first_job(job: &Job) -> WorkResult {
+    println!("job {}: {}", job.id(), job.execution().job_document);
+    Ok(Outcome::succeeded())
+}
+
+/// A device, and where its identity is.
+pub struct Device {
+    pub(crate) flags: Flags,
+    pub(crate) template: String,
+    pub(crate) identity: Folder,
+    /// How long an answer may take before the request is sent again.
+    pub(crate) answer_timeout: Duration,
+    /// How long a certificate may be refused after it was registered: AWS takes some seconds to know it.
+    pub(crate) patience: Duration,
+}
+
+impl Device {
+    /// Connects as the device that it is, and sees to it that it is one: see the table above.
+    pub async fn connect_as_itself(&self) -> Result<mqtt::Client, Box<dyn Error + Send + Sync>> {
+        let mqtt = match self.identity.read("current.pem")? {
+            Some(_) => self.connect(Some("current.pem"), |_| {}).await?,
+            None => self.become_itself().await?,
+        };
+        self.identity.remove("first.token")?;
+        self.identity.remove("first.key")?;
+        Ok(mqtt)
+    }
+
+    async fn become_itself(&self) -> Result<mqtt::Client, Box<dyn Error + Send + Sync>> {
+        let mqtt = loop {
+            let is_cut_off = self.identity.read("first.pem")?.is_some();
+            if is_cut_off {
+                let few_tries = |options: &mut mqtt::Options| options.max_tries = Some(TRIES);
+                match self.connect(Some("first.pem"), few_tries).await {
+                    Err(error) if is_refusal(&*error) => {} // it is not registered
+                    tried => break tried?,
+                }
+            }
+            if self.register().await? {
+                let patient = |options: &mut mqtt::Options| options.patience = self.patience;
+                break self.connect(Some("first.pem"), patient).await?;
+            }
+            if is_cut_off {
+                self.identity.remove("first.pem")?; // neither accepted nor registered: begin anew
+            }
+        };
+        self.identity.rename("first.pem", "current.pem")?; // the cloud has accepted it
+        Ok(mqtt)
+    }
+
+    /// Registers the certificate, with the claim; gets one first, if there is none. Returns whether its token
+    /// was good for that.
+    async fn register(&self) -> Result<bool, Box<dyn Error + Send + Sync>> {
+        let mqtt = self.connect(None, |_| {}).await?;
+        println!("Connected with the claim");
+        let cloud = FleetProvisioning::new(&mqtt, &self.template, self.answer_timeout);
+        let mut cloud = cloud.await?;
+        if self.identity.read("first.pem")?.is_none() {
+            if self.identity.read("first.key")?.is_none() {
+                let key = device_key::generate()?;
+                self.identity.replace("first.key", &key)?;
+            }
+            let key = self.identity.read("first.key")?.unwrap_or_default();
+            let created = cloud.create_certificate(&device_key::csr(&key)?).await?;
+            // The token first: where there is a certificate, there is its token.
+            let token = &created.certificate_ownership_token;
+            self.identity.replace("first.token", token)?;
+            let trial = format!("{}\n{key}", created.certificate_pem.trim());
+            self.identity.replace("first.pem", &trial)?;
+        }
+        let token = self.identity.read("first.token")?.unwrap_or_default();
+        let name = &self.flags.thing_name;
+        let given = match cloud.register(&token, name).await {
+            Err(error) if error.is_token_refused() => return Ok(false),
+            registered => registered?.thing_name,
+        };
+        if given != *name {
+            let why = format!("the template calls this device {given}, not {name}");
+            return Err(why.into());
+        }
+        mqtt.disconnect();
+        Ok(true)
+    }
+
+    /// Connects with the certificate and key in this file, as the device itself; with `None`, as the holder
+    /// of the claim.
+    async fn connect(
+        &self,
+        file: Option<&str>,
+        set: impl Fn(&mut mqtt::Options),
+    ) -> Result<mqtt::Client, Box<dyn Error + Send + Sync>> {
+        let (flags, name) = (&self.flags, &self.flags.thing_name);
+        let own = file.map(|file| self.identity.path(file));
+        let cert = own.as_ref().unwrap_or(&flags.cert);
+        let key = own.as_ref().unwrap_or(&flags.key);
+        let tls = device_key::client_config(cert, key, flags.ca_file.as_deref())?;
+        let prefix = if file.is_some() { "" } else { "claim-" };
+        let client_id = format!("{prefix}{name}");
+        let mut options = mqtt::Options::new(&flags.endpoint, &client_id, Arc::new(tls));
+        options.port = flags.port;
+        options.backoff = Backoff::new(self.answer_timeout / 10, self.answer_timeout * 6);
+        set(&mut options);
+        let (mqtt, mut events) = mqtt::connect(options);
+        loop {
+            match events.next().await {
+                Some(Event::Connected { .. }) => break,
+                Some(Event::Interrupted { error, .. }) => eprintln!("{error}"),
+                Some(Event::Ended(Err(error))) => return Err(error.into()),
+                _ => return Err("the connection has ended".into()),
+            }
+        }
+        tokio::spawn(tell(events));
+        Ok(mqtt)
+    }
+}
+
+/// Says what becomes of a connection.
+async fn tell(mut events: Events<Event>) {
+    while let Some(event) = events.next().await {
+        if let Event::Interrupted { error, .. } | Event::Ended(Err(error)) = event {
+            eprintln!("{error}");
+        }
+    }
+}
+
+/// Whether it was the server that did not want this certificate. (One that is not reached says nothing.)
+fn is_refusal(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let kind = error.downcast_ref().map(ConnectionError::kind);
+    matches!(
+        kind,
+        Some(Kind::Tls(_) | Kind::Refused | Kind::ClosedEarly | Kind::Broken)
+    )
+}

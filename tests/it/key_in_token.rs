@@ -1,0 +1,240 @@
+//! The worked examples `key_in_token` and `provision`, with a key in a token: SoftHSM's, which is one in
+//! software behind the same library calls. Most of these need it (on Debian, the package softhsm2), so they
+//! run where they are asked for: `cargo test --test it -- --ignored key_in_token`.
+#![cfg(unix)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use local_iot_core::Event;
+use tokio::process::Command;
+
+use crate::support::{Ended, Program, World, example_path};
+
+/// The service, and a token.
+struct Scene {
+    world: World,
+}
+
+/// Where SoftHSM's library is, on the systems that we know.
+fn module() -> PathBuf {
+    let places = [
+        "/usr/lib/softhsm/libsofthsm2.so",
+        "/usr/lib64/softhsm/libsofthsm2.so",
+        "/usr/local/lib/softhsm/libsofthsm2.so",
+        "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+    ];
+    let mut places = places.iter().map(PathBuf::from);
+    places
+        .find(|path| path.exists())
+        .expect("SoftHSM is not installed: on Debian, softhsm2")
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let scene = Self {
+            world: World::new().await,
+        };
+        fs::create_dir(scene.path("tokens")).unwrap();
+        let conf = format!(
+            "directories.tokendir = {}\n",
+            scene.path("tokens").display()
+        );
+        fs::write(scene.path("softhsm2.conf"), conf).unwrap();
+        fs::write(scene.path("pin"), "9876\n").unwrap();
+        let mut init = scene.command("softhsm2-util".as_ref());
+        init.args([
+            "--init-token",
+            "--free",
+            "--label",
+            "device",
+            "--pin",
+            "9876",
+        ]);
+        init.args(["--so-pin", "123456"]);
+        let done = init.output().await.unwrap();
+        assert!(done.status.success(), "{done:?}");
+        fs::remove_file(&scene.world.files.key).unwrap(); // the world's own: here, keys are made
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.world.folder.path().join(name)
+    }
+
+    /// The token's URI.
+    fn token(&self) -> String {
+        let (module, pin) = (module(), self.path("pin"));
+        let (module, pin) = (module.display(), pin.display());
+        format!("pkcs11:token=device?module-path={module}&pin-source=file:{pin}")
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env("SOFTHSM2_CONF", self.path("softhsm2.conf"));
+        command
+    }
+
+    fn start(&self, example: &str) -> Program {
+        let mut command = self.command(&example_path(example));
+        command.args(self.world.flags(&[]));
+        command.env("DEVICE_TOKEN", self.token());
+        command.env("IDENTITY_FOLDER", self.path("identity"));
+        Program::start_command(command)
+    }
+
+    /// Has a key made, and a certificate for it.
+    async fn with_a_certificate(&self) {
+        let made = self.start("key_in_token").end().await;
+        assert_eq!(made.code, Some(0), "{}", made.err);
+        let csr: String = made
+            .out
+            .lines()
+            .filter(|line| !line.starts_with("---"))
+            .collect();
+        let csr = BASE64_STANDARD.decode(csr).unwrap();
+        let certificate = self.world.core.pki().certificate_from_csr(&csr, 2020);
+        fs::write(&self.world.files.cert, certificate.unwrap()).unwrap();
+    }
+
+    async fn fails(&self) -> String {
+        let Ended { code, err, .. } = self.start("key_in_token").end().await;
+        assert_eq!(code, Some(1), "{err}");
+        assert!(!err.contains("9876"), "the PIN is nobody's business: {err}");
+        err.trim().to_owned()
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs SoftHSM"]
+async fn a_device_does_its_jobs_with_a_key_that_was_made_in_a_token() {
+    let scene = Scene::new().await;
+    scene.with_a_certificate().await;
+    let says = fs::read_to_string(&scene.world.files.key).unwrap();
+    assert!(
+        says.starts_with("pkcs11:token=device;object=") && !says.contains("9876"),
+        "{says}"
+    );
+    let device = scene.start("key_in_token");
+    scene.world.queue(&["a"]);
+    scene.world.succeeds("a").await;
+    device.kill().await;
+    assert_eq!(scene.world.core.journal().violations(), [""; 0]);
+}
+
+#[tokio::test]
+#[ignore = "needs SoftHSM"]
+async fn what_is_wrong_with_a_token_is_told_in_words() {
+    let scene = Scene::new().await;
+    scene.with_a_certificate().await;
+
+    fs::write(scene.path("pin"), "0000\n").unwrap();
+    let wrong = "the token 'device' can't be logged in to: the PIN is wrong, and after some tries the \
+                 token locks itself";
+    assert_eq!(scene.fails().await, wrong);
+    fs::remove_file(scene.path("pin")).unwrap();
+    let said = scene.fails().await;
+    assert!(said.starts_with("no PIN for 'device': its file "), "{said}");
+
+    let key = &scene.world.files.key;
+    let uri = fs::read_to_string(key).unwrap();
+    let without = uri.split("&pin-source").next().unwrap();
+    fs::write(key, without).unwrap();
+    let no_pin = "no PIN for 'device': there is no pin-source, and no terminal to ask in";
+    assert_eq!(scene.fails().await, no_pin);
+    fs::write(scene.path("pin"), "9876\n").unwrap();
+
+    let other = uri
+        .split_once(";object=")
+        .unwrap()
+        .1
+        .split_once('?')
+        .unwrap()
+        .0;
+    fs::write(key, uri.replace(other, "another")).unwrap();
+    assert_eq!(
+        scene.fails().await,
+        "there is no key 'another' in the token 'device'"
+    );
+
+    fs::write(key, uri.replace("token=device", "token=other")).unwrap();
+    let missing = "the token 'other' is not there: is it plugged in, and is that its label?";
+    assert_eq!(scene.fails().await, missing);
+}
+
+#[tokio::test]
+#[ignore = "needs SoftHSM"]
+async fn a_token_that_is_pulled_out_is_missed_and_is_used_again_when_it_is_back() {
+    let scene = Scene::new().await;
+    scene.with_a_certificate().await;
+    let device = scene.start("key_in_token");
+    device.out.wait_for("Connected").await;
+    fs::rename(scene.path("tokens"), scene.path("pulled-out")).unwrap();
+    scene.world.core.drop_connections();
+    device.err.wait_for("the token 'device' ").await;
+    assert_eq!(device.out.count("Connected"), 1);
+    fs::rename(scene.path("pulled-out"), scene.path("tokens")).unwrap();
+    device.out.wait_for_count(2, "Connected").await;
+    scene.world.queue(&["after"]);
+    scene.world.succeeds("after").await;
+    device.kill().await;
+}
+
+#[tokio::test]
+#[ignore = "needs SoftHSM"]
+async fn a_new_device_is_provisioned_for_a_key_in_its_token() {
+    let scene = Scene::new().await;
+    let world = &scene.world;
+    crate::provision::prepare(world);
+    world.queue(&["first"]);
+    let device = scene.start("provision");
+    world.succeeds("first").await;
+    device.kill().await;
+    let identity = fs::read_to_string(scene.path("identity/current.pem")).unwrap();
+    assert!(
+        identity.contains("pkcs11:token=device;object="),
+        "{identity}"
+    );
+    assert!(!identity.contains("PRIVATE KEY"), "{identity}");
+    let connects = |event: &Event| matches!(event, Event::Connect { .. });
+    let before = world.core.journal().count(connects);
+    world.queue(&["second"]);
+    let device = scene.start("provision");
+    world.succeeds("second").await;
+    assert_eq!(world.core.journal().count(connects), before + 1);
+    device.kill().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_uri_is_told_in_words() {
+    let world = World::new().await;
+    fs::remove_file(&world.files.key).unwrap();
+    for (uri, says) in [
+        (
+            "pkcs11:token=a?module-path=/no/such.so",
+            "/no/such.so can't be used: ",
+        ),
+        (
+            "pkcs11:token=a?module-path=/x&pin-value=1234",
+            "a PIN does not belong into a URI",
+        ),
+        (
+            "pkcs11:object=a?module-path=/x",
+            "a pkcs11 URI has a token=",
+        ),
+        ("pkcs11:token=a", "and a ?module-path="),
+        (
+            "pkcs11:token=a;slot-id=1?module-path=/x",
+            "a pkcs11 URI has no 'slot-id' here",
+        ),
+    ] {
+        let mut command = Command::new(example_path("key_in_token"));
+        command.args(world.flags(&[])).env("DEVICE_TOKEN", uri);
+        let ended = Program::start_command(command).end().await;
+        assert_eq!(ended.code, Some(1), "{uri}: {}", ended.out);
+        assert!(ended.err.contains(says), "{uri}: {}", ended.err);
+        assert!(!ended.err.contains("1234"), "{uri}: {}", ended.err);
+        assert!(!world.files.key.exists());
+    }
+}
