@@ -126,7 +126,7 @@ impl Agent {
     ///
     /// # Errors
     /// [`Error::Request`] if there is no going on: the policy denies what is needed and always did, or
-    /// the connection has ended for good. [`Error::WorkOverdue`] if work does not end when it is to.
+    /// the connection has ended permanently. [`Error::WorkOverdue`] if work does not end when it is to.
     pub async fn run<W>(&mut self, work: W) -> Result<End, Error>
     where
         W: AsyncFn(&Job) -> WorkResult + Send + Sync + 'static,

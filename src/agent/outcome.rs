@@ -18,7 +18,7 @@ pub enum Outcome {
     /// REJECTED, for this reason: trying again would not help.
     Rejected(Text),
     /// Left IN_PROGRESS on purpose, for instance because the device is about to restart: the agent
-    /// ends, and the next run of the program takes the job up again.
+    /// ends, and the next run of the program resumes the job.
     LeftInProgress,
     /// The job is no longer wanted. How the work ended is not reported.
     Unwanted(Unwanted),

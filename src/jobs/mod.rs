@@ -18,12 +18,13 @@
 //! - `client`: the four operations, and what comes unasked
 //! - `exchange`: one request and the reply that belongs to it
 //! - `inbox`: takes what comes in: replies and events; which execution is the first in line
-//! - `requests`, `model`, `details`, `job_id`, `timestamp`: what can be asked, and what is answered
+//! - `requests`, `model`, `document`, `details`, `job_id`, `timestamp`: what can be asked, and what is answered
 //! - `error`: why a request failed
 //! - `topics`: every topic string
 
 mod client;
 mod details;
+mod document;
 mod error;
 mod exchange;
 mod inbox;
@@ -35,12 +36,13 @@ mod topics;
 
 pub use client::{Client, Options};
 pub use details::{DetailError, StatusDetails};
+pub use document::JobDocument;
 pub use error::{RequestError, RequestErrorKind};
 pub use inbox::{Event, First, Queue};
 pub use job_id::{ExecutionId, JobId, JobIdError};
 pub use model::{
-    ErrorCode, ExecutionReply, ExecutionState, JobDocument, JobExecution, JobExecutionSummary,
-    JobStatus, PendingJobExecutions, Rejection, UpdatedExecution,
+    ErrorCode, ExecutionReply, ExecutionState, JobExecution, JobExecutionSummary, JobStatus,
+    PendingJobExecutions, Rejection, UpdatedExecution,
 };
 pub use requests::{Describe, GetPending, Request, StartNext, Update};
 pub use timestamp::Timestamp;

@@ -11,9 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::details::{self, StatusDetails};
+use super::document::JobDocument;
 use super::job_id::{ExecutionId, JobId};
 use super::timestamp::{self, Timestamp};
-use crate::text::{Text, printable, without_signatures};
+use crate::text::Text;
 
 /// Where a job execution stands.
 ///
@@ -58,43 +59,6 @@ impl JobStatus {
     /// Whether nothing more happens to an execution that stands here.
     pub fn is_terminal(&self) -> bool {
         !matches!(self, Self::Queued | Self::InProgress | Self::Other(_))
-    }
-}
-
-/// A job document: what to do, as whoever made the job wrote it. JSON of up to 32 KiB.
-///
-/// It is kept as the text it came as, because not every JSON text can be read as values (a lone
-/// surrogate, a number beyond a double, a thousand levels of brackets), and no document may stop the
-/// queue. Whoever wants values of it asks for them, and gets an error where there are none.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(transparent)]
-pub struct JobDocument(Option<Box<RawValue>>);
-
-impl JobDocument {
-    /// The document as it came; `null` if the reply had none.
-    pub fn text(&self) -> &str {
-        self.0.as_ref().map_or("null", |document| document.get())
-    }
-
-    /// The document as a type of yours.
-    ///
-    /// # Errors
-    /// If it does not have the form of that type, or can't be read at all.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.text())
-    }
-}
-
-impl PartialEq for JobDocument {
-    fn eq(&self, other: &Self) -> bool {
-        self.text() == other.text()
-    }
-}
-
-impl fmt::Display for JobDocument {
-    /// Printable, and without what signs a presigned URL; as it came, it is [`Self::text`].
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&printable(&without_signatures(self.text())))
     }
 }
 

@@ -187,7 +187,7 @@ impl InFlight {
 impl Sent {
     fn fail(self, error: PublishError) {
         if let Self::Publish { done, .. } = self {
-            let _ = done.send(Err(error)); // whoever asked may wait no longer
+            let _ = done.send(Err(error)); // the caller may no longer wait
         }
     }
 }

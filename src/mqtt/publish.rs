@@ -64,7 +64,7 @@ impl Publish {
         self
     }
 
-    /// By what whoever asked knows which request an answer belongs to.
+    /// By what the requester knows which request an answer belongs to.
     pub fn correlation_data(mut self, data: impl Into<Bytes>) -> Self {
         self.properties.correlation_data = Some(data.into());
         self

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,12 +25,17 @@ pub(super) enum Stream {
     Err,
 }
 
+/// The threads that write. When this is dropped, they end with the last line.
+pub(super) struct Writers(Arc<Queue>);
+
 /// The lines of both streams that are not written yet, in the order in which they were said.
 #[derive(Default)]
-pub(super) struct Writers {
+struct Queue {
     lines: Mutex<VecDeque<Line>>,
     /// For each stream: it has a line more, or one less.
     changed: [Condvar; 2],
+    /// No line follows.
+    is_complete: AtomicBool,
 }
 
 struct Line {
@@ -50,16 +56,16 @@ impl Writers {
         out: impl Write + Send + 'static,
         err: impl Write + Send + 'static,
     ) -> io::Result<Arc<Self>> {
-        let writers = Arc::new(Self::default());
-        let (first, second) = (Arc::clone(&writers), Arc::clone(&writers));
+        let writers = Self(Arc::default());
+        let (first, second) = (Arc::clone(&writers.0), Arc::clone(&writers.0));
         thread::Builder::new().spawn(move || first.write(Stream::Out, out))?;
         thread::Builder::new().spawn(move || second.write(Stream::Err, err))?;
-        Ok(writers)
+        Ok(Arc::new(writers))
     }
 
     /// Has a line written, with the line feed at its end. Never waits for a reader.
     pub fn push(&self, stream: Stream, text: String) {
-        let mut lines = self.lock();
+        let mut lines = self.0.lock();
         let of_stream = lines.iter().filter(|line| line.stream == stream);
         let bytes: usize = of_stream.map(|line| line.text.len()).sum();
         // Once a line is dropped, so are those behind it: the gap is said first, and in its place.
@@ -76,7 +82,7 @@ impl Writers {
             since: None,
         });
         drop(lines); // whoever is woken wants them
-        self.changed[stream as usize].notify_all();
+        self.0.changed[stream as usize].notify_all();
     }
 
     /// Waits until all that was said is written, or for so long.
@@ -85,14 +91,27 @@ impl Writers {
         for stream in [Stream::Out, Stream::Err] {
             let rest = limit.saturating_sub(start.elapsed());
             let unwritten = |lines: &mut VecDeque<Line>| position(lines, stream).is_some();
-            drop(self.changed[stream as usize].wait_timeout_while(self.lock(), rest, unwritten));
+            drop(self.0.changed[stream as usize].wait_timeout_while(
+                self.0.lock(),
+                rest,
+                unwritten,
+            ));
         }
     }
+}
 
-    /// Writes what is said on this stream, for as long as the program runs.
+impl Drop for Writers {
+    fn drop(&mut self) {
+        let _lines = self.0.lock(); // whoever looks has looked, or waits
+        self.0.is_complete.store(true, Ordering::Relaxed);
+        self.0.changed.iter().for_each(Condvar::notify_all);
+    }
+}
+
+impl Queue {
+    /// Writes what is said on this stream, as long as there may be more.
     fn write(&self, stream: Stream, mut to: impl Write) {
-        loop {
-            let text = self.next(stream);
+        while let Some(text) = self.next(stream) {
             write_whole(&mut to, text.as_bytes());
             let mut lines = self.lock();
             if let Some(written) = position(&lines, stream) {
@@ -104,16 +123,17 @@ impl Writers {
     }
 
     /// Waits for the next line of this stream, and for the older ones of the other.
-    fn next(&self, stream: Stream) -> String {
+    fn next(&self, stream: Stream) -> Option<String> {
         let is_stuck = |since: Instant| since.elapsed() >= STUCK_AFTER;
         let mut lines = self.lock();
         loop {
             lines = match position(&lines, stream) {
+                None if self.is_complete.load(Ordering::Relaxed) => return None,
                 None => self.changed[stream as usize]
                     .wait(lines)
                     .unwrap_or_else(PoisonError::into_inner),
                 Some(nth) if nth == 0 || lines[0].since.is_some_and(is_stuck) => {
-                    return lines[nth].begin();
+                    return Some(lines[nth].begin());
                 }
                 Some(_) => {
                     let other = &self.changed[lines[0].stream as usize];

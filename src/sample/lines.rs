@@ -2,6 +2,7 @@
 //! for a sentence. (The words of the first five are those of AWS's Python sample.)
 
 use std::fmt::Display;
+use std::time::Duration;
 
 /// The first connection is there.
 pub const CONNECTED: &str = "Connected!";
@@ -27,6 +28,24 @@ pub fn no_longer_wanted(job_id: impl Display, why: impl Display) -> String {
 /// The end of a job that is not reported.
 pub fn abandoning(job_id: impl Display) -> String {
     format!("Abandoning job_id:{job_id}.")
+}
+
+/// Of somebody else's report on a job that is worked on here.
+pub fn conflict(job_id: impl Display) -> String {
+    format!(
+        "Somebody else has reported on job_id:{job_id} while this program worked on it: most likely a \
+         second program does the jobs of this thing, and each job is done twice. Stop one."
+    )
+}
+
+/// Of work that was to end so long ago.
+pub fn overdue(job_id: impl Display, since: Duration, limit: Duration) -> String {
+    format!(
+        "The work on job_id:{job_id} was to end {} seconds ago, and goes on; no other job can be started. \
+         After {} seconds the program ends, for a supervisor to start it anew.",
+        since.as_secs_f32(),
+        limit.as_secs_f32()
+    )
 }
 
 /// What happened as a sentence, and what to do about it.

@@ -45,7 +45,7 @@ const DESCRIPTIONS_FIRST: Duration = Duration::from_secs(1);
 /// Does jobs until `stop` resolves, to the reason in words.
 ///
 /// # Errors
-/// What ended it otherwise: a connection that no waiting brings about, a policy that forbids what is
+/// What ended it otherwise: a connection that can't be established, a policy that forbids what is
 /// needed, work that does not end, or in CI mode, that there is no job.
 pub async fn run(
     settings: Settings,

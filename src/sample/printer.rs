@@ -28,7 +28,7 @@ pub(super) struct Printer {
     /// What was said last of a request.
     request_problem: Option<String>,
     busy: Busy,
-    /// How the connection has ended for good.
+    /// How the connection has ended permanently.
     pub ended: Option<Result<(), mqtt::ConnectionError>>,
 }
 
@@ -95,7 +95,7 @@ impl Printer {
         }
     }
 
-    /// Waits until the connection has ended for good.
+    /// Waits until the connection has ended permanently.
     pub async fn until_the_end(&mut self) {
         while let Some(event) = self.connection.next().await {
             self.connection(event);
@@ -180,14 +180,19 @@ impl Printer {
                 say!(out, "job_id:{job_id} {why}, and stays {status}.");
             }
             E::UnreadableRejected { job_id } => {
-                say!(out, "job_id:{job_id} is REJECTED, because it can't be read.");
+                say!(
+                    out,
+                    "job_id:{job_id} is REJECTED, because it can't be read."
+                );
             }
             E::WorkStarted { job_id } => {
                 say!(out, "{}", lines::WORK_STARTED);
                 self.busy = Busy::Working(job_id);
             }
             E::Progress { job_id, details } => {
-                let details = details.iter().map(|(name, value)| format!("{name}:{value}"));
+                let details = details
+                    .iter()
+                    .map(|(name, value)| format!("{name}:{value}"));
                 let details = details.collect::<Vec<_>>().join(" ");
                 say!(out, "Progress of job_id:{job_id} was accepted. {details}");
             }
@@ -195,17 +200,14 @@ impl Printer {
                 say!(out, "{}", lines::no_longer_wanted(job_id, why));
                 self.busy = Busy::Unwanted;
             }
-            E::Conflict { job_id } => out.warn(format_args!(
-                "Somebody else has reported on job_id:{job_id} while this program worked on it: most \
-                 likely a second program does the jobs of this thing, and each job is done twice. Stop \
-                 one."
-            )),
-            E::WorkOverdue { job_id, since, limit } => out.warn(format_args!(
-                "The work on job_id:{job_id} was to end {} seconds ago, and goes on; no other job can be \
-                 started. After {} seconds the program ends, for a supervisor to start it anew.",
-                since.as_secs_f32(),
-                limit.as_secs_f32()
-            )),
+            E::Conflict { job_id } => out.warn(format_args!("{}", lines::conflict(job_id))),
+            E::WorkOverdue {
+                job_id,
+                since,
+                limit,
+            } => {
+                out.warn(format_args!("{}", lines::overdue(job_id, since, limit)));
+            }
             E::WorkEnded { outcome, .. } => match outcome {
                 Outcome::Rejected(reason) => say!(out, "Job refused: {reason}"),
                 Outcome::Succeeded(_) => say!(out, "{}", lines::WORK_DONE),
@@ -222,7 +224,10 @@ impl Printer {
             }
             E::Reporting { job_id, status } => {
                 self.busy = Busy::Reporting(job_id);
-                say!(out, "Publishing request to update job status to {status}...");
+                say!(
+                    out,
+                    "Publishing request to update job status to {status}..."
+                );
             }
             E::Reported { job_id, result } => {
                 self.busy = Busy::No;

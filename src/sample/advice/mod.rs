@@ -23,7 +23,7 @@ pub enum SampleError {
     /// A file can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// There is no connection, and waiting won't bring one about.
+    /// There is no connection, and it can't be established.
     #[error("{0}")]
     Connection(mqtt::ConnectionError, Target),
     /// The file with the proxy's user name and password can't be used.
