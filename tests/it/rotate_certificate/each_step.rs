@@ -149,7 +149,7 @@ async fn is_broken(scene: &Scene, disk: &FaultyDisk, new: New) -> Option<String>
             // The cloud withdraws the new one.
             let _device = Device::start(scene, disk, &files.cert, &files.key);
             job(scene, "after", json!({"operation": "dance"})).await;
-            if current() != "" || scene.path("trial.pem").exists() {
+            if !current().is_empty() || scene.path("trial.pem").exists() {
                 return Some(format!("the old one is not in use: {reason}"));
             }
             let is_told = reason.contains("gone back to the old certificate");
