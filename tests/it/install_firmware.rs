@@ -285,7 +285,7 @@ impl Scene {
 fn children(id: u32) -> Vec<String> {
     let threads = fs::read_dir(format!("/proc/{id}/task")).unwrap();
     let paths = threads.map(|thread| thread.unwrap().path().join("children"));
-    let children = paths.flat_map(|path| fs::read_to_string(path)); // a thread may have ended
+    let children = paths.flat_map(fs::read_to_string); // a thread may have ended
     let children: String = children.collect();
     children.split_whitespace().map(str::to_owned).collect()
 }

@@ -1,5 +1,7 @@
 //! What `jobs-mqtt5` promises, tried on the real program over real TLS against `local_iot_core`.
 
+#![allow(clippy::duplicate_mod)] // the worked examples share modules, and each brings its own along
+
 mod addresses;
 mod bad_input;
 mod broken_rules;
