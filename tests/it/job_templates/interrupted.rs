@@ -86,5 +86,6 @@ async fn a_restart_between_two_steps_is_a_step() {
     let mut done: Vec<_> = done.flatten().collect();
     assert!(done.is_sorted(), "no step is done twice: {done:?}");
     done.dedup();
-    assert_eq!(done, ["0", "1", "2", "3", "4"]);
+    done.retain(|done| *done != "0"); // (a progress of which only the latest is sure to arrive)
+    assert_eq!(done, ["1", "2", "3", "4"]);
 }

@@ -159,7 +159,7 @@ const ALL: &[Break] = &[
     of_the_device(
         "no-backoff",
         "the device tries again at once",
-        &[0],
+        &[1],
         Habits {
             no_backoff: true,
             ..Habits::GOOD
@@ -168,7 +168,7 @@ const ALL: &[Break] = &[
     of_the_device(
         "no-jitter",
         "every wait is as long as its bound",
-        &[0],
+        &[5],
         Habits {
             no_jitter: true,
             ..Habits::GOOD
@@ -195,7 +195,7 @@ const ALL: &[Break] = &[
     of_the_device(
         "never-asks",
         "a device that has missed an event does not ask",
-        &[22],
+        &[6],
         Habits {
             idle_timeout_seconds: Some(100_000),
             ..Habits::GOOD
@@ -224,7 +224,7 @@ const ALL: &[Break] = &[
         ..on_the_way(
             "comes-back-deaf",
             "what was subscribed to is lost with no session lost, and never subscribed to again",
-            &[111],
+            &[0],
             packets::comes_back_deaf,
         )
     },

@@ -109,7 +109,8 @@ impl Pki {
     /// If it is no signing request, or not signed with the key that is in it.
     pub fn certificate_from_csr(&self, csr: &[u8], valid_from: i32) -> io::Result<String> {
         let requested = Requested::read(csr);
-        let requested = requested.ok_or_else(|| io::Error::other("no request of a P-256 key"))?;
+        let requested =
+            requested.ok_or_else(|| io::Error::other("the request has no P-256 key"))?;
         let mut params = device_params();
         params.not_before = date_time_ymd(valid_from, 1, 1);
         let issued = params.signed_by(&requested, &self.ca.issuer);
