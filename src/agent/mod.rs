@@ -82,7 +82,7 @@ pub enum End {
 
 /// The whole of a device that does jobs: starts each, has it worked on, reports how that ended, and
 /// waits for more. Ends when a job is left IN_PROGRESS on purpose; an [`Agent`] of your own can also be
-/// told to stop.
+/// told to stop. Safe to cancel as [`Agent::run`] is.
 ///
 /// # Errors
 /// See [`Agent::run`].
@@ -142,7 +142,8 @@ impl Agent {
     }
 
     /// The same, with the work on the task that calls this: it must wait and not block, and a panic in it
-    /// is the caller's. For a device with one thread, and for simulations in virtual time.
+    /// is the caller's. For a device with one thread, and for simulations in virtual time. Dropping the
+    /// future drops the work.
     ///
     /// # Errors
     /// See [`Agent::run`].

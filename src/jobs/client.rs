@@ -86,7 +86,7 @@ impl Client {
     /// `GetPendingJobExecutions`: what is pending for the thing. The service lists at most ten.
     ///
     /// # Errors
-    /// See [`Client::send`].
+    /// See [`Client::send`], as for what becomes of it when it is dropped.
     pub async fn get_pending(&self) -> Result<PendingJobExecutions, RequestError> {
         self.send(GetPending {}).await
     }
@@ -95,7 +95,7 @@ impl Client {
     /// IN_PROGRESS already. `None` if nothing is pending.
     ///
     /// # Errors
-    /// See [`Client::send`].
+    /// See [`Client::send`], as for what becomes of it when it is dropped.
     pub async fn start_next(
         &self,
         request: StartNext,
@@ -106,7 +106,7 @@ impl Client {
     /// `DescribeJobExecution`: all about the latest execution of a job, its document included.
     ///
     /// # Errors
-    /// See [`Client::send`].
+    /// See [`Client::send`], as for what becomes of it when it is dropped.
     pub async fn describe(&self, job_id: &JobId) -> Result<Option<JobExecution>, RequestError> {
         Ok(self.send(Describe::job(job_id)).await?.execution)
     }
@@ -114,7 +114,7 @@ impl Client {
     /// `UpdateJobExecution`: sets the status of an execution, and its status details.
     ///
     /// # Errors
-    /// See [`Client::send`].
+    /// See [`Client::send`], as for what becomes of it when it is dropped.
     pub async fn update(&self, request: Update) -> Result<UpdatedExecution, RequestError> {
         self.send(request).await
     }

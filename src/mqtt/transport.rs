@@ -89,7 +89,7 @@ impl Transport for Tcp {
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to the first of these addresses that answers: IPv6 and IPv4 in turn, 250 ms apart, at once
-/// after one that fails at once. For a [`Transport`] that knows the addresses by itself.
+/// after one that fails at once. For a [`Transport`] that knows the addresses by itself. Safe to cancel.
 ///
 /// # Errors
 /// If none answers within the limit: what became of each ([`AddressErrors`]).

@@ -17,6 +17,7 @@ mod flags;
 mod hostile;
 mod install_firmware;
 #[cfg(unix)]
+mod interface;
 mod job_templates;
 mod key_in_hardware;
 mod key_in_token;
