@@ -150,8 +150,10 @@ impl Job {
             running: Arc::clone(&self.running),
             background: Arc::clone(&self.background),
         };
-        let _guard = EndWork(&self.running);
-        on_a_thread(move |runtime| runtime.block_on(work(&job)).into()).await
+        let mut unfinished = EndWork(Some(&self.running));
+        let outcome = on_a_thread(move |runtime| runtime.block_on(work(&job)).into()).await;
+        unfinished.0 = None;
+        outcome
     }
 
     /// Reports how the work ended, and returns when the service has taken that, or no longer wants to
@@ -233,11 +235,14 @@ impl Job {
 }
 
 /// Tells the work to end when nobody waits for it any longer.
-struct EndWork<'a>(&'a Running);
+struct EndWork<'a>(Option<&'a Running>);
 
 impl Drop for EndWork<'_> {
     fn drop(&mut self) {
-        self.0.interrupted.send_if_modified(|so_far| {
+        let Some(running) = self.0 else {
+            return; // it has ended
+        };
+        running.interrupted.send_if_modified(|so_far| {
             let is_new = so_far.is_none();
             so_far.get_or_insert(Interrupted::Stopping);
             is_new

@@ -45,7 +45,11 @@ fn handed_on(face: &str) -> BTreeSet<String> {
     for line in face.lines().filter(|line| line.starts_with("pub ")) {
         let mut words = names(line).skip(1);
         let kind = words.next().unwrap();
-        let name = if kind == "async" { words.nth(1) } else { words.next() };
+        let name = if kind == "async" {
+            words.nth(1)
+        } else {
+            words.next()
+        };
         if !["use", "mod"].contains(&kind) {
             all.extend(name.map(str::to_owned));
         }
@@ -72,7 +76,10 @@ fn members(code: &str, name: &str) -> BTreeSet<String> {
             } else {
                 item.strip_prefix("pub ").unwrap_or_default()
             };
-            if of_item.is_empty() || !of_item.starts_with(char::is_alphabetic) || !(is_impl || is_type) {
+            if of_item.is_empty()
+                || !of_item.starts_with(char::is_alphabetic)
+                || !(is_impl || is_type)
+            {
                 continue;
             }
             let words = names(of_item).filter(|word| !["async", "const", "fn"].contains(word));
@@ -109,7 +116,11 @@ fn the_interface_is_as_it_was() {
         changed.display(),
         list.display()
     );
-    for item in ["agent::Agent::run", "mqtt::Event::Overflow", "jobs::Options::max_tries"] {
+    for item in [
+        "agent::Agent::run",
+        "mqtt::Event::Overflow",
+        "jobs::Options::max_tries",
+    ] {
         assert!(is.lines().any(|line| line == item), "{item} is not found");
     }
     assert!(is.lines().count() > 250, "{}", is.lines().count());

@@ -65,6 +65,22 @@ async fn dropping_a_run_ends_its_work_and_the_next_run_of_the_job_waits_for_that
     assert_eq!(world.core.jobs().execution("job").unwrap().starts, 1);
 }
 
+#[tokio::test]
+async fn work_in_several_parts_is_not_interrupted_by_the_end_of_one() {
+    let world = World::with_jobs(&["job"]).await;
+    let mut device = world.device(|_| {});
+    let job = device.next().await;
+    for _ in 0..2 {
+        let part = async |job: &Job| {
+            job.check()?;
+            Ok(Outcome::succeeded())
+        };
+        assert_eq!(within(job.run(part)).await, Outcome::succeeded());
+    }
+    within(job.finish(Outcome::succeeded())).await.unwrap();
+    world.succeeds("job").await;
+}
+
 // Messages
 
 /// Once this has come back, what was published before has been delivered.
