@@ -18,7 +18,7 @@ const CEILING: u32 = 14;
 
 /// What is overdue is waited for so much longer: where the process has stood still (a suspended machine,
 /// a debugger), the answer is in the socket, and unread.
-const SECOND_LOOK: Duration = Duration::from_millis(10);
+pub(super) const SECOND_LOOK: Duration = Duration::from_millis(10);
 
 /// The moment at which bytes last came. Clones share it.
 #[derive(Debug, Clone)]

@@ -1,11 +1,10 @@
 //! One connection, from the CONNACK to its end: handles what the clients want, packets from the server,
 //! and timers.
 
-use futures_util::FutureExt;
 use rumqttc::v5::mqttbytes::QoS as CodecQoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PingReq, Subscribe, Unsubscribe};
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 mod received;
 
@@ -16,7 +15,7 @@ use super::options::Options;
 use super::publish::{Publish, QoS};
 use super::reason::ReasonCode;
 use super::session::{Session, ToPublish};
-use super::silence::LastHeard;
+use super::silence::{LastHeard, SECOND_LOOK};
 use super::wire::{TooLarge, Wire, WireError};
 
 /// At most this many publishes are in flight: enough for 100 a second at a round trip of 200 ms.
@@ -81,7 +80,7 @@ impl Connection<'_> {
             let (at, _) = self.next_timer();
             tokio::select! {
                 biased;
-                () = sleep_until(at) => self.on_timer()?,
+                () = sleep_until(at) => self.on_timer().await?,
                 is_wanted = self.session.next_command() => if !is_wanted {
                     return Ok(());
                 },
@@ -236,7 +235,7 @@ impl Connection<'_> {
         )
     }
 
-    fn on_timer(&mut self) -> Result<(), ConnectionError> {
+    async fn on_timer(&mut self) -> Result<(), ConnectionError> {
         let (at, timer) = self.next_timer();
         if at > Instant::now() {
             return Ok(()); // something has been heard meanwhile
@@ -252,9 +251,7 @@ impl Connection<'_> {
                 let _ = self.wire.send(&Packet::PingReq(PingReq)); // it is never too large
             }
             Timer::Overdue(packet) => {
-                // Where the process has stood still (a suspended machine, a debugger), the answer is
-                // in the socket, and unread.
-                if let Some(read) = self.wire.exchange().now_or_never() {
+                if let Ok(read) = timeout(SECOND_LOOK, self.wire.exchange()).await {
                     return read.map_err(|error| self.lost(error));
                 }
                 let what = format!(
