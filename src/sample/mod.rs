@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -192,10 +193,22 @@ impl Settings {
     pub fn from_flags(flags: &Flags, output: &Output) -> Result<Self, SampleError> {
         let mut files = Files::new(&flags.cert, &flags.key);
         files.ca = flags.ca_file.clone();
-        let tls = Arc::new(tls::client_config(&files)?);
-        let mut mqtt = mqtt::Options::new(&flags.endpoint, &flags.client_id, tls);
+        Self::with_tls(flags, tls::client_config(&files)?, output)
+    }
+
+    /// The same with a TLS configuration of your own, as for a key that is in no file.
+    ///
+    /// # Errors
+    /// If the proxy's file can't be used.
+    pub fn with_tls(
+        flags: &Flags,
+        tls: ClientConfig,
+        output: &Output,
+    ) -> Result<Self, SampleError> {
+        let mut mqtt = mqtt::Options::new(&flags.endpoint, &flags.client_id, Arc::new(tls));
         mqtt.port = flags.port;
         mqtt.proxy = proxy(flags)?;
+        let files = Files::new(&flags.cert, &flags.key);
         let auth = flags.proxy_auth.as_deref();
         let warnings = tls::warnings(&files).into_iter();
         for warning in warnings.chain(auth.and_then(tls::open_to_others)) {

@@ -19,6 +19,7 @@ use jobs_mqtt5::agent::{Agent, Job, Outcome, WorkResult};
 use jobs_mqtt5::mqtt::{self, Event, Events};
 use jobs_mqtt5::{cli::Flags, jobs, stop};
 
+#[allow(dead_code)] // a part of it is for the other examples
 mod device_key;
 
 #[tokio::main(flavor = "current_thread")]

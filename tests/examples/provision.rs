@@ -134,7 +134,7 @@ impl Device {
             // The token first: where there is a certificate, there is its token.
             let token = &created.certificate_ownership_token;
             self.identity.replace("first.token", token)?;
-            let trial = format!("{}\n{key}", created.certificate_pem.trim());
+            let trial = device_key::certificate(&created.certificate_pem)? + &key;
             self.identity.replace("first.pem", &trial)?;
         }
         let token = self.identity.read("first.token")?.unwrap_or_default();

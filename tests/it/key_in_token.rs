@@ -1,4 +1,4 @@
-//! The worked examples `key_in_token` and `provision`, with a key in a token: SoftHSM's, which is one in
+//! The worked examples `key_in_token`, `provision` and `rotate_certificate`, with a key in a token: SoftHSM's, which is one in
 //! software behind the same library calls. Most of these need it (on Debian, the package softhsm2), so they
 //! run where they are asked for: `cargo test --test it -- --ignored key_in_token`.
 #![cfg(unix)]
@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use local_iot_core::Event;
+use local_iot_core::{Event, Status};
+use serde_json::json;
 use tokio::process::Command;
 
-use crate::support::{Ended, Program, World, example_path};
+use crate::support::{Ended, Program, World, example_path, within};
 
 /// The service, and a token.
 struct Scene {
@@ -204,6 +205,57 @@ async fn a_new_device_is_provisioned_for_a_key_in_its_token() {
     world.succeeds("second").await;
     assert_eq!(world.core.journal().count(connects), before + 1);
     device.kill().await;
+}
+
+#[tokio::test]
+#[ignore = "needs SoftHSM"]
+async fn a_certificate_is_rotated_with_both_keys_in_the_token() {
+    let scene = Scene::new().await;
+    scene.with_a_certificate().await;
+    let (world, jobs) = (&scene.world, scene.world.core.jobs());
+    let make_key = json!({"operation": "make-key"});
+    jobs.create_job("key", make_key.clone()).unwrap();
+    let device = scene.start("rotate_certificate");
+    world.succeeds("key").await;
+    let next = fs::read_to_string(scene.path("identity/next.key")).unwrap();
+    assert!(next.starts_with("pkcs11:token=device;object="), "{next}");
+    let csr = &jobs.execution("key").unwrap().status_details["csr"];
+    let csr = BASE64_STANDARD.decode(csr).unwrap();
+    let pki = world.core.pki();
+    let certificate = pki.certificate_from_csr(&csr, 2020).unwrap();
+    let install =
+        |certificate: &str| json!({"operation": "install-certificate", "certificate": certificate});
+
+    // The old one is for another key of the same token.
+    let old = fs::read_to_string(&world.files.cert).unwrap();
+    jobs.create_job("wrong", install(&old)).unwrap();
+    within(jobs.wait_for_status("wrong", Status::Failed)).await;
+    let reason = &jobs.execution("wrong").unwrap().status_details["reason"];
+    assert_eq!(reason, "the certificate is for another key");
+
+    jobs.create_job("certificate", install(&certificate))
+        .unwrap();
+    world.succeeds("certificate").await;
+    device
+        .out
+        .wait_for("The new certificate has proven good.")
+        .await;
+    device.kill().await;
+    let current = fs::read_to_string(scene.path("identity/current.pem")).unwrap();
+    assert!(
+        current.contains(certificate.trim()) && current.contains(&next),
+        "{current}"
+    );
+    assert!(!current.contains("PRIVATE KEY"), "{current}");
+    assert!(!scene.path("identity/next.key").exists());
+
+    // What it was delivered with is not needed any longer.
+    fs::remove_file(&world.files.key).unwrap();
+    jobs.create_job("after", make_key).unwrap();
+    let device = scene.start("rotate_certificate");
+    world.succeeds("after").await;
+    device.kill().await;
+    assert_eq!(world.core.journal().violations(), [""; 0]);
 }
 
 #[tokio::test]

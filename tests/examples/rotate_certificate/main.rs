@@ -12,18 +12,19 @@
 //! accepts no report within ten minutes (`TRIAL_SECONDS`), the device goes back to the old one, and the job
 //! is FAILED. Lesson 6 has the table of what each start does. Flags are those of the sample: `--cert` and
 //! `--key` are what it begins with; what it gets later is in the folder `identity` (or `IDENTITY_FOLDER`).
+//! Keys are made in a token if `DEVICE_TOKEN` names one, with a `pin-source`: see lesson 9.
 
-use std::{env, error::Error, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, process::ExitCode, sync::Arc, time::Duration};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use jobs_mqtt5::agent::{self, Agent, Job, Outcome, WorkResult};
-use jobs_mqtt5::jobs::{self, ErrorCode, JobStatus, Rejection, StartNext, StatusDetails, Update};
+use jobs_mqtt5::jobs::{self, ErrorCode, JobStatus, StartNext, StatusDetails, Update};
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind as Kind, Event, Events};
-use jobs_mqtt5::{Text, cli::Flags, output::Output, sample::Settings, stop};
-use rcgen::{CertificateParams, KeyPair};
-use tokio::sync::watch;
+use jobs_mqtt5::{cli::Flags, output::Output, sample::Settings, stop};
 use tokio::time::{sleep, timeout};
 
+#[path = "../device_key/mod.rs"]
+#[allow(clippy::duplicate_mod)] // the tests have it in other examples too
+mod device_key;
 #[path = "../durable.rs"]
 #[allow(dead_code)] // a part of it is for the firmware update
 pub(crate) mod durable;
@@ -34,8 +35,6 @@ use store::{Rotation, Store};
 
 /// So many times in a row may the server close the door on a certificate without a word.
 const MOST_REFUSALS: u32 = 5;
-/// What the service says of a job of which it does not say how it has ended.
-const IS_GONE: [ErrorCode; 2] = [ErrorCode::ResourceNotFound, ErrorCode::TerminalStateReached];
 
 #[derive(serde::Deserialize)]
 #[serde(tag = "operation", rename_all = "kebab-case")]
@@ -55,29 +54,24 @@ enum Identity {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    let flags = Flags::of_this_process();
     let path = env::var_os("IDENTITY_FOLDER").unwrap_or("identity".into());
-    let ended = match Folder::open(path, Arc::new(RealDisk)) {
-        Ok(folder) => run(Flags::of_this_process(), folder).await,
-        Err(error) => Err(error.into()), // another program has it
-    };
-    let ended = ended.inspect_err(|error| eprintln!("{error}"));
+    let ended = async { run(flags, Folder::open(path, Arc::new(RealDisk))?).await };
+    let ended = ended.await.inspect_err(|error| eprintln!("{error}"));
     ExitCode::from(u8::from(ended.is_err()))
 }
 
 /// Does jobs, with one connection after another. What each is made with is decided here alone: by how
 /// things stand on the disk, and by what was refused in this run.
-pub(crate) async fn run(mut flags: Flags, folder: Folder) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(delivered: Flags, folder: Folder) -> Result<(), device_key::Failure> {
     let limit = env::var("TRIAL_SECONDS").unwrap_or("600".to_owned());
     let limit = Duration::from_secs(limit.parse()?);
     let output = Output::on_stdout_and_stderr()?;
-    let delivered = (flags.cert.clone(), flags.key.clone());
     let store = Arc::new(Store { folder, delivered });
-    let (told, mut stop) = watch::channel(None);
-    let signal = stop::signal()?;
-    tokio::spawn(async move { told.send_replace(Some(signal.await)) });
+    let mut stop = tokio::spawn(stop::signal()?);
     let (mut last, mut refused) = (None, None);
-    while stop.borrow().is_none() {
-        let identity = match (store.trial(), refused.clone()) {
+    while !stop.is_finished() {
+        let identity = match (store.rotation("trial.pem"), refused.clone()) {
             (None, _) => Identity::Old,
             (Some(trial), Some((other, why))) if trial == other => Identity::GoneBack(trial, why),
             (Some(trial), _) => Identity::Trial(trial),
@@ -85,10 +79,10 @@ pub(crate) async fn run(mut flags: Flags, folder: Folder) -> Result<(), Box<dyn 
         if last.replace(identity.clone()) == Some(identity.clone()) {
             sleep(Duration::from_secs(1)).await; // nothing has changed: not too often
         }
-        (flags.cert, flags.key) = store.files(matches!(identity, Identity::Trial(_)));
-        let shown = Text::from(flags.cert.to_string_lossy());
-        println!("Connecting with {shown}");
-        let settings = Settings::from_flags(&flags, &output)?;
+        let flags = store.flags(matches!(identity, Identity::Trial(_)));
+        println!("Connecting with {}", flags.cert.display());
+        let tls = device_key::client_config(&flags.cert, &flags.key, flags.ca_file.as_deref())?;
+        let settings = Settings::with_tls(&flags, tls, &output)?;
         let (mqtt, mut events) = mqtt::connect(settings.mqtt);
         let jobs = jobs::Client::with_options(&mqtt, &settings.thing_name, settings.jobs);
         let mut agent = Agent::with_options(&jobs, settings.agent);
@@ -106,7 +100,7 @@ pub(crate) async fn run(mut flags: Flags, folder: Folder) -> Result<(), Box<dyn 
             agent.run(work).await.map_err(|error| error.to_string())
         };
         let stopped = async {
-            let _ = stop.wait_for(Option::is_some).await;
+            let _ = (&mut stop).await;
             stopper.stop(); // the agent ends when the work has
             sleep(Duration::from_secs(2)).await;
         };
@@ -142,36 +136,29 @@ async fn report(jobs: &jobs::Client, store: &Store, identity: &Identity) -> Resu
     let started = started.map_err(|error| error.to_string())?;
     let is_ours = started.is_some_and(|job| match job.job_document.read() {
         Ok(Task::InstallCertificate { certificate }) => {
-            Rotation::new(&job, &certificate) == Ok(trial.clone())
+            Rotation::new(&job, &certificate).is_ok_and(|new| new == *trial)
         }
         _ => false,
     });
     // If it is not under way, it has ended: an update is refused then, and the refusal says how.
-    let to = if is_ours {
-        status.clone()
-    } else {
-        JobStatus::InProgress
-    };
-    let mut update = Update::any_version(&trial.job_id, to);
+    let mut update = Update::any_version(&trial.job_id, JobStatus::InProgress);
     update.execution_number = Some(trial.execution_number);
     if is_ours {
+        update.status = status.clone();
         update.status_details = StatusDetails::default().with_text(detail.0, detail.1);
     }
     let ended = match jobs.update(update).await {
         Ok(_) => is_ours.then_some(status), // else it is another of this name
-        Err(error) => match error.rejection() {
-            Some(Rejection {
-                execution_state: Some(now),
-                ..
-            }) => Some(now.status.clone()),
-            Some(Rejection { code, .. }) if IS_GONE.contains(code) => None,
+        Err(error) => match error.rejection().map(|no| (&no.execution_state, &no.code)) {
+            Some((Some(now), _)) => Some(now.status.clone()),
+            Some((None, ErrorCode::ResourceNotFound | ErrorCode::TerminalStateReached)) => None,
             _ => return Err(error.to_string()),
         },
     };
     println!("job {}: reported", trial.job_id);
     match (ended, identity) {
-        (Some(JobStatus::Succeeded), _) => store.promote(),
-        (None, Identity::Trial(_)) => store.promote(), // nobody knows: what works is kept
+        // If nobody knows, what works is kept.
+        (Some(JobStatus::Succeeded), _) | (None, Identity::Trial(_)) => store.promote(),
         (Some(ended), Identity::Trial(_)) => return Err(format!("its job is {ended}")),
         _ => store.forget_trial(),
     }
@@ -197,10 +184,8 @@ async fn refusal(events: &mut Events<Event>) -> String {
             Event::Interrupted { error, .. } => {
                 eprintln!("{error}");
                 let kind = error.kind();
-                left -= u32::from(matches!(
-                    kind,
-                    Kind::Tls(_) | Kind::Refused | Kind::ClosedEarly
-                ));
+                let is_no = matches!(kind, Kind::Tls(_) | Kind::Refused | Kind::ClosedEarly);
+                left -= u32::from(is_no);
                 if left == 0 {
                     return error.to_string();
                 }
@@ -222,35 +207,31 @@ async fn work(job: &Job, store: &Store) -> WorkResult {
         }
         Err(error) => return Ok(Outcome::rejected(error.to_string())),
     };
-    if store.trial().is_some() {
+    if store.rotation("trial.pem").is_some() {
         return Ok(Outcome::LeftInProgress); // the next connection reports on that first
     }
-    if store.is_current(&new) {
+    let current = store.rotation("current.pem");
+    if current.is_some_and(|current| current.certificate == new.certificate) {
         return Ok(Outcome::succeeded());
     }
-    let key = store.waiting_key();
-    let key = key.ok_or("there is no new key: make-key goes before")?;
-    store.prepare(&new, &key)?;
+    let key = store.waiting_key()?;
+    device_key::check_pair(&new.certificate, &key)?;
     let details = StatusDetails::from_pairs([("step", "connecting with it")])?;
     job.checkpoint(details).await?;
     job.check()?; // told to stop: nothing has changed yet
-    if store.begin_trial() != Some(new) {
-        return Err("it can't be put on trial: the device's own log says why".into());
-    }
+    store.begin_trial(&new, &key)?;
     Ok(Outcome::LeftInProgress)
 }
 
 /// Makes a key, which stays here, and a request for a certificate for it. One that waits already is kept.
 fn make_key(store: &Store) -> WorkResult {
-    let mut key = store.waiting_key();
-    if key.is_none() {
-        let new = KeyPair::generate()?.serialize_pem(); // P-256
+    if store.waiting_key().is_err() {
+        let new = device_key::generate()?;
         store.folder.replace("next.key", &new)?;
-        key = store.waiting_key();
     }
-    let key = key.ok_or("the new key can't be read back")?;
-    let request = CertificateParams::default().serialize_request(&key)?;
-    let csr = BASE64_STANDARD.encode(request.der());
+    let request = device_key::csr(&store.waiting_key()?)?;
+    let is_base64 = |line: &&str| !line.starts_with('-');
+    let csr: String = request.lines().filter(is_base64).collect();
     let details = StatusDetails::from_pairs([("csr", csr)])?;
     Ok(Outcome::Succeeded(details))
 }

@@ -5,20 +5,23 @@
 
 use std::env;
 use std::error::Error;
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use jobs_mqtt5::tls::{self, Files};
-use rcgen::{CertificateParams, KeyPair};
+use pem::{EncodeConfig, LineEnding, Pem};
+use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, RootCertStore};
 
 mod token;
 
 use token::TokenKey;
 
-type Failure = Box<dyn Error + Send + Sync>;
+pub type Failure = Box<dyn Error + Send + Sync>;
 
 /// Makes a P-256 key.
 pub fn generate() -> Result<String, Failure> {
@@ -40,6 +43,35 @@ pub fn csr(key: &str) -> Result<String, Failure> {
     })
 }
 
+/// The one certificate in this text, in PEM. Nothing else of what the sender wrote is kept.
+pub fn certificate(text: &str) -> Result<String, Failure> {
+    let found = pem::parse_many(text).unwrap_or_default();
+    let [one] = &found[..] else {
+        return Err(unusable("one is wanted, in PEM, and nothing else").into());
+    };
+    let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    let one = Pem::new(one.tag(), one.contents());
+    Ok(pem::encode_config(&one, lines))
+}
+
+/// Checks that a certificate, in PEM, is for this key.
+pub fn check_pair(certificate: &str, key: &str) -> Result<(), Failure> {
+    let of_key = match is_in_token(key) {
+        Some(uri) => TokenKey::open(uri)?.subject_public_key_info(),
+        None => KeyPair::from_pem(key)?.subject_public_key_info(),
+    };
+    let der = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(unusable)?;
+    let certificate = ParsedCertificate::try_from(&der).map_err(unusable)?;
+    if certificate.subject_public_key_info().as_ref() != of_key {
+        return Err("the certificate is for another key".into());
+    }
+    Ok(())
+}
+
+fn unusable(why: impl Display) -> String {
+    format!("the certificate can't be used: {why}")
+}
+
 /// What a connection with this certificate and its key needs. (Both may be in one file.)
 pub fn client_config(cert: &Path, key: &Path, ca: Option<&Path>) -> Result<ClientConfig, Failure> {
     let text = fs::read_to_string(key).unwrap_or_default();
@@ -48,6 +80,7 @@ pub fn client_config(cert: &Path, key: &Path, ca: Option<&Path>) -> Result<Clien
         files.ca = ca.map(Path::to_owned);
         return Ok(tls::client_config(&files)?);
     };
+    check_pair(&fs::read_to_string(cert)?, &text)?;
     let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<Vec<_>, _>>()?;
     let mut roots = RootCertStore::empty();
     match ca {
