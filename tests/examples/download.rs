@@ -22,7 +22,8 @@ const PIECE: u64 = 256 * 1024;
 const TIMEOUTS: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(30 * 60)];
 /// So many bytes are progress. (One a second keeps nothing alive.)
 const PROGRESS: u64 = 64 * 1024;
-type AnyError = Box<dyn Error + Send + Sync>;
+/// What can go wrong in work, of whatever kind.
+pub type AnyError = Box<dyn Error + Send + Sync>;
 
 /// What is to be downloaded, and where to.
 pub struct Download<'a> {

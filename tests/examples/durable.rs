@@ -162,8 +162,9 @@ fn open(options: &mut OpenOptions, path: &Path, mode: u32) -> io::Result<File> {
     options.open(path)
 }
 
+/// Sets who may do what with a file. (Elsewhere than on Unix, there is no mode.)
 #[cfg_attr(not(unix), expect(unused_variables))]
-fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
     Ok(())

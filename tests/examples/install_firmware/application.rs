@@ -1,7 +1,7 @@
 //! The firmware itself: a program that runs as long as its standard input is open, says what it is
 //! (`--version`, for instance `thermostat 1.4.2`) and tests itself (`--self-test`).
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, PipeReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,11 +11,10 @@ use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use super::document::parts;
+use super::durable::set_mode;
 
-/// How long it may take to say what it is.
-const VERSION_LIMIT: Duration = Duration::from_secs(10);
-/// How long it may take to end when it is to.
-const END_LIMIT: Duration = Duration::from_secs(10);
+/// How long it may take to say what it is, and to end when it is to.
+const LIMIT: Duration = Duration::from_secs(10);
 /// How long the rest of its output may take to come, once it has ended.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(5);
 /// How long it rests after it has ended by itself.
@@ -28,8 +27,8 @@ const KEPT: usize = 4096;
 
 /// The application, which is started again when it ends. Dropped, it is ended, and that is waited for.
 pub struct Application {
-    stop: Option<Sender<()>>,
-    keeper: Option<JoinHandle<()>>,
+    /// Keeps it running, until there is no more sender.
+    keeper: Option<(Sender<()>, JoinHandle<()>)>,
     /// How it ended first, if it has ever ended by itself.
     pub first_end: Arc<OnceLock<String>>,
 }
@@ -44,11 +43,9 @@ impl Application {
         let (stop, is_to_stop) = mpsc::channel();
         let first_end = Arc::new(OnceLock::new());
         let noted = Arc::clone(&first_end);
+        let keeper = thread::spawn(move || keep(command, child, &is_to_stop, &noted));
         Ok(Self {
-            stop: Some(stop),
-            keeper: Some(thread::spawn(move || {
-                keep(command, child, &is_to_stop, &noted);
-            })),
+            keeper: Some((stop, keeper)),
             first_end,
         })
     }
@@ -56,8 +53,8 @@ impl Application {
 
 impl Drop for Application {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(keeper) = self.keeper.take() {
+        if let Some((stop, keeper)) = self.keeper.take() {
+            drop(stop);
             let _ = keeper.join();
         }
     }
@@ -71,49 +68,33 @@ fn keep(mut command: Command, mut child: Child, stop: &Receiver<()>, noted: &Onc
         };
         eprintln!("The application ended with {status}. It is started again.");
         let _ = noted.set(status.to_string());
-        while stop.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+        if stop.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
             match spawn(&mut command) {
-                Ok(again) => {
-                    child = again;
-                    break;
-                }
+                Ok(again) => child = again,
                 Err(error) => eprintln!("The application can't be started: {error}."),
             }
         }
     }
     drop(child.stdin.take());
-    let _ = end(&mut child, END_LIMIT);
+    let _ = end(&mut child, LIMIT);
 }
 
 /// Makes a file one that can be started.
 pub fn make_executable(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    let _ = path;
-    Ok(())
+    set_mode(&File::open(path)?, 0o755)
 }
 
-/// What it says it is: `thermostat 1.4.2`.
-///
-/// # Errors
-/// If it does not, in words for the cloud.
+/// What it says it is: `thermostat 1.4.2`. If it does not, why, in words for the cloud.
 pub fn name(path: &Path) -> Result<String, String> {
-    let said = run(path, "--version", VERSION_LIMIT)?;
+    let said = run(path, "--version", LIMIT)?;
     let name = said.lines().last().filter(|name| parts(name).is_some());
     let name = name.ok_or("--version does not say a product and a version like 1.4.2")?;
     Ok(name.to_owned())
 }
 
-/// Has it test itself.
-///
-/// # Errors
-/// If it fails, crashes, or has not ended in time: what it said last, in words for the cloud.
-pub fn self_test(path: &Path, limit: Duration) -> Result<(), String> {
-    run(path, "--self-test", limit).map(drop)
-}
-
-/// Runs it with this argument, and returns what it wrote: the end of that.
-fn run(path: &Path, argument: &str, limit: Duration) -> Result<String, String> {
+/// Runs it with this argument (`--self-test`), and returns what it wrote: the end of that. If it fails,
+/// crashes, or has not ended in time, the error is what it said last, in words for the cloud.
+pub fn run(path: &Path, argument: &str, limit: Duration) -> Result<String, String> {
     let failed = |error: io::Error| {
         let advice = match error.kind() {
             ErrorKind::PermissionDenied => ": is its folder mounted noexec?",
@@ -139,13 +120,13 @@ fn run(path: &Path, argument: &str, limit: Duration) -> Result<String, String> {
     }
     let output = output.lock().unwrap_or_else(PoisonError::into_inner);
     let said = String::from_utf8_lossy(&output).trim().to_owned();
+    let how = match ended {
+        Some(status) if status.success() => return Ok(said),
+        Some(status) => format!("ended with {status}"),
+        None => format!("did not end within {limit:?}"),
+    };
     let last = said.lines().last().map(|line| format!(": {}", line.trim()));
-    let last = last.unwrap_or_default();
-    match ended {
-        Some(status) if status.success() => Ok(said),
-        Some(status) => Err(format!("{argument} ended with {status}{last}")),
-        None => Err(format!("{argument} did not end within {limit:?}{last}")),
-    }
+    Err(format!("{argument} {how}{}", last.unwrap_or_default()))
 }
 
 /// Keeps the end of what comes.
@@ -162,17 +143,15 @@ fn keep_end(mut output: PipeReader, kept: &Mutex<Vec<u8>>) {
 /// Waits until it ends. `None` if it has not by then, and was ended.
 fn end(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let start = Instant::now();
-    loop {
+    while start.elapsed() < limit {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if start.elapsed() >= limit {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
         sleep(TICK);
     }
+    child.kill()?;
+    child.wait()?;
+    Ok(None)
 }
 
 /// Starts a process. A file that was just written is busy for a moment, if another thread starts a

@@ -1,9 +1,9 @@
 //! What a start does: it reads how things stand, and decides which slot runs. And how the device restarts.
 
+use std::env;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use std::{env, io};
 
 use jobs_mqtt5::mqtt::Backoff;
 
@@ -12,6 +12,8 @@ use super::slots::{SLOTS, Slot, Slots, State, Update, other};
 
 /// How often a new firmware is started at most.
 const MOST_STARTS: u32 = 3;
+/// What this program is, if it is the firmware.
+const THIS_PROGRAM: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
 /// How long things may take.
 #[derive(Clone)]
@@ -85,28 +87,27 @@ impl Device {
             // Boot has counted a start on trial, or has gone back.
             device.failed = (slot != state.active).then_some(why);
             device.running = slot;
-        } else if matches!(state.update, Update::Trial { .. }) {
-            device.failed = device.try_new(&state).err();
-            if device.failed.is_some() {
-                device.running = other(state.active);
-            }
+        } else if let Err(why) = device.try_new(state) {
+            device.failed = Some(why);
+            device.running = other(device.running);
         }
         device.run(device.running);
         device
     }
 
-    /// Counts the start of the firmware on trial, and has it test itself.
-    fn try_new(&self, state: &State) -> Result<(), String> {
-        let mut counted = state.clone();
-        if let Update::Trial { starts, .. } = &mut counted.update {
-            if *starts >= MOST_STARTS {
-                return Err("it was started 3 times, and never reported".to_owned());
-            }
-            *starts += 1;
+    /// Counts the start of a firmware on trial, and has it test itself.
+    fn try_new(&self, mut state: State) -> Result<(), String> {
+        let Update::Trial { starts, .. } = &mut state.update else {
+            return Ok(());
+        };
+        if *starts >= MOST_STARTS {
+            return Err("it was started 3 times, and never reported".to_owned());
         }
-        let written = self.slots.set(&counted);
+        *starts += 1;
+        let written = self.slots.set(&state);
         written.map_err(|error| format!("its start can't be written down: {error}"))?;
-        application::self_test(&self.slots.folder.path(state.active), self.times.self_test)
+        let path = self.slots.folder.path(state.active);
+        application::run(&path, "--self-test", self.times.self_test).map(drop)
     }
 
     /// Runs the firmware in this slot; if that can't be started, the other one.
@@ -136,17 +137,14 @@ impl Device {
     /// What runs: as it was written down when it was installed, or else as it says itself.
     fn what_runs(&self) -> Option<String> {
         if self.is_firmware {
-            return Some(
-                concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
-            );
+            return Some(THIS_PROGRAM.to_owned());
         }
         let mut state = self.slots.state();
-        let installed = state.installed_in(self.running);
-        if installed.is_some() {
-            return installed.clone();
+        if let Some(installed) = state.installed.get(self.running) {
+            return Some(installed.clone());
         }
-        *installed = application::name(&self.slots.folder.path(self.running)).ok();
-        let says = installed.clone()?;
+        let says = application::name(&self.slots.folder.path(self.running)).ok()?;
+        state.installed.insert(self.running, says.clone());
         let _ = self.slots.set(&state); // if not now, at the next start
         Some(says)
     }
@@ -155,7 +153,7 @@ impl Device {
 /// Restarts the device: here, what has started it in the place of this program. On a device: `reboot`.
 pub fn restart() -> ExitCode {
     let program = env::var_os("BOOT").map_or_else(env::current_exe, |boot| Ok(boot.into()));
-    let restarted: io::Result<ExitStatus> = program.and_then(|program| {
+    let restarted = program.and_then(|program| {
         let mut again = Command::new(program);
         again.args(env::args_os().skip(1));
         #[cfg(unix)] // it returns on an error only
@@ -164,11 +162,7 @@ pub fn restart() -> ExitCode {
         let restarted = again.status();
         restarted
     });
-    match restarted {
-        Ok(status) => ExitCode::from(u8::from(!status.success())),
-        Err(error) => {
-            eprintln!("The restart failed: {error}.");
-            ExitCode::FAILURE
-        }
-    }
+    let restarted = restarted.inspect_err(|error| eprintln!("The restart failed: {error}."));
+    let is_well = restarted.is_ok_and(|status: ExitStatus| status.success());
+    ExitCode::from(u8::from(!is_well))
 }

@@ -7,18 +7,16 @@
 //! ```
 //!
 //! `signature` is what `openssl dgst -sha256 -sign key.pem firmware.bin | base64` prints (`-w0`, or without
-//! line feeds), or AWS's Signer has it put in the place of `${aws:iot:code-sign-signature:s3://…}`. An older
-//! version is installed by `"allow_downgrade": 3` only, a number that is higher each time; then the signature
-//! is over the file and, behind it, the words `allow_downgrade=3`.
+//! line feeds). An older version is installed by `"allow_downgrade": 3` only, a number that is higher each
+//! time; then the signature is over the file and, behind it, the words `allow_downgrade=3`.
 //!
-//! The way of an update; its state is on disk at each step (`slots`), and lesson 3 has a table of what a start
-//! does in each state:
+//! The way of an update (lesson 3 has a table of its states, and of what a start does in each):
 //!
 //! 1. `part` is downloaded in ranges, through the program's proxy, and goes on where it was cut off
 //! 2. its signature is checked with the keys on the device, and that it is what it is said to be
 //! 3. it is put into the slot that does not run
 //! 4. a checkpoint: from here on, the cloud knows; if it no longer wants the job, that is the end of it
-//! 5. that slot is made the active one, on trial, and the device restarts
+//! 5. that slot is made the active one, on trial (`slots`), and the device restarts
 //! 6. the new firmware tests itself, and lives through its first seconds (`device`)
 //! 7. SUCCEEDED: when the cloud has accepted that, the firmware is settled (`trial`). Whatever goes wrong
 //!    before, the old slot is active again, and FAILED is reported with the reason
@@ -28,7 +26,6 @@
 //! `FIRMWARE_FOLDER`). A new device has its first firmware in slot `a`.
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -47,29 +44,33 @@ pub(crate) mod download;
 pub(crate) mod durable;
 #[path = "../presigned.rs"]
 pub(crate) mod presigned;
-mod signature;
 pub(crate) mod slots;
 pub(crate) mod trial;
 
 use device::{Device, Times};
 use document::{Firmware, parts};
-use download::Download;
+use download::{AnyError, Download};
 use slots::{Slots, State, Update, other};
 use trial::After;
 
-type AnyError = Box<dyn Error + Send + Sync>;
-
 fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("The device can't be started: {error}.");
+        ExitCode::FAILURE
+    })
+}
+
+/// Starts the device, ends the trial of its firmware, if there is one, and does jobs.
+fn run() -> Result<ExitCode, Box<dyn Error>> {
     let flags = Flags::of_this_process(); // with --version, that is all
-    let mut device = match start(&flags) {
-        Ok((device, After::NextJob)) => device,
-        Ok((_, After::Restart)) => return device::restart(),
-        Ok((_, After::Stop)) => return ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("The device can't be started: {error}.");
-            return ExitCode::FAILURE;
-        }
-    };
+    let folder = env::var_os("FIRMWARE_FOLDER").unwrap_or("installed".into());
+    let slots = Slots::open(folder, Arc::new(durable::RealDisk))?;
+    let mut device = Device::start(slots, device::booted(), Times::from_env());
+    match trial::run(&mut device, &flags)? {
+        After::NextJob => {}
+        After::Restart => return Ok(device::restart()),
+        After::Stop => return Ok(ExitCode::SUCCESS),
+    }
     let application = device.application.take();
     let device = Arc::new(device);
     let shared = Arc::clone(&device);
@@ -77,19 +78,10 @@ fn main() -> ExitCode {
         install(job, &shared, presigned::proxy(flags)?).await
     });
     drop(application); // it has ended before the next one begins
-    match device.restart.load(Ordering::Relaxed) {
+    Ok(match device.restart.load(Ordering::Relaxed) {
         true => device::restart(),
         false => code,
-    }
-}
-
-/// Starts the device, and ends the trial of its firmware, if there is one.
-fn start(flags: &Flags) -> Result<(Device, After), Box<dyn Error>> {
-    let folder = PathBuf::from(env::var_os("FIRMWARE_FOLDER").unwrap_or("installed".into()));
-    let slots = Slots::open(&folder, Arc::new(durable::RealDisk))?;
-    let mut device = Device::start(slots, device::booted(), Times::from_env());
-    let after = trial::run(&mut device, flags)?;
-    Ok((device, after))
+    })
 }
 
 /// Does the job. An error becomes FAILED, with its words as the reason.
@@ -107,41 +99,40 @@ pub async fn install(job: &Job, device: &Device, proxy: Option<ureq::Proxy>) -> 
         return Ok(Outcome::failed(format!("gone back to {running}: {reason}")));
     }
     let path = device.slots.folder.path(device.running);
-    let is_there = || firmware.signature.is_of(&path, &device.slots.folder);
-    if running == firmware.name && matches!(is_there(), Ok(true)) {
+    let is_there = || firmware.is_in(&path, &device.slots.folder);
+    if running == firmware.name() && matches!(is_there(), Ok(true)) {
         let details = firmware.details("running", firmware.size)?;
         return Ok(Outcome::Succeeded(details));
     }
     if let Err(reason) = is_for_this_device(&firmware, device, &state) {
         return Ok(Outcome::rejected(reason));
     }
-    let switched = switch(job, device, &firmware, &key, proxy).await;
+    let switched = match fetch(job, device, &firmware, proxy).await {
+        Ok(()) => switch(job, device, &firmware).await,
+        Err(error) => Err(error),
+    };
     // An error does not say how things stand: the disk does.
-    let is_on_trial =
-        matches!(device.slots.state().update, Update::Trial { key: of, .. } if of == key);
-    match switched {
-        Err(error) if !is_on_trial => {
-            // What has come by a stop is for the next run.
-            if !matches!(error.downcast_ref(), Some(Interrupted::Stopping)) {
-                let _ = device.slots.folder.remove("part");
-            }
-            Err(error)
+    let now = device.slots.state().update;
+    let is_on_trial = matches!(now, Update::Trial { key: of, .. } if of == key);
+    if let (Err(error), false) = (switched, is_on_trial) {
+        // What has come by a stop is for the next run.
+        if !matches!(error.downcast_ref(), Some(Interrupted::Stopping)) {
+            let _ = device.slots.folder.remove("part");
         }
-        _ => {
-            // The next run reports what became of it. Told to stop, it is not for us to start it.
-            device.restart.store(!job.is_stopping(), Ordering::Relaxed);
-            Ok(Outcome::LeftInProgress)
-        }
+        return Err(error);
     }
+    // The next run reports what became of it. Told to stop, it is not for us to start it.
+    device.restart.store(!job.is_stopping(), Ordering::Relaxed);
+    Ok(Outcome::LeftInProgress)
 }
 
 /// Whether it may be installed here. What is not known is refused.
 fn is_for_this_device(firmware: &Firmware, device: &Device, state: &State) -> Result<(), String> {
     let installed = device.firmware.as_deref().unwrap_or_default();
-    let (Some(new), Some(old)) = (parts(&firmware.name), parts(installed)) else {
+    let (name, last) = (firmware.name(), state.downgrades);
+    let (Some(new), Some(old)) = (parts(&name), parts(installed)) else {
         return Err("what runs here does not say its product and version".to_owned());
     };
-    let (last, name) = (state.downgrades, &firmware.name);
     match firmware.allow_downgrade {
         _ if new.0 != old.0 => Err(format!("this device is a {}, not a {}", old.0, new.0)),
         Some(number) if number <= last => Err(format!(
@@ -152,16 +143,9 @@ fn is_for_this_device(firmware: &Firmware, device: &Device, state: &State) -> Re
     }
 }
 
-/// Brings the firmware into the slot that does not run, and makes that the active one, on trial.
-async fn switch(
-    job: &Job,
-    device: &Device,
-    firmware: &Firmware,
-    key: &str,
-    proxy: Option<ureq::Proxy>,
-) -> Result<(), AnyError> {
+/// Puts what was downloaded into the slot that does not run, and makes that the active one, on trial.
+async fn switch(job: &Job, device: &Device, firmware: &Firmware) -> Result<(), AnyError> {
     let (slots, new) = (&device.slots, other(device.running));
-    fetch(job, device, firmware, proxy).await?;
     job.check()?; // it took its time
     slots.fill(new)?;
     let details = firmware.details("restarting", firmware.size)?;
@@ -169,12 +153,10 @@ async fn switch(
     job.check()?;
     let mut state = slots.state();
     state.active = new;
-    *state.installed_in(new) = Some(firmware.name.clone());
+    state.installed.insert(new, firmware.name());
     state.downgrades = firmware.allow_downgrade.unwrap_or(state.downgrades);
-    state.update = Update::Trial {
-        key: key.to_owned(),
-        starts: 0,
-    };
+    let key = document::key(job.execution());
+    state.update = Update::Trial { key, starts: 0 };
     Ok(slots.set(&state)?)
 }
 
@@ -199,13 +181,13 @@ async fn fetch(
             backoff: device.times.backoff.clone(),
             patience: device.times.patience,
         };
-        let url_of = |now: &_| Ok(Firmware::of(now)?.url);
         let progress = |length| {
             job.progress(firmware.details("downloading", length)?);
             Ok(())
         };
+        let url_of = |now: &_| Firmware::of(now).map(|it| it.url);
         download.run(url_of, progress).await?;
-        if firmware.signature.is_of(&part, folder)? {
+        if firmware.is_in(&part, folder)? {
             break;
         }
         folder.remove("part")?;
@@ -216,8 +198,8 @@ async fn fetch(
     }
     // The signature is over the file, not over the document: so it is the file that says what it is.
     application::make_executable(&part)?;
-    match application::name(&part)? {
-        name if name == firmware.name => Ok(()),
-        name => Err(format!("the file is {name}, not {}", firmware.name).into()),
+    match (application::name(&part)?, firmware.name()) {
+        (says, name) if says == name => Ok(()),
+        (says, name) => Err(format!("the file is {says}, not {name}").into()),
     }
 }

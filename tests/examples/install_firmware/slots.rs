@@ -12,8 +12,9 @@
 //!
 //! Instead of `trial`, `refused` says which update was gone back on, and `reason` why.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::durable::{Disk, Folder};
@@ -30,8 +31,8 @@ pub fn other(slot: Slot) -> Slot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     pub active: Slot,
-    /// What is installed in `a` and `b`, as far as that is known: product and version.
-    pub installed: [Option<String>; 2],
+    /// What is installed in each slot, as far as that is known: product and version.
+    pub installed: BTreeMap<Slot, String>,
     pub downgrades: u64,
     pub update: Update,
 }
@@ -56,21 +57,18 @@ impl State {
             let (_, value) = lines.find(|(key, _)| *key == name)?;
             Some(value.to_owned())
         };
-        let number = |name| get(name).and_then(|number| number.parse().ok());
-        let starts = number("starts").and_then(|starts| u32::try_from(starts).ok());
+        let in_slot = |slot| Some((slot, get(slot)?));
+        let downgrades = get("downgrades").and_then(|it| it.parse().ok());
+        let starts = get("starts").and_then(|it| it.parse().ok());
+        let starts = starts.unwrap_or(u32::MAX); // not known: counts as failed
+        let reason = get("reason").unwrap_or_default();
         Self {
             active: SLOTS[usize::from(get("active").as_deref() == Some("b"))],
-            installed: SLOTS.map(get),
-            downgrades: number("downgrades").unwrap_or(0),
+            installed: SLOTS.into_iter().filter_map(in_slot).collect(),
+            downgrades: downgrades.unwrap_or(0),
             update: match (get("trial"), get("refused")) {
-                (Some(key), _) => Update::Trial {
-                    key,
-                    starts: starts.unwrap_or(u32::MAX), // not known: counts as failed
-                },
-                (None, Some(key)) => Update::Refused {
-                    key,
-                    reason: get("reason").unwrap_or_default(),
-                },
+                (Some(key), _) => Update::Trial { key, starts },
+                (None, Some(key)) => Update::Refused { key, reason },
                 (None, None) => Update::Settled,
             },
         }
@@ -78,9 +76,8 @@ impl State {
 
     fn text(&self) -> String {
         let mut text = format!("active={}\ndowngrades={}\n", self.active, self.downgrades);
-        for (slot, firmware) in SLOTS.iter().zip(&self.installed) {
-            let line = firmware.as_ref().map(|it| format!("{slot}={it}\n"));
-            text += &line.unwrap_or_default();
+        for (slot, firmware) in &self.installed {
+            text += &format!("{slot}={firmware}\n");
         }
         text + &match &self.update {
             Update::Settled => String::new(),
@@ -90,11 +87,6 @@ impl State {
                 format!("refused={key}\nreason={reason}\n")
             }
         }
-    }
-
-    /// What is known to be in this slot.
-    pub fn installed_in(&mut self, slot: Slot) -> &mut Option<String> {
-        &mut self.installed[usize::from(slot == SLOTS[1])]
     }
 }
 
@@ -107,7 +99,7 @@ pub struct Slots {
 
 impl Slots {
     /// Opens the folder, for this program alone; makes it, if there is none.
-    pub fn open(path: &Path, disk: Arc<dyn Disk>) -> io::Result<Self> {
+    pub fn open(path: impl Into<PathBuf>, disk: Arc<dyn Disk>) -> io::Result<Self> {
         Ok(Self {
             folder: Folder::open(path, disk)?,
             unwritten: Mutex::default(),
@@ -147,7 +139,7 @@ impl Slots {
         let before = self.state();
         let mut state = before.clone();
         state.active = other(slot);
-        *state.installed_in(slot) = None;
+        state.installed.remove(slot);
         if state != before {
             self.set(&state)?;
         }

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::device::Device;
 use super::document::{self, Firmware};
-use super::slots::{self, State, other};
+use super::slots::{self, other};
 
 /// What is to be done after the trial.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,10 +25,8 @@ pub enum After {
     Stop,
 }
 
-/// Connects, and ends the trial. Without one, it returns at once.
-///
-/// # Errors
-/// If the cloud can't be told, and no waiting helps. That start counts as a failed one.
+/// Connects, and ends the trial. Without one, it returns at once. An error means that the cloud can't be
+/// told, and that no waiting helps: that start counts as a failed one.
 pub fn run(device: &mut Device, flags: &Flags) -> Result<After, Box<dyn Error>> {
     if !matches!(device.slots.state().update, slots::Update::Trial { .. }) {
         return Ok(After::NextJob);
@@ -55,10 +53,10 @@ pub fn run(device: &mut Device, flags: &Flags) -> Result<After, Box<dyn Error>> 
     })
 }
 
-/// Ends the trial, by what the cloud says of its job.
+/// Ends the trial, by what the cloud says of its job: writes down how, and has the active slot run.
 pub async fn judge(device: &mut Device, jobs: &Client) -> Result<After, RequestError> {
-    let state = device.slots.state();
-    let slots::Update::Trial { key, .. } = &state.update else {
+    let mut state = device.slots.state();
+    let slots::Update::Trial { key, .. } = state.update.clone() else {
         return Ok(After::NextJob);
     };
     // One that passes its self-test can still crash.
@@ -67,49 +65,46 @@ pub async fn judge(device: &mut Device, jobs: &Client) -> Result<After, RequestE
         sleep(Duration::from_millis(20)).await;
     }
     let mut backoff = device.times.backoff.clone();
-    loop {
-        let reported = match look_up(jobs, key).await {
+    state.update = loop {
+        let reported = match look_up(jobs, &key).await {
             // A run before this one has reported it, and could not write that down.
             Ok(Found::Ended(status)) if status == "SUCCEEDED" => Ok(()),
             Ok(Found::InProgress(job)) if !has_failed(device) => report(jobs, &job).await,
             // Back to the firmware before. The job comes to it next, and it reports FAILED.
             Ok(found) => {
-                let reason = device.failed.take().unwrap_or_else(|| match found {
-                    Found::Ended(status) => format!("its job is {status}"),
-                    Found::InProgress(_) => String::new(),
-                });
-                let (key, active) = (key.clone(), other(state.active));
-                let update = slots::Update::Refused { key, reason };
-                return Ok(conclude(
-                    device,
-                    State {
-                        active,
-                        update,
-                        ..state
-                    },
-                ));
+                if let Found::Ended(status) = found {
+                    let reason = format!("its job is {status}");
+                    device.failed.get_or_insert(reason);
+                }
+                let reason = device.failed.take().unwrap_or_default();
+                state.active = other(state.active);
+                break slots::Update::Refused { key, reason };
             }
             Err(error) => Err(error),
         };
         match reported {
-            Ok(()) => {
-                let update = slots::Update::Settled;
-                return Ok(conclude(device, State { update, ..state }));
-            }
+            Ok(()) => break slots::Update::Settled,
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => eprintln!("{error}. It is tried again."),
         }
         sleep(backoff.next_wait()).await;
+    };
+    let (active, goes_back) = (state.active, state.update != slots::Update::Settled);
+    let is_written = device.slots.decide(state);
+    if device.running != active && !device.is_firmware {
+        device.run(active);
+    } else if device.running != active && (is_written || goes_back) {
+        return Ok(After::Restart); // (a start that can't be counted goes back as well)
     }
+    Ok(After::NextJob)
 }
 
 fn has_failed(device: &mut Device) -> bool {
-    let ended = device
-        .application
-        .as_ref()
-        .and_then(|it| it.first_end.get());
-    if let (None, Some(status)) = (&device.failed, ended) {
-        device.failed = Some(format!("it ended with {status}"));
+    if let Some(application) = &device.application
+        && let Some(status) = application.first_end.get()
+    {
+        let reason = || format!("it ended with {status}");
+        device.failed.get_or_insert_with(reason);
     }
     device.failed.is_some()
 }
@@ -122,10 +117,10 @@ enum Found {
 }
 
 async fn look_up(jobs: &Client, key: &str) -> Result<Found, RequestError> {
-    let gone = || Ok(Found::Ended("gone".to_owned()));
-    let (job_id, rest) = key.split_once('/').unwrap_or_default();
-    let Ok(job_id) = JobId::new(job_id) else {
-        return gone();
+    let gone = Ok(Found::Ended("gone".to_owned()));
+    let mut parts = key.split('/');
+    let Ok(job_id) = JobId::new(parts.next().unwrap_or_default()) else {
+        return gone;
     };
     match jobs.describe(&job_id).await {
         Ok(Some(job)) if document::key(&job) == key => Ok(match job.status {
@@ -135,21 +130,17 @@ async fn look_up(jobs: &Client, key: &str) -> Result<Found, RequestError> {
         Err(error) if error.code() == Some(&ErrorCode::TerminalStateReached) => {
             // The service does not describe one that has ended; but it refuses an update, and says why.
             let mut update = Update::any_version(&job_id, JobStatus::InProgress);
-            update.execution_number = rest
-                .split('/')
-                .next()
-                .and_then(|number| number.parse().ok());
+            update.execution_number = parts.next().and_then(|number| number.parse().ok());
             let Err(refused) = jobs.update(update).await else {
-                return gone();
+                return gone;
             };
             let rejection = refused.rejection();
-            match rejection.and_then(|it| it.execution_state.as_ref()) {
-                Some(state) => Ok(Found::Ended(state.status.to_string())),
-                None => Err(refused),
-            }
+            let state = rejection.and_then(|it| it.execution_state.as_ref());
+            let ended = state.map(|it| Found::Ended(it.status.to_string()));
+            ended.ok_or(refused)
         }
         Err(error) if error.code() != Some(&ErrorCode::ResourceNotFound) => Err(error),
-        _ => gone(),
+        _ => gone,
     }
 }
 
@@ -163,16 +154,4 @@ async fn report(jobs: &Client, job: &JobExecution) -> Result<(), RequestError> {
     jobs.update(update).await?;
     println!("job {}: SUCCEEDED was accepted", job.job_id);
     Ok(())
-}
-
-/// Writes down what was decided, and has the active slot run.
-fn conclude(device: &mut Device, state: State) -> After {
-    let (active, goes_back) = (state.active, state.update != slots::Update::Settled);
-    let is_written = device.slots.decide(state);
-    if device.running != active && !device.is_firmware {
-        device.run(active);
-    } else if device.running != active && (is_written || goes_back) {
-        return After::Restart; // (a start that can't be counted goes back as well)
-    }
-    After::NextJob
 }
