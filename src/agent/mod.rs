@@ -188,7 +188,7 @@ impl Agent {
                         return Ok::<_, Error>(None);
                     }
                 };
-                if !was_told && context.options.filter.is_none() {
+                if !was_told {
                     let job_id = &execution.job_id;
                     warn!("no event has told of job_id:{job_id}: subscribing once more");
                     context.jobs.mqtt().subscribe_again();

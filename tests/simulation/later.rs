@@ -43,7 +43,8 @@ impl Later {
         if self.forgotten_subscriptions {
             for _ in 0..random.u32(1..3) {
                 let forgets = Happening::Service(Service::ForgetsSubscriptions);
-                plan.push((moment(&mut random), forgets));
+                // (Early enough for a job to come that is found by asking: only then is it known.)
+                plan.push((moment(&mut random) / 2, forgets));
             }
         }
         if self.standstills {
