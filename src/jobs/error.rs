@@ -104,8 +104,7 @@ impl RequestError {
     /// Whether the next try of the same request may have a result.
     pub(super) fn may_pass(&self) -> bool {
         match self.kind() {
-            // The first time the answer may be damaged; twice, it is as the service has it.
-            RequestErrorKind::Unreadable { .. } => !self.was_repeated,
+            RequestErrorKind::Unreadable { .. } => true, // the answer may be damaged
             RequestErrorKind::Subscribe(_) => false,
             _ => self.class() != ErrorClass::Permanent && !self.is_fatal(),
         }

@@ -37,9 +37,15 @@ impl Client {
         loop {
             let error = match exchange.one_try().await {
                 Ok(reply) => return Ok(reply),
-                Err(error) if !error.may_pass() => return Err(error),
                 Err(error) => error,
             };
+            // What can't be read twice is so as the service has it.
+            let is_unreadable = matches!(error.kind(), Kind::Unreadable { .. });
+            if !error.may_pass()
+                || replace(&mut exchange.was_unreadable, is_unreadable) && is_unreadable
+            {
+                return Err(error);
+            }
             // Somebody has to change the policy, and does not do so within a second. (If only the
             // replies are missing, their time limit is wait enough.)
             let is_denied = matches!(error.kind(), Kind::Publish(_))
@@ -70,6 +76,8 @@ struct Exchange<'a, R> {
     connection: u64,
     /// Whether it was told that the server has it.
     is_published: bool,
+    /// Whether the last answer could not be read.
+    was_unreadable: bool,
 }
 
 impl<'a, R: Request> Exchange<'a, R> {
@@ -83,6 +91,7 @@ impl<'a, R: Request> Exchange<'a, R> {
             publishes: 0,
             connection: client.mqtt().connection().max(1),
             is_published: false,
+            was_unreadable: false,
         }
     }
 

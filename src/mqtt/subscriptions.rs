@@ -210,8 +210,8 @@ impl Subscriptions {
             .for_each(|(filter, state)| *state = FilterState::new(filter));
     }
 
-    /// Gives a message to everybody who wants it.
-    pub fn deliver(&mut self, message: &Message) {
+    /// Gives a message to everybody who wants it. Returns whether there was anybody.
+    pub fn deliver(&mut self, message: &Message) -> bool {
         let topic = &message.topic;
         let is_matched = self.subscribers.iter().any(|one| one.wants(topic));
         let mut is_taken = false;
@@ -237,6 +237,7 @@ impl Subscriptions {
             let (topic, count) = (printable(topic), self.unmatched);
             info!("a message on {topic} matches no subscription: {count} so far");
         }
+        is_taken
     }
 
     /// Tells each subscriber what is new in the server's answers to all of its filters.

@@ -20,6 +20,8 @@ use super::wire::{TooLarge, Wire, WireError};
 
 /// At most this many publishes are in flight: enough for 100 a second at a round trip of 200 ms.
 const MAX_IN_FLIGHT: usize = 20;
+/// After so many packets that concern nobody, the others on this thread get a turn.
+const MOST_IN_A_ROW: usize = 64;
 
 /// A connection that the server has accepted.
 pub(super) struct Connection<'a> {
@@ -93,9 +95,14 @@ impl Connection<'_> {
     /// leaves, so that it leaves together; and what a reply brings about is told before an event that
     /// came after it.
     async fn take_packets(&mut self) -> Result<(), ConnectionError> {
+        let mut in_a_row = 0;
         while let Some(packet) = self.wire.next_read().map_err(|error| self.lost(error))? {
-            self.on_packet(packet)?;
-            yield_now().await;
+            let concerns_somebody = self.on_packet(packet)?;
+            in_a_row += 1;
+            if concerns_somebody || in_a_row == MOST_IN_A_ROW {
+                yield_now().await;
+                in_a_row = 0;
+            }
         }
         Ok(())
     }

@@ -12,14 +12,16 @@ use crate::mqtt::publish::Message;
 use crate::mqtt::reason::{ReasonCode, Violation};
 
 impl Connection<'_> {
-    /// Takes a packet from the server.
-    pub(super) fn on_packet(&mut self, packet: Incoming) -> Result<(), ConnectionError> {
+    /// Takes a packet from the server. Returns whether somebody was told something.
+    pub(super) fn on_packet(&mut self, packet: Incoming) -> Result<bool, ConnectionError> {
         match packet {
-            Incoming::Publish { id, message } => self.on_publish(id, &message),
+            Incoming::Publish { id, message } => return Ok(self.on_publish(id, &message)),
             Incoming::Puback { id, code } => {
                 let is_publish = |sent: &Sent| matches!(sent, Sent::Publish { .. });
                 let sent = self.acknowledged(id, "PUBACK", is_publish)?;
+                let concerns_somebody = sent.is_some();
                 self.on_puback(sent, code);
+                return Ok(concerns_somebody);
             }
             Incoming::Suback { id, codes } => {
                 let is_subscribe = |sent: &Sent| matches!(sent, Sent::Subscribe { .. });
@@ -49,15 +51,16 @@ impl Connection<'_> {
                 return Err(self.violation("a second CONNACK"));
             }
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// A message for somebody.
-    fn on_publish(&mut self, id: u16, message: &Message) {
-        self.session.subscriptions.deliver(message);
+    /// A message. Returns whether anybody wants it.
+    fn on_publish(&mut self, id: u16, message: &Message) -> bool {
+        let is_wanted = self.session.subscriptions.deliver(message);
         if id != 0 {
             let _ = self.wire.send(&Packet::PubAck(PubAck::new(id, None))); // four bytes
         }
+        is_wanted
     }
 
     /// What an acknowledgement is for.
