@@ -4,6 +4,8 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use crate::jobs::JobId;
+
 /// The first connection is there.
 pub const CONNECTED: &str = "Connected!";
 /// The work on a job begins.
@@ -46,6 +48,31 @@ pub fn overdue(job_id: impl Display, since: Duration, limit: Duration) -> String
         since.as_secs_f32(),
         limit.as_secs_f32()
     )
+}
+
+/// What the agent is at, and so what a stop would leave undone.
+#[derive(Clone, PartialEq)]
+pub(super) enum Busy {
+    No,
+    Working(JobId),
+    /// The work on a job that is no longer wanted.
+    Unwanted,
+    Reporting(JobId),
+}
+
+impl Busy {
+    /// What would become of the job that is being worked on, or reported, if the program ended now.
+    pub fn unfinished(&self) -> Option<String> {
+        match self {
+            Self::No | Self::Unwanted => None,
+            Self::Working(job_id) => Some(format!(
+                "job_id:{job_id} stays IN_PROGRESS, and the next run resumes it"
+            )),
+            Self::Reporting(job_id) => Some(format!(
+                "the report on job_id:{job_id} may not have arrived, and if so, the next run resumes it"
+            )),
+        }
+    }
 }
 
 /// What happened as a sentence, and what to do about it.

@@ -6,11 +6,11 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::advice;
-use super::lines::{self, explained};
+use super::lines::{self, Busy, explained};
 use super::pending::in_short;
 use crate::agent::{self, Decision, Outcome, ReportResult};
 use crate::error_class::ErrorClass;
-use crate::jobs::{self, JobId, Operation, RequestErrorKind};
+use crate::jobs::{self, Operation, RequestErrorKind};
 use crate::mqtt::{self, Events};
 use crate::output::{Output, say};
 
@@ -30,16 +30,6 @@ pub(super) struct Printer {
     busy: Busy,
     /// How the connection has ended permanently.
     pub ended: Option<Result<(), mqtt::ConnectionError>>,
-}
-
-/// What the agent is at, and so what a stop would leave undone.
-#[derive(Clone, PartialEq)]
-enum Busy {
-    No,
-    Working(JobId),
-    /// The work on a job that is no longer wanted.
-    Unwanted,
-    Reporting(JobId),
 }
 
 impl Printer {
@@ -109,15 +99,7 @@ impl Printer {
 
     /// What would become of the job that is being worked on, or reported, if the program ended now.
     pub fn unfinished(&self) -> Option<String> {
-        match &self.busy {
-            Busy::No | Busy::Unwanted => None,
-            Busy::Working(job_id) => Some(format!(
-                "job_id:{job_id} stays IN_PROGRESS, and the next run resumes it"
-            )),
-            Busy::Reporting(job_id) => Some(format!(
-                "the report on job_id:{job_id} may not have arrived, and if so, the next run resumes it"
-            )),
-        }
+        self.busy.unfinished()
     }
 
     fn connection(&mut self, event: mqtt::Event) {
