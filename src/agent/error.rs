@@ -67,7 +67,7 @@ impl Error {
 
 impl Unwanted {
     /// Whether an error says that the execution has ended, or was deleted.
-    pub(super) fn said_by(error: &RequestError) -> Option<Self> {
+    pub(crate) fn said_by(error: &RequestError) -> Option<Self> {
         match error.rejection()?.code {
             ErrorCode::TerminalStateReached => Some(Self::Ended),
             ErrorCode::ResourceNotFound => Some(Self::Deleted),

@@ -249,6 +249,21 @@ pub enum PublishErrorKind {
 }
 
 impl PublishError {
+    /// The server did not take a message to this topic, for this reason: a PUBACK said so, or a DISCONNECT.
+    pub(super) fn refused(topic: String, reason: ReasonCode, disconnected: bool) -> Self {
+        if reason == ReasonCode::NOT_AUTHORIZED {
+            return Self::NotAuthorized {
+                topic,
+                disconnected,
+            };
+        }
+        Self::Refused {
+            topic,
+            reason,
+            disconnected,
+        }
+    }
+
     /// What kind of error it is, to count by.
     pub fn kind(&self) -> PublishErrorKind {
         use PublishErrorKind as K;

@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use futures_util::{StreamExt, stream};
 
 use super::advice::SampleError;
-use crate::jobs::{Client, ErrorCode, JobExecution, JobExecutionSummary, RequestError, Timestamp};
+use crate::agent::Unwanted;
+use crate::jobs::{Client, JobExecution, JobExecutionSummary, Timestamp};
 use crate::output::{Output, say};
 use crate::text::{Text, cut, without_signatures};
 
@@ -91,7 +92,7 @@ impl Pending<'_> {
                 Ok(Some(execution)) => self.say_description(&execution),
                 Ok(None) => say!(out, "Job {job_id}: no longer pending"),
                 Err(error) if error.is_fatal() => return Err(error.into()),
-                Err(error) if says_it_is_gone(&error) => {
+                Err(error) if Unwanted::said_by(&error).is_some() => {
                     say!(out, "Job {job_id}: no longer pending");
                 }
                 Err(error) => say!(out, "Job {job_id}: {error}"),
@@ -135,11 +136,4 @@ pub(super) fn in_short(execution: &JobExecution) -> Text {
 /// A time as a person reads it.
 fn or_unknown(time: Option<Timestamp>) -> String {
     time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string())
-}
-
-/// Whether the service says that the execution has ended, or was deleted.
-fn says_it_is_gone(error: &RequestError) -> bool {
-    use ErrorCode::{ResourceNotFound, TerminalStateReached};
-    let code = error.code();
-    code.is_some_and(|code| matches!(code, ResourceNotFound | TerminalStateReached))
 }

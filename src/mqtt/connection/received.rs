@@ -83,18 +83,10 @@ impl Connection<'_> {
             return;
         };
         self.is_answered = true;
-        let topic = topic(&packet);
-        let outcome = match code {
-            ReasonCode::NOT_AUTHORIZED => Err(PublishError::NotAuthorized {
-                topic,
-                disconnected: false,
-            }),
-            reason if reason.is_error() => Err(PublishError::Refused {
-                topic,
-                reason,
-                disconnected: false,
-            }),
-            _ => Ok(self.session.number),
+        let outcome = if code.is_error() {
+            Err(PublishError::refused(topic(&packet), code, false))
+        } else {
+            Ok(self.session.number)
         };
         self.session.has_worked |= outcome.is_ok();
         // The caller may have got its reply already, and no longer wait.
@@ -125,18 +117,7 @@ impl Connection<'_> {
         if code.refuses_a_packet()
             && let Some((packet, done)) = in_flight.take_oldest_publish()
         {
-            let (topic, disconnected) = (topic(&packet), true);
-            let _ = done.send(Err(match code {
-                ReasonCode::NOT_AUTHORIZED => PublishError::NotAuthorized {
-                    topic,
-                    disconnected,
-                },
-                reason => PublishError::Refused {
-                    topic,
-                    reason,
-                    disconnected,
-                },
-            }));
+            let _ = done.send(Err(PublishError::refused(topic(&packet), code, true)));
         }
         error
     }
