@@ -44,6 +44,7 @@ enum Task {
 }
 
 /// Where logs come from, and where they may go.
+#[derive(Clone)]
 pub(crate) struct Uploads {
     pub folder: PathBuf,
     pub hosts: Vec<String>,

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use tokio::process::Command;
 use tokio::task::spawn_blocking;
 
 use crate::support::{
-    Faults, FileServer, Program, Running, World, example_path, faulty_disk_for, within,
+    Faults, FileServer, Program, Running, World, eventually, example_path, faulty_disk_for, within,
 };
 
 mod boot;
@@ -37,7 +38,7 @@ mod trial;
 mod example;
 
 use example::device::{Device, Times};
-use example::durable::RealDisk;
+use example::durable::{Disk, RealDisk};
 use example::slots::{Slots, State, Update};
 use example::trial::{After, judge};
 
@@ -213,8 +214,7 @@ impl Scene {
 
     /// Waits until the job has ended.
     async fn ended(&self) -> JobExecution {
-        self.reaches(|job| job.status.is_terminal()).await;
-        self.job()
+        self.world.ended(JOB).await
     }
 
     fn job(&self) -> JobExecution {
@@ -223,30 +223,17 @@ impl Scene {
 
     /// The slots, when the run before has let go of them.
     async fn slots(&self) -> Slots {
-        let open = async {
-            loop {
-                if let Ok(slots) = Slots::open(self.folder.path(), Arc::new(RealDisk)) {
-                    return slots;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        within(open).await
+        opened(self.folder.path(), Arc::new(RealDisk)).await
     }
 
     /// How things stand on the disk.
     fn boot(&self) -> State {
-        State::read(&fs::read_to_string(self.path("boot")).unwrap_or_default())
+        state_in(self.folder.path())
     }
 
     /// Waits until the update is settled on the disk.
     async fn settles(&self) {
-        let settles = async {
-            while self.boot().update != Update::Settled {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        within(settles).await;
+        eventually(|| self.boot().update == Update::Settled).await;
     }
 
     /// The firmware is installed, whole, and nothing is left of the way there.
@@ -288,6 +275,26 @@ fn children(id: u32) -> Vec<String> {
     let children = paths.flat_map(fs::read_to_string); // a thread may have ended
     let children: String = children.collect();
     children.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The slots in a folder, when whoever had them before has let go of them.
+async fn opened(folder: &Path, disk: Arc<dyn Disk>) -> Slots {
+    let open = async {
+        loop {
+            match Slots::open(folder, disk.clone()) {
+                Ok(slots) => return slots,
+                Err(error) if error.kind() == ErrorKind::ResourceBusy => {}
+                Err(error) => panic!("{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    within(open).await
+}
+
+/// How things stand in a folder.
+fn state_in(folder: &Path) -> State {
+    State::read(&fs::read_to_string(folder.join("boot")).unwrap_or_default())
 }
 
 /// What is in a folder, in order.

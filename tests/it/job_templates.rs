@@ -1,5 +1,6 @@
 //! The worked example `job_templates`: each document that AWS publishes for its managed templates, and
 //! wrong ones beside them.
+#![cfg(unix)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,12 +8,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jobs_mqtt5::agent::Job;
-use local_iot_core::{JobExecution, Status};
+use local_iot_core::Status;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::{Running, World, within};
+use crate::support::{Running, World};
 
 #[path = "../examples/job_templates.rs"]
 #[allow(dead_code)] // its `main`
@@ -100,31 +101,11 @@ impl Scene {
             .unwrap();
     }
 
-    async fn ended(&self, id: &str) -> JobExecution {
-        let jobs = self.world.core.jobs();
-        within(jobs.wait_until(|books| {
-            let job = books.execution(id);
-            job.is_some_and(|job| job.status.is_terminal())
-        }))
-        .await;
-        jobs.execution(id).unwrap()
-    }
-
-    /// Waits until the service has heard this of a job that is not done.
-    async fn hears(&self, id: &str, detail: &str, value: &str) {
-        let jobs = self.world.core.jobs();
-        within(jobs.wait_until(|books| {
-            let job = books.execution(id).unwrap();
-            job.status_details.get(detail).is_some_and(|is| is == value)
-        }))
-        .await;
-    }
-
     /// Has the device do this. Returns how it ended, and its status details as text.
     async fn done(&self, document: &Value) -> (Status, String) {
         self.create("job", document);
         let running = self.device();
-        let job = self.ended("job").await;
+        let job = self.world.ended("job").await;
         running.stop().await.unwrap();
         self.world.core.jobs().delete_job("job").unwrap();
         (job.status, format!("{:?}", job.status_details))
@@ -147,16 +128,6 @@ async fn serving(answer: Vec<u8>) -> String {
 fn ok(size: usize, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n");
     [head.as_bytes(), body].concat()
-}
-
-/// Waits for what no one tells of.
-async fn eventually(mut is_so: impl FnMut() -> bool) {
-    within(async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
 }
 
 fn download(url: &str, path: &str) -> Value {
@@ -272,8 +243,8 @@ async fn a_file_that_does_not_come_as_a_whole_leaves_the_old_one() {
     fs::write(scene.path("downloads/model.bin"), "old").unwrap();
     let large = 16 * 1024 * 1024 + 1;
     for (answer, says) in [
-        (ok(100, b"too short"), "reason"),
-        (ok(large, &vec![0; large]), "reason"),
+        (ok(100, b"too short"), "Peer disconnected"),
+        (ok(large, &vec![0; large]), "larger than request limit"),
         (
             b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_vec(),
             "403",

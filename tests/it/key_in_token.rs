@@ -6,7 +6,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use local_iot_core::{Event, Status};
 use serde_json::json;
 use tokio::process::Command;
@@ -89,14 +88,7 @@ impl Scene {
     async fn with_a_certificate(&self) {
         let made = self.start("key_in_token").end().await;
         assert_eq!(made.code, Some(0), "{}", made.err);
-        let csr: String = made
-            .out
-            .lines()
-            .filter(|line| !line.starts_with("---"))
-            .collect();
-        let csr = BASE64_STANDARD.decode(csr).unwrap();
-        let certificate = self.world.core.pki().certificate_from_csr(&csr, 2020);
-        fs::write(&self.world.files.cert, certificate.unwrap()).unwrap();
+        self.world.certify(&made.out);
     }
 
     async fn fails(&self) -> String {
@@ -219,10 +211,7 @@ async fn a_certificate_is_rotated_with_both_keys_in_the_token() {
     world.succeeds("key").await;
     let next = fs::read_to_string(scene.path("identity/next.key")).unwrap();
     assert!(next.starts_with("pkcs11:token=device;object="), "{next}");
-    let csr = &jobs.execution("key").unwrap().status_details["csr"];
-    let csr = BASE64_STANDARD.decode(csr).unwrap();
-    let pki = world.core.pki();
-    let certificate = pki.certificate_from_csr(&csr, 2020).unwrap();
+    let certificate = world.certificate_for("key");
     let install =
         |certificate: &str| json!({"operation": "install-certificate", "certificate": certificate});
 

@@ -129,7 +129,7 @@ async fn jobs_are_done_whatever_a_slow_subscriber_of_their_topics_does() {
         messages: 1,
         bytes: 1,
     };
-    let slow = device
+    let mut slow = device
         .mqtt
         .subscribe_with([format!("$aws/things/{THING}/jobs/#")], buffer);
     within(slow.granted().wait()).await.unwrap();
@@ -140,14 +140,20 @@ async fn jobs_are_done_whatever_a_slow_subscriber_of_their_topics_does() {
         ended = device.agent.run(quick_work()) => panic!("{ended:?}"),
         () = world.succeeds("job-99") => {}
     }
+    assert!(slow.missed() > 0);
 }
 
 #[tokio::test]
 async fn a_handler_that_panics_ends_nothing() {
     let world = World::open().await;
     let (mqtt, _events) = world.connect();
-    let _handled = mqtt.handle(["a"], |delivery| match delivery {
-        mqtt::Delivery::Message(_) => panic!("in a handler"),
+    let panics = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&panics);
+    let _handled = mqtt.handle(["a"], move |delivery| match delivery {
+        mqtt::Delivery::Message(_) => {
+            counted.fetch_add(1, Ordering::SeqCst);
+            panic!("in a handler")
+        }
         _ => true,
     });
     let mut other = mqtt.subscribe(["a"]);
@@ -157,6 +163,7 @@ async fn a_handler_that_panics_ends_nothing() {
     assert_eq!(next_message(&mut other).await.1, "first");
     assert_eq!(next_message(&mut other).await.1, "second");
     assert_eq!(mqtt.connection(), 1);
+    assert!(panics.load(Ordering::SeqCst) > 0);
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ use jobs_mqtt5::sample::lines;
 mod commands;
 mod reading;
 mod shells;
-pub(crate) use reading::marked;
 use reading::*;
+pub(crate) use reading::{has_lines, marked};
 
 // What it quotes.
 

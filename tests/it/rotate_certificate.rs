@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use jobs_mqtt5::jobs::{JobId, JobStatus, Update};
-use local_iot_core::{Event, Fault, Identity, JobExecution, On, Pki, Status, Times};
+use local_iot_core::{Event, Fault, Identity, On, Pki, Status, Times};
 use rcgen::KeyPair;
 use serde_json::json;
 use tokio::process::Command;
@@ -89,7 +89,7 @@ impl Scene {
 
     /// The signing request that the first job was answered with.
     async fn csr(&self) -> Vec<u8> {
-        let done = self.ended("key").await;
+        let done = self.world.ended("key").await;
         assert_eq!(done.status, Status::Succeeded);
         let csr = decoded(&done.status_details["csr"]);
         let key = fs::read_to_string(self.path("next.key")).unwrap();
@@ -119,19 +119,9 @@ impl Scene {
             .unwrap()
     }
 
-    async fn ended(&self, job: &str) -> JobExecution {
-        let jobs = self.world.core.jobs();
-        within(jobs.wait_until(|books| {
-            let job = books.execution(job);
-            job.is_some_and(|job| job.status.is_terminal())
-        }))
-        .await;
-        jobs.execution(job).unwrap()
-    }
-
     /// The new certificate is the one that is used, and a report was accepted that was sent with it.
     async fn is_rotated(&self, device: &Program, times: usize, certificate: &str) {
-        let done = self.ended("certificate").await;
+        let done = self.world.ended("certificate").await;
         assert_eq!(done.status, Status::Succeeded, "{:?}", done.status_details);
         let words = "The new certificate has proven good.";
         device.out.wait_for_count(times, words).await;
@@ -143,7 +133,7 @@ impl Scene {
 
     /// The job has failed for that reason, and the old certificate is used.
     async fn is_back(&self, device: Program, reason: &str) {
-        let done = self.ended("certificate").await;
+        let done = self.world.ended("certificate").await;
         let said = &done.status_details["reason"];
         assert_eq!(done.status, Status::Failed, "{said}");
         assert!(said.contains(reason), "{said}");
@@ -155,7 +145,7 @@ impl Scene {
         let jobs = self.world.core.jobs();
         jobs.create_job("another", json!({"operation": "make-key"}))
             .unwrap();
-        assert_eq!(self.ended("another").await.status, Status::Succeeded);
+        assert_eq!(self.world.ended("another").await.status, Status::Succeeded);
         assert!(!self.path("current.pem").exists());
         assert!(!self.path("trial.pem").exists());
         device.kill().await;
@@ -166,7 +156,7 @@ impl Scene {
         let jobs = self.world.core.jobs();
         jobs.create_job("asked", json!({"operation": "dance"}))
             .unwrap();
-        assert_eq!(self.ended("asked").await.status, Status::Rejected);
+        assert_eq!(self.world.ended("asked").await.status, Status::Rejected);
         device.out.wait_for("job asked: reported").await;
         jobs.delete_job("asked").unwrap();
     }
@@ -251,7 +241,7 @@ async fn what_is_not_exactly_one_certificate_for_the_waiting_key_fails_and_nothi
     let jobs = scene.world.core.jobs();
     for certificate in &bad {
         scene.bring(certificate);
-        let done = scene.ended("certificate").await;
+        let done = scene.world.ended("certificate").await;
         assert_eq!(done.status, Status::Failed, "{certificate}");
         let reason = &done.status_details["reason"];
         let words = [
@@ -286,7 +276,10 @@ async fn the_certificate_in_use_sent_again_costs_no_key() {
     scene.ask_for_a_key();
     let next = scene.certificate(&scene.csr().await);
     scene.bring(&certificate);
-    assert_eq!(scene.ended("certificate").await.status, Status::Succeeded);
+    assert_eq!(
+        scene.world.ended("certificate").await.status,
+        Status::Succeeded
+    );
     jobs.delete_job("certificate").unwrap();
     scene.bring(&next);
     scene.is_rotated(&device, 2, &next).await;
@@ -342,7 +335,7 @@ async fn a_document_that_it_does_not_understand_is_rejected() {
     jobs.create_job("dance", json!({"operation": "dance"}))
         .unwrap();
     let device = scene.start();
-    assert_eq!(scene.ended("dance").await.status, Status::Rejected);
+    assert_eq!(scene.world.ended("dance").await.status, Status::Rejected);
     device.kill().await;
 }
 
@@ -359,7 +352,7 @@ async fn on_trial() -> (Scene, String) {
         .jobs()
         .create_job("first", json!({"operation": "dance"}))
         .unwrap();
-    scene.ended("first").await;
+    scene.world.ended("first").await;
     // From here on it can't connect anew.
     scene.world.core.stop_listening().await;
     scene.bring(&certificate);
@@ -443,7 +436,10 @@ async fn a_job_of_the_same_name_is_another_one() {
         .out
         .wait_for("The new certificate has proven good.")
         .await;
-    assert_eq!(scene.ended("certificate").await.status, Status::Failed);
+    assert_eq!(
+        scene.world.ended("certificate").await.status,
+        Status::Failed
+    );
     let current = fs::read_to_string(scene.path("current.pem")).unwrap();
     assert!(current.contains(certificate.trim()));
     device.kill().await;
@@ -539,7 +535,7 @@ async fn a_file_that_holds_something_else_is_as_good_as_none() {
     scene.ask_for_a_key();
     let certificate = scene.certificate(&scene.csr().await);
     scene.bring(&certificate);
-    let done = scene.ended("certificate").await;
+    let done = scene.world.ended("certificate").await;
     assert_eq!(done.status, Status::Succeeded, "{:?}", done.status_details);
     device.kill().await;
 }

@@ -20,20 +20,6 @@ fn left(world: &World, job_id: &str, name: &str) -> Option<String> {
     execution.status_details.get(name).cloned()
 }
 
-/// Waits until the service has this detail.
-async fn has(world: &World, job_id: &str, name: &str, value: &str) {
-    let is_there = |one: &local_iot_core::JobExecution| {
-        one.status_details.get(name).is_some_and(|has| has == value)
-    };
-    within(
-        world
-            .core
-            .jobs()
-            .wait_until(|books| books.execution(job_id).is_some_and(is_there)),
-    )
-    .await;
-}
-
 /// A job that was started, with other options.
 async fn started(world: &World, set: impl FnOnce(&mut Settings)) -> (Job, Device) {
     world.running_job_as("test-device", set).await
@@ -74,9 +60,9 @@ async fn progress_never_waits_the_latest_wins_and_at_most_one_is_sent_in_the_int
         job.progress(detail("percent", &percent.to_string()));
     }
     assert!(began.elapsed() < INTERVAL, "progress has waited");
-    has(&world, "job", "percent", "999").await;
+    world.has_detail("job", "percent", "999").await;
     job.progress(detail("percent", "1000"));
-    has(&world, "job", "percent", "1000").await;
+    world.has_detail("job", "percent", "1000").await;
     let sent = world.core.journal().entries();
     let sent: Vec<Instant> = sent
         .iter()
@@ -111,13 +97,13 @@ async fn one_progress_is_under_way_at_a_time_and_those_meanwhile_are_left_out() 
     })
     .await;
     job.progress(detail("step", "first"));
-    has(&world, "job", "step", "first").await;
+    world.has_detail("job", "step", "first").await;
     for step in ["second", "third", "last"] {
         job.progress(detail("step", step));
         tokio::time::sleep(Duration::from_millis(50)).await; // longer than the interval
     }
     assert_eq!(left(&world, "job", "step").as_deref(), Some("first"));
-    has(&world, "job", "step", "last").await;
+    world.has_detail("job", "step", "last").await;
     assert_eq!(world.updates().len(), 2);
 }
 
@@ -165,7 +151,7 @@ async fn a_checkpoint_is_not_undone_by_an_older_progress() {
     let world = World::with_jobs(&["job"]).await;
     let (job, _device) = started(&world, seldom).await;
     job.progress(detail("step", "1"));
-    has(&world, "job", "step", "1").await;
+    world.has_detail("job", "step", "1").await;
     job.progress(detail("step", "2")); // its turn is only after the interval
     within(job.checkpoint(detail("step", "checkpoint")))
         .await
@@ -182,7 +168,7 @@ async fn a_job_that_succeeds_keeps_the_details_of_its_last_progress() {
     })
     .await;
     job.progress(detail("percent", "50"));
-    has(&world, "job", "percent", "50").await;
+    world.has_detail("job", "percent", "50").await;
     job.progress(detail("percent", "100")); // its turn never comes
     within(job.finish(Outcome::succeeded())).await.unwrap();
     world.succeeds("job").await;

@@ -110,33 +110,27 @@ impl Scene {
     }
 
     /// Has the example do jobs in this process.
-    fn run(&self, uploads: impl Fn() -> Uploads + Send + Sync + 'static) -> Running {
+    fn run(&self, uploads: Uploads) -> Running {
         self.world
             .run(self.world.settings(), async move |job: &Job| {
-                example::upload(job, uploads()).await
+                example::upload(job, uploads.clone()).await
             })
     }
 
     /// Has the example do a job. Returns how it ended, and why.
     async fn done(&self, document: Value) -> (Status, String) {
-        self.done_with(|| self.uploads_here(), document).await
+        self.done_with(self.uploads_here(), document).await
     }
 
     /// The same, with something other than usual.
-    async fn done_with(&self, uploads: impl Fn() -> Uploads, document: Value) -> (Status, String) {
+    async fn done_with(&self, uploads: Uploads, document: Value) -> (Status, String) {
         let jobs = self.world.core.jobs();
         jobs.create_job("logs", document).unwrap();
-        let uploads = Mutex::new(Some(uploads()));
-        let running = self.run(move || uploads.lock().unwrap().take().unwrap());
-        within(jobs.wait_until(|books| {
-            let job = books.execution("logs");
-            job.is_some_and(|job| job.status.is_terminal())
-        }))
-        .await;
+        let running = self.run(uploads);
+        let ended = self.world.ended("logs").await;
         // Whoever reads what it says is not to have the URL.
         assert_eq!(running.out.count("X-Amz-"), 0, "{}", running.out.text());
         running.stop().await.unwrap();
-        let ended = jobs.execution("logs").unwrap();
         let reason = ended.status_details.get("reason").cloned();
         jobs.delete_job("logs").unwrap();
         (ended.status, reason.unwrap_or_default())
@@ -369,7 +363,7 @@ fn s3_of_the_device_s_own_region_is_the_default() {
 #[tokio::test]
 async fn a_host_that_is_not_listed_gets_nothing() {
     let scene = Scene::with(&[]).await;
-    let nowhere = || Uploads {
+    let nowhere = Uploads {
         hosts: vec!["s3.eu-west-1.amazonaws.com".to_owned()],
         ..scene.uploads_here()
     };
@@ -409,13 +403,9 @@ async fn a_cancel_is_heard_while_the_upload_hangs() {
     document["url"] = json!(format!("http://127.0.0.1:{port}/log"));
     let jobs = scene.world.core.jobs();
     jobs.create_job("logs", document).unwrap();
-    let (folder, backoff) = (scene.uploads_here().folder, scene.uploads_here().backoff);
-    let running = scene.run(move || Uploads {
-        folder: folder.clone(),
+    let running = scene.run(Uploads {
         hosts: vec![format!("http://127.0.0.1:{port}")],
-        proxy: None,
-        tls: TlsConfig::default(),
-        backoff: backoff.clone(),
+        ..scene.uploads_here()
     });
     let (hanging, _) = within(silent.accept()).await.unwrap();
     jobs.cancel_job_by_force("logs").unwrap();
@@ -479,18 +469,18 @@ async fn the_program_s_own_proxy_is_used_with_its_password() {
     flags.insert(0, "program".to_owned());
     let flags = Flags::from_arguments(flags).unwrap();
     let proxy = example::presigned::proxy(&flags).unwrap();
-    let uploads = || Uploads {
+    let uploads = Uploads {
         hosts: vec![
             format!("localhost:{secure_port}"),
             format!("http://127.0.0.1:{}", scene.port),
         ],
-        proxy: proxy.clone(),
-        tls: tls.clone(),
+        proxy,
+        tls,
         ..scene.uploads_here()
     };
     let mut document = scene.document();
     document["url"] = json!(format!("https://localhost:{secure_port}/log"));
-    let (status, reason) = scene.done_with(uploads, document).await;
+    let (status, reason) = scene.done_with(uploads.clone(), document).await;
     assert_eq!(status, Status::Succeeded, "{reason}");
     assert_eq!(forward.asked_for(), [format!("localhost:{secure_port}")]);
     assert_eq!(scene.uploads().len(), 1);

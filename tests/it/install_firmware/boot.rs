@@ -184,22 +184,22 @@ fn whatever_fails_a_slot_is_started_and_a_trial_only_if_it_was_counted() {
                 command.process_group(0);
             });
             let log = fs::read_to_string(slots.path("log")).unwrap();
-            let at = format!(
+            let told = format!(
                 "{fault} at {at} of {:?}: {said}",
                 log.split('\n').collect::<Vec<_>>()
             );
             let counted = slots.starts();
-            assert!(matches!(counted, None | Some(1 | 2)), "{at}");
-            assert_eq!(slots.state().active, "b", "{at}");
+            assert!(matches!(counted, None | Some(1 | 2)), "{told}");
+            assert_eq!(slots.state().active, "b", "{told}");
             if !fault.starts_with("kill") {
-                assert!(said.starts_with("a: ") || said.starts_with("b: "), "{at}");
+                assert!(said.starts_with("a: ") || said.starts_with("b: "), "{told}");
                 if text == TRIAL && said.starts_with("b: ") {
-                    assert_eq!(counted, Some(2), "{at}");
+                    assert_eq!(counted, Some(2), "{told}");
                 }
             }
             let next = slots.boot();
-            assert!(next.starts_with("b: "), "{at}: and then {next}");
-            if log.lines().count() < at_number(&at) {
+            assert!(next.starts_with("b: "), "{told}: and then {next}");
+            if log.lines().count() < at {
                 break;
             }
             struck += 1;
@@ -207,11 +207,6 @@ fn whatever_fails_a_slot_is_started_and_a_trial_only_if_it_was_counted() {
     }
     assert!(struck > 40, "{struck}");
     println!("{struck} faults in boot");
-}
-
-/// The number of the step, in the text of a failure.
-fn at_number(text: &str) -> usize {
-    text.split(' ').nth(2).unwrap().parse().unwrap()
 }
 
 /// A disk that is full, or read-only: as root there is no other way to have one than to mount it.

@@ -9,10 +9,9 @@ use jobs_mqtt5::jobs::JobStatus;
 use jobs_mqtt5::sample::lines;
 use local_iot_core::Status;
 use serde_json::json;
-use tokio::time::sleep;
 
 use super::{JOB, Scene, ends, example, signature, signing_key};
-use crate::support::{Faults, FileServer, ForwardProxy, Manners, within};
+use crate::support::{Faults, FileServer, ForwardProxy, Manners, eventually};
 
 /// Every tenth of the file, its start included.
 fn tenths() -> Vec<u64> {
@@ -58,12 +57,7 @@ async fn a_program_killed_at_every_tenth_goes_on_where_it_was_killed() {
     for (count, tenth) in (1..).zip(tenths()) {
         let program = scene.start();
         scene.server.has_struck(count).await;
-        let is_there = async {
-            while length() < tenth {
-                sleep(Duration::from_millis(1)).await; // what was sent comes
-            }
-        };
-        within(is_there).await;
+        eventually(|| length() >= tenth).await; // what was sent comes
         program.kill().await;
         assert_eq!(scene.job().status, Status::InProgress);
         assert_eq!(length(), tenth);

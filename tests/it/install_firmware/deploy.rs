@@ -110,15 +110,6 @@ async fn a_device_program_that_hangs_is_gone_back_on() {
     assert_eq!(within(supervise(&scene, 1)).await, 4);
 }
 
-#[test]
-fn any_end_that_nobody_asked_for_is_followed_by_a_start() {
-    let unit = include_str!("../../deploy/jobs-mqtt5.service");
-    let page = include_str!("../../deploy/README.md");
-    assert!(unit.contains("\nRestart=always\n"));
-    assert!(!unit.contains("on-failure") && !page.contains("on-failure"));
-    assert!(page.contains("docker run --restart unless-stopped"));
-}
-
 #[tokio::test]
 async fn systemd_takes_the_drop_in() {
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deploy");

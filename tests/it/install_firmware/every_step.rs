@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jobs_mqtt5::agent::Job;
 use jobs_mqtt5::mqtt::Backoff;
 use local_iot_core::Status;
@@ -21,8 +22,8 @@ use super::example::device::{Device, Times};
 use super::example::slots::{SLOTS, Slot, Slots, State, Update};
 use super::example::trial::{After, judge};
 use super::example::{self, application::make_executable};
-use super::{signature, signing_key};
-use crate::support::{Fault, FaultyDisk, FileServer, Moment, World, within};
+use super::{opened, signature, signing_key, state_in};
+use crate::support::{Fault, FaultyDisk, FileServer, Moment, World};
 
 /// What the update brings, and what becomes of its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,17 +70,8 @@ struct TriedOn<'a> {
     disk: FaultyDisk,
 }
 
-/// How a life of the device ended.
-enum Ended {
-    Killed,
-    /// It restarts, or has nothing to do; with the slot that ran.
-    Restarts,
-    Idle(Slot),
-}
-
 /// A firmware for either way of being started.
 fn firmware(name: &str, self_test: &str) -> Vec<u8> {
-    let name = if name.ends_with(' ') { "" } else { name };
     let script = format!(
         "#!/bin/sh\ncase \"$1\" in\n--version) echo {name} ;;\n--self-test) {self_test} ;;\n*)\n\
          if [ -n \"$BOOT_SLOT\" ]; then echo \"$BOOT_SLOT|$BOOT_WHY\"; else exec cat > /dev/null; fi ;;\n\
@@ -92,7 +84,7 @@ impl Sweep {
     async fn new(update: Brings, started_by: StartedBy, planted: Planted) -> Self {
         let old = match (started_by, update) {
             (StartedBy::Boot, _) => "jobs-mqtt5 0.1.0",
-            (_, Brings::OnAnUnknownOne) => " ",
+            (_, Brings::OnAnUnknownOne) => "",
             _ => "thermostat 1.4.1",
         };
         let new = match started_by {
@@ -162,7 +154,7 @@ impl TriedOn<'_> {
     }
 
     fn state(&self) -> State {
-        State::read(&fs::read_to_string(self.path("boot")).unwrap_or_default())
+        state_in(self.folder.path())
     }
 
     /// Runs `boot`, and returns what it has started.
@@ -180,7 +172,7 @@ impl TriedOn<'_> {
             command.env("PATH", format!("{}:{path}", tools.path().display()));
         }
         let output = command.output().await.unwrap();
-        let _ = fs::remove_file(self.path("boot.new")).is_ok();
+        let _ = fs::remove_file(self.path("boot.new")); // (it may not be there)
         self.disk.sync_all();
         let said = String::from_utf8(output.stdout).unwrap();
         let (slot, why) = said.trim().split_once('|').ok_or("nothing was started")?;
@@ -188,7 +180,8 @@ impl TriedOn<'_> {
     }
 
     /// One life of the device: until it is killed, restarts, or its job has ended. What main.rs does.
-    async fn live(&self) -> Result<Ended, String> {
+    /// Returns the slot that ran, if there is nothing left to do.
+    async fn live(&self) -> Result<Option<Slot>, String> {
         let (sweep, world) = (self.sweep, &self.sweep.world);
         self.disk.restart();
         self.disk.on_kill(|| ());
@@ -205,7 +198,7 @@ impl TriedOn<'_> {
         let slots = self.slots().await;
         let started = spawn_blocking(move || Device::start(slots, booted, times)).await;
         let Ok(mut device) = started else {
-            return Ok(Ended::Killed);
+            return Ok(None);
         };
         if !device.is_firmware && device.application.is_none() {
             return Err("no slot can be started".to_owned());
@@ -232,14 +225,14 @@ impl TriedOn<'_> {
         let judged = in_time("the trial", judged).await?;
         mqtt.disconnect();
         let Ok((device, after)) = judged else {
-            return Ok(Ended::Killed);
+            return Ok(None);
         };
         if after.map_err(|error| error.to_string())? == After::Restart {
-            return Ok(Ended::Restarts);
+            return Ok(None);
         }
         let ran = device.running;
         if self.status().is_terminal() {
-            return Ok(Ended::Idle(ran));
+            return Ok(Some(ran));
         }
         let shared = Arc::new(device);
         let mut running = world.run(world.settings(), async move |job: &Job| {
@@ -247,41 +240,22 @@ impl TriedOn<'_> {
         });
         let handle = running.abort_handle();
         self.disk.on_kill(move || handle.abort());
-        let is_over = |status: Status| status.is_terminal();
         let jobs = world.core.jobs();
         let over = jobs.wait_until(|books| {
-            books
-                .execution(&self.job)
-                .is_some_and(|job| is_over(job.status))
+            let job = books.execution(&self.job);
+            job.is_some_and(|job| job.status.is_terminal())
         });
-        let ended = tokio::select! {
-            over = in_time("the job", over) => over.map(|_| true)?,
-            () = running.gone() => false,
+        tokio::select! {
+            over = in_time("the job", over) => over?,
+            () = running.gone() => return Ok(None),
         };
-        if ended {
-            running.stop().await.map_err(|error| error.to_string())?;
-            return Ok(Ended::Idle(ran));
-        }
-        Ok(if self.disk.was_killed() {
-            Ended::Killed
-        } else {
-            Ended::Restarts
-        })
+        running.stop().await.map_err(|error| error.to_string())?;
+        Ok(Some(ran))
     }
 
     /// The slots, when the life before has let go of them.
     async fn slots(&self) -> Slots {
-        let open = async {
-            loop {
-                match Slots::open(self.folder.path(), Arc::new(self.disk.clone())) {
-                    Ok(slots) => return slots,
-                    Err(error) if error.kind() == ErrorKind::ResourceBusy => {}
-                    Err(error) => panic!("{error}"),
-                }
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        within(open).await
+        opened(self.folder.path(), Arc::new(self.disk.clone())).await
     }
 
     /// Lives until the job has ended and nothing more happens; the device is started once more, and
@@ -293,7 +267,7 @@ impl TriedOn<'_> {
             if lives > 20 {
                 return Err("it does not come to an end".to_owned());
             }
-            if let Ended::Idle(ran) = self.live().await? {
+            if let Some(ran) = self.live().await? {
                 self.is_what_the_cloud_shows(ran, idle > 0)?;
                 idle += 1;
                 was_stuck |= self.disk.is_stuck();
@@ -351,36 +325,31 @@ impl Sweep {
         }
     }
 
-    /// Has each of these faults strike at each step. Returns how many have struck, and what went wrong.
-    async fn faults(&self, faults: &[Fault]) -> (usize, Vec<String>) {
-        let (mut number, mut struck, mut problems) = (0, 0, Vec::new());
+    /// Has this fault strike at each step. Returns how often it has struck, and what went wrong.
+    async fn fault(&self, fault: Fault) -> (usize, Vec<String>) {
+        let mut problems = Vec::new();
         let mut ends: BTreeMap<String, usize> = BTreeMap::new();
-        for fault in faults {
-            for step in 0.. {
-                number += 1;
-                let device = self.device(number, Some((step, *fault)));
-                let ended = device.ends_well().await;
-                let _ = self.world.core.jobs().delete_job(&device.job);
-                let is_through = !device.disk.has_struck();
-                struck += usize::from(!is_through);
-                match ended {
-                    Ok(status) => *ends.entry(format!("{status:?}")).or_default() += 1,
-                    Err(problem) => {
-                        let steps = device.disk.steps();
-                        let around = steps.get(step.saturating_sub(3)..=step);
-                        problems.push(format!("{fault:?} at step {step} {around:?}: {problem}"));
-                    }
-                }
-                if is_through {
-                    break;
+        for step in 0.. {
+            let device = self.device(step, Some((step, fault)));
+            let ended = device.ends_well().await;
+            let _ = self.world.core.jobs().delete_job(&device.job);
+            match ended {
+                Ok(status) => *ends.entry(format!("{status:?}")).or_default() += 1,
+                Err(problem) => {
+                    let steps = device.disk.steps();
+                    let around = steps.get(step.saturating_sub(3)..=step);
+                    problems.push(format!("{fault:?} at step {step} {around:?}: {problem}"));
                 }
             }
+            if !device.disk.has_struck() {
+                println!(
+                    "{fault:?}, {:?}, {:?}: {step} times, {ends:?}",
+                    self.update, self.started_by
+                );
+                return (step, problems);
+            }
         }
-        println!(
-            "{:?}, started by {:?}: {struck} faults, {ends:?}",
-            self.update, self.started_by
-        );
-        (struck, problems)
+        unreachable!("an update has an end")
     }
 }
 
@@ -396,9 +365,24 @@ fn the_worst() -> Vec<Fault> {
     ]
 }
 
+/// Has each of these faults strike at each step, side by side, each in a world of its own.
+async fn tried(
+    update: Brings,
+    started_by: StartedBy,
+    planted: Planted,
+    faults: &[Fault],
+) -> (usize, Vec<String>) {
+    let tried = faults.iter().map(async |fault| {
+        let sweep = Sweep::new(update, started_by, planted).await;
+        sweep.fault(*fault).await
+    });
+    let tried = join_all(tried).await;
+    let (struck, problems): (Vec<usize>, Vec<Vec<String>>) = tried.into_iter().unzip();
+    (struck.into_iter().sum(), problems.concat())
+}
+
 async fn holds(update: Brings, started_by: StartedBy, faults: &[Fault], least: usize) {
-    let sweep = Sweep::new(update, started_by, Planted::Nothing).await;
-    let (struck, problems) = sweep.faults(faults).await;
+    let (struck, problems) = tried(update, started_by, Planted::Nothing, faults).await;
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     assert!(struck >= least, "only {struck} faults have struck");
 }
@@ -467,8 +451,7 @@ async fn these_tests_find_a_fault_in_the_code() {
         (UnknownIsOlder, Brings::OnAnUnknownOne),
     ] {
         let faults = [Fault::PowerCut(Moment::Before)];
-        let found = Sweep::new(update, StartedBy::Example, planted).await;
-        let (_, problems) = found.faults(&faults).await;
+        let (_, problems) = tried(update, StartedBy::Example, planted, &faults).await;
         assert!(!problems.is_empty(), "{planted:?} was not found");
         println!("{planted:?}: {}", problems[0]);
         if update == Brings::OnAnUnknownOne {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::example::slots::Update;
 use super::{JOB, Scene, children, firmware, firmware_that};
-use crate::support::{Faults, Program};
+use crate::support::{Faults, Program, eventually};
 
 async fn with(self_test: &str) -> Scene {
     let scene = Scene::with_firmware(firmware("1.4.2", self_test), Faults::default()).await;
@@ -174,7 +174,7 @@ async fn the_old_application_may_take_its_time_to_end() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn an_application_that_ends_is_started_again_and_no_zombie_is_left() {
-    let scene = with("true").await;
+    let scene = Scene::with(Faults::default()).await;
     let count = scene.path("count");
     let runs = format!("echo >> {}; exec cat > /dev/null", count.display());
     std::fs::write(
@@ -182,7 +182,6 @@ async fn an_application_that_ends_is_started_again_and_no_zombie_is_left() {
         firmware_that("thermostat 1.4.1", "true", &runs),
     )
     .unwrap();
-    scene.world.core.jobs().delete_job(JOB).unwrap();
     let device = scene.start();
     device.out.wait_for(lines::NOTHING_TO_START).await;
     let children = || children(device.id());
@@ -194,12 +193,7 @@ async fn an_application_that_ends_is_started_again_and_no_zombie_is_left() {
         .err
         .wait_for("The application ended with signal: 15")
         .await;
-    let is_again = async {
-        while std::fs::read(&count).unwrap().len() < 2 {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    crate::support::within(is_again).await;
+    eventually(|| std::fs::read(&count).unwrap().len() >= 2).await;
     assert_eq!(children().len(), 1, "the one before is reaped");
 
     scene.create_job(scene.document());
@@ -217,8 +211,7 @@ async fn an_application_that_ends_is_started_again_and_no_zombie_is_left() {
 
 #[tokio::test]
 async fn a_second_program_on_the_same_slots_says_who_has_them() {
-    let scene = with("true").await;
-    scene.world.core.jobs().delete_job(JOB).unwrap();
+    let scene = Scene::with(Faults::default()).await;
     let first = scene.start();
     first.out.wait_for(lines::NOTHING_TO_START).await;
     let second = scene.start().end().await;
@@ -231,23 +224,18 @@ async fn a_second_program_on_the_same_slots_says_who_has_them() {
 
 #[tokio::test]
 async fn told_to_stop_while_the_file_says_what_it_is_nothing_is_installed() {
-    let mut new = String::from_utf8_lossy(b"#!/bin/sh\ncase \"$1\" in --version) ").into_owned();
-    let scene = Scene::with(Faults::default()).await;
-    let (asked, goes_on) = (scene.path("asked"), scene.path("goes-on"));
-    new += &format!(
-        "echo > {}; while [ ! -e {} ]; do sleep 0.05; done; echo thermostat 1.4.2 ;; esac\n",
+    let flags = tempfile::tempdir().unwrap();
+    let (asked, goes_on) = (flags.path().join("asked"), flags.path().join("goes-on"));
+    let new = format!(
+        "#!/bin/sh\ncase \"$1\" in --version) \
+         echo > {}; while [ ! -e {} ]; do sleep 0.05; done; echo thermostat 1.4.2 ;; esac\n",
         asked.display(),
         goes_on.display()
     );
-    let new = Scene::with_firmware(new.into_bytes(), Faults::default()).await;
-    scene.create_job(new.document());
+    let scene = Scene::with_firmware(new.into_bytes(), Faults::default()).await;
+    scene.create_job(scene.document());
     let device = scene.start();
-    let is_asked = async {
-        while !asked.exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    crate::support::within(is_asked).await;
+    eventually(|| asked.exists()).await;
     let (ended, ()) = tokio::join!(device.interrupt(), async {
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         std::fs::write(&goes_on, "").unwrap();
@@ -269,12 +257,10 @@ async fn a_firmware_that_takes_the_device_down_with_it_is_gone_back_on() {
     let scene = with("exec sleep 600").await; // the power goes before its self-test has ended
     for start in 1..=3 {
         let device = scene.start();
-        let is_counted = async {
-            while !matches!(scene.boot().update, Update::Trial { starts, .. } if starts == start) {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-        };
-        crate::support::within(is_counted).await;
+        eventually(
+            || matches!(scene.boot().update, Update::Trial { starts, .. } if starts == start),
+        )
+        .await;
         device.kill().await;
     }
     goes_back(

@@ -4,8 +4,8 @@ use std::fs;
 
 use local_iot_core::Status;
 
-use super::{Scene, document, eventually, in_steps};
-use crate::support::Program;
+use super::{Scene, document, in_steps};
+use crate::support::{Program, eventually};
 
 #[tokio::test]
 async fn a_canceled_job_ends_its_program_with_all_that_it_has_started() {
@@ -29,10 +29,10 @@ async fn a_canceled_job_ends_its_program_with_all_that_it_has_started() {
     };
     assert!(is_alive());
     scene.world.core.jobs().cancel_job_by_force("long").unwrap();
-    assert_eq!(scene.ended("next").await.status, Status::Succeeded);
+    assert_eq!(scene.world.ended("next").await.status, Status::Succeeded);
     eventually(|| !is_alive()).await;
     running.stop().await.unwrap();
-    assert_eq!(scene.ended("long").await.status, Status::Canceled);
+    assert_eq!(scene.world.ended("long").await.status, Status::Canceled);
 }
 
 #[tokio::test]
@@ -42,14 +42,14 @@ async fn a_job_that_was_cut_off_goes_on_with_the_step_it_was_at() {
     let start = |services| document("AWS-Start-Application", &[("services", services)]);
     scene.create("steps", &in_steps(&[start("sensors"), start("display")]));
     let running = scene.device();
-    scene.hears("steps", "done", "1").await;
+    scene.world.has_detail("steps", "done", "1").await;
     eventually(|| scene.starts() == 2).await;
     running.stop().await.unwrap();
     let left = scene.world.core.jobs().execution("steps").unwrap();
     assert_eq!(left.status, Status::InProgress);
     fs::write(scene.path("go"), "").unwrap();
     let running = scene.device();
-    assert_eq!(scene.ended("steps").await.status, Status::Succeeded);
+    assert_eq!(scene.world.ended("steps").await.status, Status::Succeeded);
     running.stop().await.unwrap();
     let started = fs::read_to_string(scene.path("started")).unwrap();
     assert_eq!(started, "sensors\ndisplay\ndisplay\n");
@@ -66,11 +66,11 @@ async fn a_restart_between_two_steps_is_a_step() {
     scene.create("steps", &steps);
     for step in ["2 of 4: Reboot", "4 of 4: Reboot"] {
         let device = Program::start_example("job_templates", &scene.world.flags(&[]));
-        scene.hears("steps", "restarting", step).await;
+        scene.world.has_detail("steps", "restarting", step).await;
         device.kill().await;
     }
     let device = Program::start_example("job_templates", &scene.world.flags(&[]));
-    let ended = scene.ended("steps").await;
+    let ended = scene.world.ended("steps").await;
     assert_eq!(
         ended.status,
         Status::Succeeded,

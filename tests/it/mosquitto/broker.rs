@@ -4,12 +4,10 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tokio::process::Command;
-use tokio::time::sleep;
 
-use crate::support::{Captured, Program, World, within};
+use crate::support::{Captured, Program, World, eventually};
 
 /// The broker. It ends with this.
 pub struct Broker {
@@ -64,12 +62,7 @@ impl Broker {
             let bytes = fs::read(&database).unwrap_or_default();
             bytes.windows(text.len()).any(|at| at == text.as_bytes())
         };
-        within(async {
-            while !is_there() {
-                sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await;
+        eventually(is_there).await;
     }
 
     /// kill -9.

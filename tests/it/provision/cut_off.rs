@@ -1,7 +1,7 @@
 //! Cut off at every step, and started again: no second thing, no half identity.
 
 use super::*;
-use crate::support::{Fault, FaultyDisk, Moment};
+use crate::support::{Fault, FaultyDisk, Moment, eventually};
 
 #[tokio::test]
 async fn a_request_that_is_throttled_lost_or_cut_off_is_sent_again() {
@@ -107,12 +107,7 @@ async fn a_device_that_was_registered_and_does_not_know_it_needs_no_claim() {
     let claim = scene.cloud().certificates()[0].clone();
     let device = scene.device();
     let cut_off = tokio::spawn(async move { device.connect_as_itself().await.is_ok() });
-    within(async {
-        while scene.active() == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+    eventually(|| scene.active() > 0).await;
     cut_off.abort();
     assert!(within(cut_off).await.is_err(), "it was cut off in time");
     scene.cloud().deactivate(&claim.id);

@@ -193,14 +193,7 @@ async fn what_a_device_was_given_on_its_first_day_is_rotated_by_the_other_exampl
     jobs.create_job("key", serde_json::json!({"operation": "make-key"}))
         .unwrap();
     scene.world.succeeds("key").await;
-    let csr = &jobs.execution("key").unwrap().status_details["csr"];
-    let csr = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, csr).unwrap();
-    let certificate = scene
-        .world
-        .core
-        .pki()
-        .certificate_from_csr(&csr, 2020)
-        .unwrap();
+    let certificate = scene.world.certificate_for("key");
     let document =
         serde_json::json!({"operation": "install-certificate", "certificate": certificate});
     jobs.create_job("certificate", document).unwrap();

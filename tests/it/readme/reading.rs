@@ -137,7 +137,7 @@ pub(super) fn read(path: &str) -> String {
 }
 
 /// Whether these lines stand one after another in the file, all indented by as much more or less.
-pub(super) fn has_lines(file: &str, lines: &str) -> bool {
+pub(crate) fn has_lines(file: &str, lines: &str) -> bool {
     fn at_the_margin(lines: &[&str]) -> Vec<String> {
         let indent = |line: &&str| line.len() - line.trim_start().len();
         let margin = lines

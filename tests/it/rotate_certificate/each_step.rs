@@ -80,7 +80,7 @@ struct Ended {
 
 async fn job(scene: &Scene, name: &str, document: serde_json::Value) -> JobExecution {
     scene.world.core.jobs().create_job(name, document).unwrap();
-    scene.ended(name).await
+    scene.world.ended(name).await
 }
 
 /// Rotates a certificate on a disk on which that happens at that step.

@@ -1,6 +1,7 @@
 //! A world for a test: the service, the certificates, and the sample running against it.
 
 mod captured;
+mod certified;
 #[cfg(all(target_os = "linux", target_env = "gnu"))] // LD_PRELOAD, and glibc's names
 mod failing_calls;
 #[cfg(unix)] // modes and numbers of files
@@ -14,6 +15,7 @@ mod proxy;
 mod running_job;
 mod tls_server;
 mod tunnel;
+mod waiting;
 mod works;
 
 use std::path::PathBuf;
@@ -25,7 +27,7 @@ use jobs_mqtt5::jobs;
 use jobs_mqtt5::mqtt::{self, Backoff};
 use jobs_mqtt5::output::Output;
 use jobs_mqtt5::sample::{self, SampleError, Settings, lines};
-use local_iot_core::{Event, Files, LocalIotCore, Options, Status, Times};
+use local_iot_core::{Event, Files, JobExecution, LocalIotCore, Options, Status, Times};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -47,10 +49,8 @@ pub use proxy::{ForwardProxy, Manners};
 pub use running_job::{Device, detail};
 pub use tls_server::TlsServer;
 pub use tunnel::Tunnel;
+pub use waiting::{LIMIT, eventually, within};
 pub use works::{counted_work, done_once, held_work, idle, quick_work};
-
-/// Nothing that a test waits for takes nearly as long, on a busy machine either.
-pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// The thing whose jobs the tests do.
 pub const THING: &str = "my-thing";
@@ -124,6 +124,27 @@ impl World {
     /// Waits until the service has the job down as SUCCEEDED.
     pub async fn succeeds(&self, job_id: &str) {
         within(self.core.jobs().wait_for_status(job_id, Status::Succeeded)).await;
+    }
+
+    /// Waits until the job has ended, however it did.
+    pub async fn ended(&self, job_id: &str) -> JobExecution {
+        let jobs = self.core.jobs();
+        within(jobs.wait_until(|books| {
+            let job = books.execution(job_id);
+            job.is_some_and(|job| job.status.is_terminal())
+        }))
+        .await;
+        jobs.execution(job_id).unwrap()
+    }
+
+    /// Waits until the service has this status detail.
+    pub async fn has_detail(&self, job_id: &str, name: &str, value: &str) {
+        let jobs = self.core.jobs();
+        within(jobs.wait_until(|books| {
+            let job = books.execution(job_id);
+            job.is_some_and(|job| job.status_details.get(name).is_some_and(|is| is == value))
+        }))
+        .await;
     }
 
     /// Cuts the sample off: its connection drops, and it has noticed. Until the service listens
@@ -271,12 +292,4 @@ impl Running {
 fn captured_output() -> (Output, (Captured, Captured)) {
     let (out, err) = (Captured::new("stdout"), Captured::new("stderr"));
     (Output::to(out.clone(), err.clone()).unwrap(), (out, err))
-}
-
-/// Fails the test if what it waits for does not happen.
-pub async fn within<F: Future>(future: F) -> F::Output {
-    match tokio::time::timeout(LIMIT, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("it did not happen within {LIMIT:?}"),
-    }
 }

@@ -120,7 +120,7 @@ impl Program {
     /// Sends it a signal by its name (INT, TERM).
     #[cfg(unix)]
     pub async fn signal(&self, name: &str) {
-        let id = self.child.id().unwrap().to_string();
+        let id = self.id().to_string();
         let status = Command::new("kill")
             .args(["-s", name, &id])
             .status()
@@ -133,20 +133,20 @@ impl Program {
     #[cfg(unix)]
     pub async fn freeze(&self) {
         self.signal("STOP").await;
-        let id = self.child.id().unwrap().to_string();
+        let id = self.id().to_string();
         let stands_still = async || {
             let state = Command::new("ps")
                 .args(["-o", "state=", "-p", &id])
                 .output();
             state.await.unwrap().stdout.starts_with(b"T")
         };
-        while !within(stands_still()).await {}
+        within(async { while !stands_still().await {} }).await;
     }
 
     /// Sends a signal to it and to the processes it has started.
     #[cfg(unix)]
     pub async fn signal_group(&self, name: &str) {
-        let group = format!("-{}", self.child.id().unwrap());
+        let group = format!("-{}", self.id());
         let status = Command::new("kill")
             .args(["-s", name, "--", &group])
             .status()
