@@ -94,7 +94,7 @@ impl Device {
             () = self.note_jobs(&mut told) => "no more events".to_owned(),
             why = self.do_jobs(number, &mut agent) => why,
             () = self.publish_readings(&mqtt, orders.clone()) => "no more readings".to_owned(),
-            () = commands, if self.setting.later.slow_subscriber => "no more commands".to_owned(),
+            () = commands, if self.setting.later => "no more commands".to_owned(),
             () = until_told_to_stop(orders, stopper) => "told to stop".to_owned(),
         };
         mqtt.disconnect();

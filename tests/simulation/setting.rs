@@ -6,7 +6,6 @@ use fastrand::Rng;
 use local_iot_core::{Dialect, Limits, Options, TimeFormat};
 
 use crate::happening::Denial;
-use crate::later::Later;
 use crate::network::Link;
 
 pub const THING: &str = "my-thing";
@@ -25,11 +24,12 @@ pub struct Setting {
     pub looks_first: bool,
     /// Whether it has the loop over the jobs in its own hands.
     pub has_loop: bool,
-    pub later: Later,
+    /// Whether what the field taught later on happens: see [`crate::later`].
+    pub later: bool,
 }
 
 impl Setting {
-    pub fn drawn(random: &mut Rng, later: Later) -> Self {
+    pub fn drawn(random: &mut Rng, later: bool) -> Self {
         let dialect = Dialect {
             times: *pick(
                 random,

@@ -49,15 +49,20 @@ impl Store {
         flags
     }
 
-    /// The key that waits for its certificate. (The one in `current.pem` has it.)
+    /// The key that waits for its certificate.
     pub fn waiting_key(&self) -> Result<String, Failure> {
         let none = "there is no new key: make-key goes before";
         let key = self.folder.read("next.key")?.ok_or(none)?;
         device_key::csr(&key)?; // it can be used
-        match self.folder.read("current.pem") {
-            Ok(Some(current)) if current.contains(key.trim()) => Err(none.into()),
-            _ => Ok(key),
+        if self.has_its_certificate(&key) {
+            return Err(none.into());
         }
+        Ok(key)
+    }
+
+    fn has_its_certificate(&self, key: &str) -> bool {
+        let current = self.folder.read("current.pem");
+        current.is_ok_and(|pem| pem.is_some_and(|pem| pem.contains(key.trim())))
     }
 
     /// Puts a certificate on trial, with its key.
@@ -73,7 +78,9 @@ impl Store {
     /// The certificate on trial has proven good, and the old one is needed no longer.
     pub fn promote(&self) {
         say(self.folder.rename("trial.pem", "current.pem"));
-        if self.waiting_key().is_err() {
+        // (Another key than that can wait already.)
+        let next = self.folder.read("next.key").ok().flatten();
+        if next.is_some_and(|key| self.has_its_certificate(&key)) {
             say(self.folder.remove("next.key"));
         }
         println!("The new certificate has proven good.");

@@ -8,6 +8,7 @@ use local_iot_core::{LocalIotCore, Options, Status, fill_policy};
 use serde_json::json;
 
 use crate::Outcome;
+use crate::terminal::say;
 
 /// The serial number of the new device, which becomes the name of its thing.
 const SERIAL: &str = "my-new-thing";
@@ -34,22 +35,22 @@ pub async fn first_day(folder: &Path) -> Outcome {
         .create_job("first-job", json!({"operation": "greet"}))?;
 
     fs::create_dir_all(folder)?;
-    fs::write(folder.join("ca.pem"), core.pki().ca_pem())?;
-    fs::write(folder.join("claim.pem.crt"), claim.cert_pem)?;
-    fs::write(folder.join("claim.pem.key"), claim.key_pem)?;
+    let files = core.pki().write_identity(&claim, folder)?;
+    fs::rename(files.cert, folder.join("claim.pem.crt"))?;
+    fs::rename(files.key, folder.join("claim.pem.key"))?;
     let (endpoint, port) = (core.endpoint(), core.port());
     // Last: whoever waits for it finds the others.
     let text = format!("ENDPOINT={endpoint}:{port}\nTHING={SERIAL}\n");
     fs::write(folder.join("device.env"), text)?;
-    println!("A new device is waited for on port {port}.");
+    let _ = say(&format!("A new device is waited for on port {port}."));
 
     core.jobs()
         .wait_for_status("first-job", Status::Succeeded)
         .await;
     for certificate in cloud.certificates() {
         let of = certificate.thing.as_deref().unwrap_or("the claim");
-        println!("certificate of {of}: {}", certificate.status);
+        let _ = say(&format!("certificate of {of}: {}", certificate.status));
     }
-    println!("first-job is SUCCEEDED.");
+    let _ = say("first-job is SUCCEEDED.");
     std::future::pending().await
 }

@@ -45,7 +45,7 @@ struct Arguments {
     #[arg(long, requires = "serve", value_name = "FILE")]
     policy: Option<String>,
     /// Wait for a new device, and write the claim that it begins with into this folder: lesson 0.
-    #[arg(long, value_name = "FOLDER", conflicts_with = "serve")]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["serve", "record"])]
     first_day: Option<PathBuf>,
     /// At the end, write what happened as a page that needs nothing but itself.
     #[arg(long, value_name = "FILE")]

@@ -7,7 +7,6 @@
 mod habits;
 mod packets;
 
-use crate::later::LATER;
 use crate::network::SharedTamper;
 
 pub use habits::Habits;
@@ -21,15 +20,13 @@ pub struct Break {
     pub habits: Habits,
     /// A few seeds that find it.
     pub seeds: &'static [u64],
-    /// Whether what it takes to find it happens at all.
-    is_possible: bool,
     /// What becomes of packets on the way.
     tamper: Option<fn() -> SharedTamper>,
 }
 
 impl Break {
     pub fn named(name: &str) -> Option<&'static Self> {
-        possible().find(|one| one.name == name)
+        ALL.iter().find(|one| one.name == name)
     }
 
     pub fn tamper(&self) -> Option<SharedTamper> {
@@ -48,7 +45,6 @@ const fn on_the_way(
         name,
         about,
         seeds,
-        is_possible: true,
         habits: Habits::GOOD,
         tamper: Some(tamper),
     }
@@ -65,19 +61,13 @@ const fn of_the_device(
         name,
         about,
         seeds,
-        is_possible: true,
         habits,
         tamper: None,
     }
 }
 
-/// Those that can be found.
-pub fn possible() -> impl Iterator<Item = &'static Break> {
-    ALL.iter().filter(|one| one.is_possible)
-}
-
 /// All of them.
-const ALL: &[Break] = &[
+pub const ALL: &[Break] = &[
     on_the_way(
         "forgotten-puback",
         "the device acknowledges only most of what it gets",
@@ -219,37 +209,28 @@ const ALL: &[Break] = &[
             ..Habits::GOOD
         },
     ),
-    Break {
-        is_possible: LATER.forgotten_subscriptions,
-        ..on_the_way(
-            "comes-back-deaf",
-            "what was subscribed to is lost with no session lost, and never subscribed to again",
-            &[0],
-            packets::comes_back_deaf,
-        )
-    },
-    Break {
-        is_possible: LATER.standstills,
-        ..of_the_device(
-            "judges-before-it-reads",
-            "after a standstill, what has come is late, and not read",
-            &[7],
-            Habits {
-                judges_before_it_reads: true,
-                ..Habits::GOOD
-            },
-        )
-    },
-    Break {
-        is_possible: LATER.slow_subscriber,
-        ..of_the_device(
-            "loses-commands",
-            "every second command is lost, and nobody is told",
-            &[7],
-            Habits {
-                loses_commands: true,
-                ..Habits::GOOD
-            },
-        )
-    },
+    on_the_way(
+        "comes-back-deaf",
+        "what was subscribed to is lost with no session lost, and never subscribed to again",
+        &[0],
+        packets::comes_back_deaf,
+    ),
+    of_the_device(
+        "judges-before-it-reads",
+        "after a standstill, what has come is late, and not read",
+        &[7],
+        Habits {
+            judges_before_it_reads: true,
+            ..Habits::GOOD
+        },
+    ),
+    of_the_device(
+        "loses-commands",
+        "every second command is lost, and nobody is told",
+        &[7],
+        Habits {
+            loses_commands: true,
+            ..Habits::GOOD
+        },
+    ),
 ];

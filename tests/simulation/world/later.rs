@@ -37,13 +37,18 @@ impl World {
             tokio::task::yield_now().await; // the service, without time
         }
         let has_something = self.network.has_for(process, held);
-        tokio::time::advance(time).await;
-        self.network.stood_still(time);
-        self.seen.freezes.push((Instant::now(), time));
+        self.freeze(time).await;
         if has_something {
             self.note("device: its process goes on, and something has come");
             self.seen.woken.push(Instant::now());
         }
+    }
+
+    /// The device's machine stands still.
+    pub async fn freeze(&mut self, time: Duration) {
+        tokio::time::advance(time).await;
+        self.network.stood_still(time);
+        self.seen.freezes.push((Instant::now(), time));
     }
 
     /// Where the service has forgotten that the device wants to be told, this job is found by asking.

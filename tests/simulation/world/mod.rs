@@ -14,7 +14,6 @@ use crate::breaks::Break;
 use crate::cloud::Operator;
 use crate::device::{Device, Process, Told};
 use crate::happening::{self, Happening};
-use crate::later::Later;
 use crate::network::{Address, Network};
 use crate::plan::{EVENTFUL, Plan, Planner};
 use crate::run::{Run, Seen};
@@ -70,10 +69,12 @@ impl World {
     /// The world of this seed, perhaps with something broken in it.
     pub fn new(seed: u64, broken: Option<&'static Break>) -> std::io::Result<Self> {
         let mut random = Rng::with_seed(seed);
-        let later = Later::of_seed(seed);
+        let later = crate::later::come_in(seed);
         let setting = Setting::drawn(&mut random, later);
         let mut plan = Planner::new(&mut random).plan();
-        plan.extend(later.plan(seed));
+        if later {
+            plan.extend(crate::later::plan(seed));
+        }
         plan.sort_by_key(|(at, _)| *at);
         let service = Arc::new(Service::new(setting.service_options())?);
         let tamper = broken.and_then(Break::tamper);
@@ -115,11 +116,11 @@ impl World {
         let bound = done_within + self.time_of_work();
         self.seen.done = self.until_all_is_done(bound).await;
         self.keep_running_until(self.seen.calm + done_within).await;
-        if self.setting.later.forgotten_subscriptions {
+        if self.setting.later {
             self.one_job_that_nobody_may_tell_of(done_within).await;
         }
         self.seen.last_job = self.one_more_job().await;
-        if self.setting.later.slow_subscriber {
+        if self.setting.later {
             self.seen.commands = Some(self.many_commands().await);
         }
         self.seen.idle_from = self.service.journal().len();
@@ -231,11 +232,7 @@ impl World {
                     .told
                     .send_replace(Told::Burst(*readings, self.bursts));
             }
-            D::Freeze(time) => {
-                tokio::time::advance(*time).await;
-                self.network.stood_still(*time);
-                self.seen.freezes.push((Instant::now(), *time));
-            }
+            D::Freeze(time) => self.freeze(*time).await,
             D::StandStill(time) => self.stand_still(*time).await,
         }
     }

@@ -101,6 +101,11 @@ impl Chart {
         self.lock().before.clone()
     }
 
+    /// How many moments were let go.
+    pub fn gone(&self) -> usize {
+        self.lock().before.gone
+    }
+
     /// Draws what happens, as it happens, forever. What is drawn need not stand in the journal as well.
     pub async fn draw(&self) {
         loop {

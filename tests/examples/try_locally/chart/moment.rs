@@ -189,7 +189,13 @@ impl Moment {
         let payload = self.payload.iter();
         let payload = payload.flat_map(|payload| payload.text.iter().chain(&payload.hex));
         let checks = self.checks.iter().map(|check| &check.resource);
-        let texts = [&self.label, &self.topic, &self.about, &self.properties];
+        let texts = [
+            &self.label,
+            &self.topic,
+            &self.about,
+            &self.says,
+            &self.properties,
+        ];
         let texts = texts.into_iter().chain(payload).chain(checks);
         let document = self.execution.iter();
         let document = document.filter_map(|execution| execution["document"].as_str());

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use jobs_mqtt5::jobs::ErrorCode;
 use local_iot_core::Status;
 use ring::digest;
 use serde_json::{Value, json};
@@ -77,7 +78,9 @@ impl Recording {
             return Some(ready);
         }
         if self.place < self.end {
-            let (moments, place) = chart.now_from(self.place, AT_ONCE);
+            let (mut moments, place) = chart.now_from(self.place, AT_ONCE);
+            let came_meanwhile = place.saturating_sub(self.end);
+            moments.truncate(moments.len().saturating_sub(came_meanwhile));
             self.place = place;
             let kept = moments.iter().map(|moment| kept(moment, self.payloads));
             return Some(kept.map(|one| format!(",\n{}", in_script(&one))).collect());
@@ -175,19 +178,12 @@ fn without_words(execution: &mut Value) {
 
 /// Is this a word of the Jobs service, and nothing that somebody put into a payload?
 fn is_of_the_protocol(says: &str) -> bool {
-    const CODES: [&str; 9] = [
-        "InvalidTopic",
-        "InvalidJson",
-        "InvalidRequest",
-        "InvalidStateTransition",
-        "ResourceNotFound",
-        "VersionMismatch",
-        "InternalError",
-        "RequestThrottled",
-        "TerminalStateReached",
-    ];
     let is_status = || Status::ALL.iter().any(|status| says == status.name());
-    says == "nothing is pending" || CODES.contains(&says) || is_status()
+    let is_code = || match serde_json::from_value(json!(says)) {
+        Ok(ErrorCode::Other(_)) | Err(_) => false,
+        Ok(_) => true,
+    };
+    says == "nothing is pending" || is_status() || is_code()
 }
 
 #[cfg(test)]

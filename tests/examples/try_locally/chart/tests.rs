@@ -227,7 +227,7 @@ async fn memory_is_bounded_and_what_is_let_go_is_told() {
 async fn a_recording_is_made_in_small_pieces() {
     let core = core().await;
     let chart = Chart::new(&core, &Options::default().policy);
-    for n in 0..5_000 {
+    for n in 0..5_010 {
         core.journal().note(format!("</script>{n}"));
     }
     let mut recording = recording::Recording::new(&chart, true);
@@ -242,8 +242,12 @@ async fn a_recording_is_made_in_small_pieces() {
     let (_, data) = whole.split_once(r#"type="application/json">"#).unwrap();
     let (data, _) = data.split_once("</script>").unwrap();
     let moments: Vec<serde_json::Value> = serde_json::from_str(data).unwrap();
-    assert_eq!(moments.len(), 1 + 5_000);
-    assert_eq!(moments[5_000]["about"], "</script>4999");
+    assert_eq!(
+        moments.len(),
+        1 + 5_010,
+        "what came later is another recording's"
+    );
+    assert_eq!(moments[5_010]["about"], "</script>5009");
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 use local_iot_core::fault_names;
 use serde_json::{Value, json};
 
+use super::words::first_word;
+
 /// For each fault: in words, how it is armed as an example, and what to watch for.
 type Offered = [(&'static str, &'static str, &'static str)];
 
@@ -226,7 +228,7 @@ pub fn catalogue() -> Value {
         GROUPS.iter().flat_map(|(group, faults)| {
             faults.iter().map(move |(words, example, watch)| {
             let (name, what) = named(example);
-            let first = MOST_TELLING.iter().position(|one| *one == first_word(example));
+            let first = MOST_TELLING.iter().position(|one| *one == first_word(example).0);
             json!({"group": group, "words": words, "name": name, "what": what, "example": example,
                    "watch": watch, "first": first})
         })
@@ -236,16 +238,12 @@ pub fn catalogue() -> Value {
 
 /// The fault that an example is one of: as it is written, and what it does.
 fn named(example: &str) -> (&'static str, &'static str) {
-    let is_it = |(name, _): &&(&str, &str)| first_word(name) == first_word(example);
+    let is_it = |(name, _): &&(&str, &str)| first_word(name).0 == first_word(example).0;
     fault_names()
         .iter()
         .find(is_it)
         .copied()
         .unwrap_or_default()
-}
-
-fn first_word(text: &str) -> &str {
-    text.split(' ').next().unwrap_or(text)
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ fn armed(desk: &Desk) -> Vec<String> {
 fn place_of(desk: &Desk, last: &str) -> Option<usize> {
     let (its_run, place) = last.rsplit_once('.')?;
     let place: usize = place.parse().ok()?;
-    (its_run == desk.chart.run && place >= desk.chart.before().gone).then_some(place)
+    (its_run == desk.chart.run && place >= desk.chart.gone()).then_some(place)
 }
 
 /// JSON of serde_json is one line.
