@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum, value_parser};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use uuid::Uuid;
 
 use crate::text::{is_printable, printable};
 
 mod values;
 
-use values::{client_id, endpoint, host, host_and_port, mqtt_version, seconds, thing_name};
+use values::{client_id, endpoint, host, host_and_port, mqtt_version, port, seconds, thing_name};
 
 /// AWS IoT Jobs over MQTT5: describes the job executions that wait for a thing, starts each, does
 /// (simulated) work, and marks it SUCCEEDED
@@ -61,7 +61,7 @@ pub struct Flags {
 
     // (Negative numbers are allowed so that the mistake is in the value, not in a flag -1.)
     /// Port of the endpoint: 8883, or 443 (with the ALPN name that AWS wants there)
-    #[arg(long, value_parser = value_parser!(u16).range(1..))]
+    #[arg(long, value_parser = port)]
     #[arg(default_value_t = 8883, allow_negative_numbers = true)]
     pub port: u16,
 
@@ -75,8 +75,7 @@ pub struct Flags {
     pub proxy_host: Option<String>,
 
     /// Port of the HTTP proxy
-    #[arg(long, alias = "proxy-port", value_name = "PORT")]
-    #[arg(value_parser = value_parser!(u16).range(1..))]
+    #[arg(long, alias = "proxy-port", value_name = "PORT", value_parser = port)]
     #[arg(default_value_t = 8080, allow_negative_numbers = true)]
     pub proxy_port: u16,
 

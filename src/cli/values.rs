@@ -9,11 +9,16 @@ pub(super) fn seconds(text: &str) -> Result<u32, String> {
         .map_err(|_| format!("give whole seconds from 0 to {most}, as in --job_time 5"))
 }
 
+/// The number of a port.
+pub(super) fn port(text: &str) -> Result<u16, &'static str> {
+    let port = text.parse().ok().filter(|port| *port != 0);
+    port.ok_or("give a number from 1 to 65535")
+}
+
 /// Host and port of `HOST:PORT`. `None` if there is no port in it, or it is none.
 pub(super) fn host_and_port(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.split_once(':')?;
-    let port = port.parse().ok().filter(|port| *port != 0)?;
-    Some((host, port))
+    Some((host, self::port(port).ok()?))
 }
 
 /// A host name or an IP address, and perhaps a port.

@@ -83,6 +83,20 @@ async fn wrong_usage_ends_with_exit_code_2_and_clap_s_message() {
 }
 
 #[tokio::test]
+async fn what_is_no_port_is_told_what_one_is() {
+    for flag in ["--port", "--proxy_port"] {
+        for value in ["https", "0", "65536", "-1", ""] {
+            let ended = Program::start(&[flag.to_owned(), value.to_owned()])
+                .end()
+                .await;
+            let says = format!("for '{flag} <PORT>': give a number from 1 to 65535\n");
+            assert_eq!(ended.code, Some(2));
+            assert!(ended.err.contains(&says), "{}", ended.err);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_flag_s_value_can_not_repaint_the_terminal() {
     let strange = "\u{1b}[2J\u{7}\u{202e}1".to_owned();
     let ended = Program::start(&["--port".to_owned(), strange]).end().await;

@@ -32,13 +32,13 @@ struct Arguments {
     serve: bool,
     /// The port to listen on. With this and --folder, the printed command stays good for the
     /// next time. [default: one that is free]
-    #[arg(long, requires = "serve")]
+    #[arg(long, requires = "serve", value_parser = port)]
     port: Option<u16>,
     /// The folder for the certificates and the key, which stay there. [default: a temporary one]
     #[arg(long, requires = "serve")]
     folder: Option<PathBuf>,
     /// The port of the page. [default: the one behind --port, or one that is free]
-    #[arg(long, requires = "serve")]
+    #[arg(long, requires = "serve", value_parser = port)]
     page_port: Option<u16>,
     /// A policy: a file, `sample` (policy.json), or `product`, which also allows the thing's name as
     /// client ID, dt/THING/*, cmd/THING/* and the thing's shadows. [default: product]
@@ -53,6 +53,11 @@ struct Arguments {
     /// Leave messages, job documents and status details out of it. (Presigned URLs always are.)
     #[arg(long, requires = "record")]
     no_payloads: bool,
+}
+
+fn port(text: &str) -> Result<u16, &'static str> {
+    let port = text.parse().ok().filter(|port| *port != 0);
+    port.ok_or("give a number from 1 to 65535")
 }
 
 impl Arguments {
