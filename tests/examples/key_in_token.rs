@@ -13,11 +13,10 @@ use std::env;
 use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use jobs_mqtt5::agent::{Agent, Job, Outcome, WorkResult};
 use jobs_mqtt5::mqtt::{self, Event, Events};
-use jobs_mqtt5::{cli::Flags, jobs, stop};
+use jobs_mqtt5::{cli::Flags, jobs, output::Output, sample::Settings, stop};
 
 #[allow(dead_code)] // a part of it is for the other examples
 mod device_key;
@@ -40,9 +39,8 @@ async fn run(flags: &Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
         return Ok(());
     }
     let tls = device_key::client_config(&flags.cert, &flags.key, flags.ca_file.as_deref())?;
-    let mut options = mqtt::Options::new(&flags.endpoint, &flags.client_id, Arc::new(tls));
-    options.port = flags.port;
-    let (mqtt, mut events) = mqtt::connect(options);
+    let settings = Settings::with_tls(flags, tls, &Output::on_stdout_and_stderr()?)?;
+    let (mqtt, mut events) = mqtt::connect(settings.mqtt);
     let jobs = jobs::Client::new(&mqtt, &flags.thing_name);
     let mut agent = Agent::new(&jobs);
     tokio::select! {

@@ -22,7 +22,7 @@ use jobs_mqtt5::agent::{Agent, Job, Outcome, WorkResult};
 use jobs_mqtt5::mqtt::{
     self, Backoff, ConnectionError, ConnectionErrorKind as Kind, Event, Events,
 };
-use jobs_mqtt5::{cli::Flags, jobs, stop};
+use jobs_mqtt5::{cli::Flags, jobs, output::Output, sample::Settings, stop};
 
 mod device_key;
 #[allow(dead_code, clippy::duplicate_mod)] // a part of it is used; and the tests have it too
@@ -46,6 +46,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
     let folder = setting("IDENTITY_FOLDER", "identity");
     let device = Device {
         flags,
+        output: Output::on_stdout_and_stderr()?,
         template: setting("PROVISIONING_TEMPLATE", "jobs-mqtt5-first-day"),
         identity: Folder::open(folder, Arc::new(RealDisk))?,
         answer_timeout: Duration::from_secs(10),
@@ -75,6 +76,7 @@ async fn first_job(job: &Job) -> WorkResult {
 /// A device, and where its identity is.
 pub struct Device {
     pub(crate) flags: Flags,
+    pub(crate) output: Output,
     pub(crate) template: String,
     pub(crate) identity: Folder,
     /// How long an answer may take before the request is sent again.
@@ -158,15 +160,17 @@ impl Device {
         file: Option<&str>,
         set: impl Fn(&mut mqtt::Options),
     ) -> Result<mqtt::Client, Box<dyn Error + Send + Sync>> {
-        let (flags, name) = (&self.flags, &self.flags.thing_name);
-        let own = file.map(|file| self.identity.path(file));
-        let cert = own.as_ref().unwrap_or(&flags.cert);
-        let key = own.as_ref().unwrap_or(&flags.key);
-        let tls = device_key::client_config(cert, key, flags.ca_file.as_deref())?;
-        let prefix = if file.is_some() { "" } else { "claim-" };
-        let client_id = format!("{prefix}{name}");
-        let mut options = mqtt::Options::new(&flags.endpoint, &client_id, Arc::new(tls));
-        options.port = flags.port;
+        let mut flags = self.flags.clone();
+        match file {
+            Some(own) => {
+                flags.client_id = flags.thing_name.clone();
+                flags.cert = self.identity.path(own);
+                flags.key = flags.cert.clone();
+            }
+            None => flags.client_id = format!("claim-{}", flags.thing_name),
+        }
+        let tls = device_key::client_config(&flags.cert, &flags.key, flags.ca_file.as_deref())?;
+        let mut options = Settings::with_tls(&flags, tls, &self.output)?.mqtt;
         options.backoff = Backoff::new(self.answer_timeout / 10, self.answer_timeout * 6);
         set(&mut options);
         let (mqtt, mut events) = mqtt::connect(options);

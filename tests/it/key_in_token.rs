@@ -10,7 +10,7 @@ use local_iot_core::{Event, Status};
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::support::{Ended, Program, World, example_path, within};
+use crate::support::{Ended, ForwardProxy, Program, World, example_path, within};
 
 /// The service, and a token.
 struct Scene {
@@ -77,8 +77,12 @@ impl Scene {
     }
 
     fn start(&self, example: &str) -> Program {
+        self.start_with(example, &[])
+    }
+
+    fn start_with(&self, example: &str, more: &[&str]) -> Program {
         let mut command = self.command(&example_path(example));
-        command.args(self.world.flags(&[]));
+        command.args(self.world.flags(more));
         command.env("DEVICE_TOKEN", self.token());
         command.env("IDENTITY_FOLDER", self.path("identity"));
         Program::start_command(command)
@@ -109,10 +113,14 @@ async fn a_device_does_its_jobs_with_a_key_that_was_made_in_a_token() {
         says.starts_with("pkcs11:token=device;object=") && !says.contains("9876"),
         "{says}"
     );
-    let device = scene.start("key_in_token");
+    let proxy = ForwardProxy::start(scene.world.core.port()).await;
+    let port = proxy.port.to_string();
+    let through = ["--proxy_host", "localhost", "--proxy_port", &port];
+    let device = scene.start_with("key_in_token", &through);
     scene.world.queue(&["a"]);
     scene.world.succeeds("a").await;
     device.kill().await;
+    assert_eq!(proxy.asked_for().len(), 1);
     assert_eq!(scene.world.core.journal().violations(), [""; 0]);
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::mqtt;
+use jobs_mqtt5::output::Output;
 use local_iot_core::{Event, Mishap, Provisioning, ProvisioningStep, fill_policy};
 
 use crate::support::{LIMIT, THING, World, faulty_disk_for, within};
@@ -71,8 +72,8 @@ impl Scene {
         self.world.core.provisioning()
     }
 
-    fn flags(&self) -> Flags {
-        let flags = self.world.flags(&[]);
+    fn flags(&self, more: &[&str]) -> Flags {
+        let flags = self.world.flags(more);
         Flags::from_arguments(["device".to_owned()].into_iter().chain(flags)).unwrap()
     }
 
@@ -87,7 +88,8 @@ impl Scene {
     /// A device with short waits, and its identity on this disk.
     fn device_on(&self, folder: &Path, disk: Arc<dyn Disk>) -> Device {
         Device {
-            flags: self.flags(),
+            flags: self.flags(&[]),
+            output: Output::to(std::io::sink(), std::io::sink()).unwrap(),
             template: TEMPLATE.to_owned(),
             identity: open(folder, disk),
             answer_timeout: Duration::from_millis(300),

@@ -1,7 +1,7 @@
 //! What is refused, and in which words: of the claim, of a device that is not wanted.
 
 use super::*;
-use crate::support::Program;
+use crate::support::{ForwardProxy, Program};
 use jobs_mqtt5::mqtt::Publish;
 use jobs_mqtt5::tls::{self, Files};
 use tokio::process::Command;
@@ -206,4 +206,17 @@ async fn what_a_device_was_given_on_its_first_day_is_rotated_by_the_other_exampl
     let now = fs::read_to_string(scene.folder().join("current.pem")).unwrap();
     assert_ne!(first, now);
     scene.succeeds().await; // and goes on with what it has now
+}
+
+#[tokio::test]
+async fn the_claim_and_the_device_go_through_the_proxy_of_the_flags() {
+    let scene = Scene::new().await;
+    let proxy = ForwardProxy::start(scene.world.core.port()).await;
+    let port = proxy.port.to_string();
+    let mut device = scene.device();
+    device.flags = scene.flags(&["--proxy_host", "localhost", "--proxy_port", &port]);
+    let mqtt = within(device.connect_as_itself()).await.unwrap();
+    mqtt.disconnect();
+    let endpoint = format!("localhost:{}", scene.world.core.port());
+    assert_eq!(proxy.asked_for(), [endpoint.clone(), endpoint]);
 }
