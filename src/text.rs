@@ -86,7 +86,7 @@ pub const SIGNATURE_MARKS: [&str; 6] = [
 ];
 
 /// The text with `?…` in place of the query of each presigned URL in it: whoever has one may fetch what it
-/// stands for, so nobody is shown one.
+/// stands for, so nobody is shown one. (Its `?` is looked for as it is: who escapes it hides it from this.)
 pub fn without_signatures(text: &str) -> Cow<'_, str> {
     if !text.contains('?') {
         return Cow::Borrowed(text);
