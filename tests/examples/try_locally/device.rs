@@ -1,7 +1,7 @@
 //! The command that connects the sample to this service.
 
-use std::env::{self, consts::EXE_SUFFIX};
-use std::path::{Path, PathBuf};
+use std::env;
+use std::path::Path;
 use std::process::Command;
 
 use local_iot_core::{Files, LocalIotCore};
@@ -24,40 +24,39 @@ pub fn flags(core: &LocalIotCore, files: &Files) -> Vec<String> {
     .collect()
 }
 
-/// Builds the sample's program, so that a second terminal need not wait, and returns where it is.
+/// Builds the sample's program, so that a second terminal need not wait; what goes wrong is told there again.
+/// Returns what starts it there.
 ///
-/// Its library is there since this example was built: one crate is left. None if there is no cargo to ask.
-pub fn build_program() -> Option<PathBuf> {
-    let cargo = env::var_os("CARGO")?; // cargo run sets it
-    let example = env::current_exe().ok()?;
-    let folder = example.parent()?.parent()?; // of target/debug/examples/try_locally
-    let mut build = Command::new(cargo);
-    build
-        .args(["build", "--bin", "jobs-mqtt5"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."));
-    // What `cargo run` tells this example about its package is none of the program's business:
-    // build scripts that look at it (ring's) would run anew, each time.
-    for (name, _) in env::vars_os() {
-        let is_ours =
-            |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-        if name.to_str().is_some_and(is_ours) {
-            build.env_remove(name);
+/// Its library is there since this example was built: one crate is left.
+pub fn build_program() -> &'static str {
+    let example = env::current_exe().unwrap_or_default();
+    let is_release = example
+        .components()
+        .any(|part| part.as_os_str() == "release");
+    if let Some(cargo) = env::var_os("CARGO") {
+        // (cargo run sets it)
+        let mut build = Command::new(cargo);
+        build
+            .args(["build", "--bin", "jobs-mqtt5"])
+            .args(is_release.then_some("--release"))
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."));
+        // What `cargo run` tells this example about its package is none of the program's business:
+        // build scripts that look at it (ring's) would run anew, each time.
+        for (name, _) in env::vars_os() {
+            let is_ours =
+                |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+            if name.to_str().is_some_and(is_ours) {
+                build.env_remove(name);
+            }
         }
+        let _ = say("Building the program for the second terminal...");
+        let _ = build.status();
     }
-    if folder.ends_with("release") {
-        build.arg("--release");
+    if is_release {
+        "cargo run --release --"
+    } else {
+        "cargo run --"
     }
-    let _ = say("Building the program for the second terminal...");
-    let is_built = build.status().ok()?.success();
-    let program = folder.join(format!("jobs-mqtt5{EXE_SUFFIX}"));
-    if !is_built || !program.is_file() {
-        return None;
-    }
-    let here = env::current_dir().ok()?;
-    Some(match program.strip_prefix(here) {
-        Ok(short) => short.to_owned(),
-        Err(_) => program,
-    })
 }
 
 /// Words as one types them: one with a space in it is quoted.

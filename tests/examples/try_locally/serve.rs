@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use jobs_mqtt5::stop;
@@ -100,22 +100,10 @@ fn hung_up(is_edited: bool) -> io::Result<impl Future<Output = ()>> {
 }
 
 /// What to do in the second terminal, and in a browser.
-fn introduction(
-    arguments: &Arguments,
-    page: &Page,
-    program: Option<PathBuf>,
-    flags: &str,
-) -> String {
+fn introduction(arguments: &Arguments, page: &Page, program: &str, flags: &str) -> String {
     let address = page.address();
-    let (program, once_changed) = match program {
-        Some(program) => (
-            device::shown(&[program.display().to_string()]),
-            "(Once you have changed the program: `cargo run --` and the same flags.)\n",
-        ),
-        None => ("cargo run --".to_owned(), ""),
-    };
     let next_time = if arguments.port.is_none() || arguments.folder.is_none() {
-        "(With `--port 8883 --folder target/local`, both stay good for the next time.)\n"
+        "(Both are good until this ends. With `-- --serve --port 8883 --folder target/local` they stay the same.)\n"
     } else {
         ""
     };
@@ -128,7 +116,7 @@ In a second terminal, in this folder, run:
 
     {program} {flags}
 
-{once_changed}{next_time}\
+{next_time}\
 What happens is shown below, too. `help` lists what you can type here.
 "
     )

@@ -2,12 +2,16 @@
 
 use std::time::SystemTime;
 
+use jobs_mqtt5::text::cut;
 use local_iot_core::{Action, Console, Entry, Event, JobExecution, Jobs, Policy, Status};
 use serde_json::{Value, json};
 
 use super::gist::{gist, next_job};
 use super::moment::{Check, Kind, Lane, Moment, milliseconds};
 use super::payload::Payload;
+
+/// The most characters of status details in a row.
+const LONGEST: usize = 100;
 
 /// Knows what an entry does not say by itself: the policy that is in force, and the books.
 pub struct Teller {
@@ -186,17 +190,32 @@ impl Teller {
     }
 
     fn state_change(&self, job_id: &str, from: Option<Status>, to: Status) -> Moment {
-        let about = match from {
-            Some(from) if from == to => format!("{to}, changed"),
-            Some(from) => format!("{from} \u{2192} {to}"),
-            None => to.to_string(),
-        };
         let execution = self.jobs.execution(job_id);
+        let details = execution
+            .as_ref()
+            .map(|execution| &execution.status_details);
+        let details = details.into_iter().flatten();
+        let says = |is_told: fn(&str) -> bool| {
+            let told = details.filter(|(name, _)| is_told(name));
+            let told: Vec<_> = told
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect();
+            cut(&told.join(", "), LONGEST).into_owned()
+        };
+        let (about, says) = match from {
+            Some(from) if from == to => (format!("{to}, changed"), says(|_| true)),
+            Some(from) => (
+                format!("{from} \u{2192} {to}"),
+                says(|name| name == "reason"),
+            ),
+            None => (to.to_string(), String::new()),
+        };
         Moment {
             execution: execution.map(|execution| written(&execution, to)),
             ..Moment::new(Kind::State, job_id)
         }
         .about(about)
+        .says(says)
         .bad(to.is_terminal() && to != Status::Succeeded)
         .about_job(Some(job_id.to_owned()))
     }

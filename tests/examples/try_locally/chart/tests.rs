@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use local_iot_core::{Action, Console, Entry, Event, Options, Policy, Properties};
+use local_iot_core::{Action, Console, Entry, Event, Options, Policy, Properties, Status};
 
 use super::*;
 
@@ -187,6 +187,25 @@ async fn a_message_on_any_topic_of_the_thing_is_told_with_all_that_a_page_reads(
             assert!(moment[text].is_string(), "{topic}: no {text}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_job_is_told_with_how_far_it_is_and_why_it_failed() {
+    let core = core().await;
+    core.jobs().create_job_with_text("a", "{}").unwrap();
+    let details = [("blinked", "1"), ("reason", "no lamp")];
+    let details = details.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    core.jobs().touch("a", details.into()).unwrap();
+    let change = |to| Event::StateChange {
+        job_id: "a".to_owned(),
+        from: Some(Status::InProgress),
+        to,
+        version: 2,
+    };
+    let changes = [Status::InProgress, Status::Failed].map(change);
+    let told: Vec<String> = told(&core, changes).iter().map(Moment::line).collect();
+    assert!(told[0].ends_with("-- a IN_PROGRESS, changed blinked: 1, reason: no lamp"));
+    assert!(told[1].ends_with("-- a IN_PROGRESS \u{2192} FAILED reason: no lamp"));
 }
 
 #[tokio::test]

@@ -43,6 +43,9 @@ pub fn create(jobs: &Jobs, rest: &str) -> Result<String, Box<dyn Error>> {
     if document.is_empty() {
         return Err("create-job needs an ID and a JSON document".into());
     }
+    if document.starts_with(['\'', '"']) {
+        return Err("no shell reads this: the document stands without quotes around it".into());
+    }
     let mut job = NewJob::new(job_id, document);
     if let Some(minutes) = minutes {
         job = job.in_progress_timeout_minutes(number(minutes, "minutes")?);

@@ -79,6 +79,7 @@ async fn what_goes_wrong_is_said() {
     for (line, part) in [
         ("create-job a", "needs an ID and a JSON document"),
         ("create-job a {", "is not JSON"),
+        ("create-job a '{}'", "without quotes around it"),
         (
             "create-job a timeout=soon {}",
             "'soon' is not a number of minutes",

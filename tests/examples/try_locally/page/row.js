@@ -181,8 +181,8 @@ chart.connection = function ({ kind, connection, bad }) {
   return `connection ${connection} is closed${bad ? " without DISCONNECT" : ""}`;
 };
 
-chart.pill = function ({ kind, label, about }) {
-  const text = kind === "state" ? `${label}  ${about}` : kind === "fault" ? `\u26a1 ${about}` : about ? `${label}: ${about}` : label;
+chart.pill = function ({ kind, label, about, says }) {
+  const text = kind === "state" ? `${label}  ${[about, says].filter(Boolean).join(", ")}` : kind === "fault" ? `\u26a1 ${about}` : about ? `${label}: ${about}` : label;
   const state = kind === "state" ? /[A-Z_]+(?=$|,)/.exec(about)?.[0] ?? "" : "";
   return make("span", `pill ${state}${text.length > 42 ? " wide" : ""}`, text);
 };
