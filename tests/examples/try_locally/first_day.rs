@@ -34,8 +34,12 @@ pub async fn first_day(folder: &Path) -> Outcome {
     core.jobs()
         .create_job("first-job", json!({"operation": "greet"}))?;
 
-    fs::create_dir_all(folder)?;
-    let files = core.pki().write_identity(&claim, folder)?;
+    let unwritable = |error| format!("{} can't be written to: {error}.", folder.display());
+    fs::create_dir_all(folder).map_err(unwritable)?;
+    let files = core
+        .pki()
+        .write_identity(&claim, folder)
+        .map_err(unwritable)?;
     fs::rename(files.cert, folder.join("claim.pem.crt"))?;
     fs::rename(files.key, folder.join("claim.pem.key"))?;
     let (endpoint, port) = (core.endpoint(), core.port());

@@ -6,17 +6,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jobs_mqtt5::stop;
-use jobs_mqtt5::text::cut;
+use jobs_mqtt5::text::{cut, printable};
 use local_iot_core::{LocalIotCore, Options};
 
-use super::chart::recording;
+use super::chart::{recording, without_signatures};
 use super::commands::{Answer, Desk, Origin, PRODUCT, read_policy};
 use super::page::{Page, token};
 use super::terminal::{LONGEST, Level, Screen, Terminal, Typed, say};
 use super::{Arguments, Outcome, device};
 
-/// The most that is shown at one go.
-const MOST: usize = 1000;
+/// What rustyline reads at one go, it loses at one go.
+const NOT_TEXT: &str = "There was a byte that is not UTF-8: that line is lost, and what came in one piece with it. `list` \
+     shows which jobs there are";
 
 /// Stays up until it is told to quit.
 pub async fn serve(arguments: &Arguments) -> Outcome {
@@ -137,19 +138,29 @@ fn record(arguments: &Arguments, desk: &Desk) -> Outcome {
 /// # Errors
 /// If it can't.
 pub fn can_be_written(file: &Path) -> Outcome {
-    let is_new = !file.exists();
-    let mut options = fs::File::options();
-    let opened = options.append(true).create(true).open(file);
-    opened.map_err(|error| unwritable(file, &error))?;
-    if is_new {
-        fs::remove_file(file)?;
-    }
-    Ok(())
+    let made = fs::File::create_new(file).and_then(|_| fs::remove_file(file));
+    let can_be = match made {
+        // (A link to what is not there yet, or what is no file, is written to at the end.)
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !file.is_file() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let mut options = fs::File::options();
+            options.append(true).open(file).map(drop)
+        }
+        made => made,
+    };
+    Ok(can_be.map_err(|error| unwritable(file, &error))?)
 }
 
 /// The sentence for a recording that can't be kept.
 pub fn unwritable(file: &Path, error: &io::Error) -> String {
     format!("{} can't be written: {error}.", file.display())
+}
+
+/// An answer as it may be shown: it can quote what somebody else has sent.
+fn fit_to_show(answer: &str) -> String {
+    let answer = without_signatures(answer);
+    let lines = answer.lines().map(printable);
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Does what is typed and shows what happens, until it is told to quit.
@@ -160,7 +171,7 @@ async fn take_commands(desk: &Desk, terminal: &mut Terminal) {
     loop {
         tokio::select! {
             biased;
-            (moments, next) = desk.chart.from(shown, MOST) => {
+            (moments, next) = desk.chart.from(shown) => {
                 shown = next;
                 let lines: Vec<_> = moments.iter().filter_map(|one| screen.line(one)).collect();
                 if !lines.is_empty() {
@@ -172,7 +183,7 @@ async fn take_commands(desk: &Desk, terminal: &mut Terminal) {
                 let lines = match typed {
                     Typed::Lines(lines) => lines,
                     Typed::NotText => {
-                        terminal.print("That line has a byte that is not UTF-8: type it again");
+                        terminal.print(NOT_TEXT);
                         continue;
                     }
                     Typed::End => return,
@@ -181,14 +192,42 @@ async fn take_commands(desk: &Desk, terminal: &mut Terminal) {
                 for line in lines.lines() {
                     match desk.obey(line, Origin::Terminal) {
                         Ok(Answer::Say(answer)) if answer.is_empty() => {}
-                        Ok(Answer::Say(answer)) => terminal.print(&answer),
+                        Ok(Answer::Say(answer)) => terminal.print(&fit_to_show(&answer)),
                         Ok(Answer::Quiet) => terminal.print(screen.toggle(Level::Quiet)),
                         Ok(Answer::Verbose) => terminal.print(screen.toggle(Level::All)),
                         Ok(Answer::Quit) => return,
-                        Err(error) => terminal.print(&error.to_string()),
+                        Err(error) => terminal.print(&fit_to_show(&error.to_string())),
                     }
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_shown_without_signatures_and_escape_sequences() {
+        let answer = "broken-execution \u{1b}[31m\nhttps://a.example/f?X-Amz-Signature=SECRET";
+        let shown = "broken-execution \\u{1b}[31m\nhttps://a.example/f?…";
+        assert_eq!(fit_to_show(answer), shown);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn looking_whether_a_recording_can_be_written_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let link = path("link");
+        std::os::unix::fs::symlink(path("nowhere"), &link).unwrap();
+        fs::write(path("file"), "old").unwrap();
+        for name in ["link", "file", "new"] {
+            can_be_written(&path(name)).unwrap();
+        }
+        assert!(link.is_symlink() && !path("nowhere").exists() && !path("new").exists());
+        assert_eq!(fs::read(path("file")).unwrap(), b"old");
+        can_be_written(&path("none/new")).unwrap_err();
     }
 }

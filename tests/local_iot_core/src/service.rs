@@ -121,7 +121,7 @@ impl Service {
     /// # Errors
     /// If the topic is not valid, or reserved.
     pub fn publish_message(&self, message: Message) -> io::Result<()> {
-        check_topic(&message.topic)?;
+        check(&message)?;
         self.gateway.sessions.publish(message, false);
         Ok(())
     }
@@ -131,7 +131,7 @@ impl Service {
     /// # Errors
     /// If the topic is not valid, or reserved, or the client is not connected.
     pub fn send_direct_message(&self, client_id: &str, message: Message) -> io::Result<()> {
-        check_topic(&message.topic)?;
+        check(&message)?;
         if self.gateway.sessions.send_direct(client_id, message) {
             return Ok(());
         }
@@ -225,11 +225,17 @@ impl Service {
 }
 
 /// May anybody publish to it?
-fn check_topic(topic: &str) -> io::Result<()> {
-    if topic::is_valid_name(topic) && !topic.starts_with('$') {
-        return Ok(());
-    }
-    let why = format!("'{topic}' is no topic to publish to");
+fn check(message: &Message) -> io::Result<()> {
+    let (topic, response) = (&message.topic, &message.properties.response_topic);
+    let why = match response {
+        _ if !topic::is_valid_name(topic) || topic.starts_with('$') => {
+            format!("'{topic}' is no topic to publish to")
+        }
+        Some(response) if !topic::is_valid_name(response) => {
+            format!("'{response}' is no topic to respond to")
+        }
+        _ => return Ok(()),
+    };
     Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::moment::{Kind, Moment};
+use super::presigned::json_without_signatures;
 
 /// How things stood when the first moment that is kept happened.
 #[derive(Debug, Clone, Serialize)]
@@ -25,7 +26,7 @@ impl Before {
     pub fn new(policy: &str) -> Before {
         Before {
             gone: 0,
-            policy: serde_json::from_str(policy).unwrap_or_default(),
+            policy: json_without_signatures(&serde_json::from_str(policy).unwrap_or_default()),
             open: BTreeSet::new(),
             jobs: BTreeMap::new(),
         }

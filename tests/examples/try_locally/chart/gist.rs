@@ -1,42 +1,54 @@
 //! What a message comes down to.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// The topics on which a message is about the job that comes next.
 const ABOUT_THE_NEXT: [&str; 3] = ["notify-next", "start-next/accepted", "$next/get/accepted"];
 
+/// The members of a JSON object, each as it was written: a job document may hold what nobody here can read
+/// (numbers, escapes, depths), and no other member is lost by that.
+#[derive(Deserialize)]
+struct Members<'a>(#[serde(borrow)] BTreeMap<String, &'a RawValue>);
+
+impl<'a> Members<'a> {
+    fn read<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
+    }
+}
+
 /// What a message of the Jobs service, or to it, says in a word or two; empty if that is nothing.
 /// `topic` is what stands behind `jobs/`.
 pub fn gist(topic: &str, payload: &[u8]) -> String {
-    let Ok(Value::Object(message)) = serde_json::from_slice(payload) else {
+    let Ok(message) = serde_json::from_slice::<Members>(payload) else {
         return String::new();
     };
-    let text = |name: &str| message.get(name).and_then(Value::as_str);
     if topic.ends_with("/rejected") {
-        return text("code").unwrap_or_default().to_owned();
+        return message.read("code").unwrap_or_default();
     }
-    if let Some(status) = text("status") {
-        return match message.get("statusDetails").and_then(progress) {
+    if let Some(status) = message.read::<String>("status") {
+        return match message.read("statusDetails").and_then(progress) {
             Some(progress) => format!("{status}, {progress}"),
-            None => status.to_owned(),
+            None => status,
         };
     }
+    let execution = message.read::<Members>("execution");
     if topic.ends_with("/get/accepted") && !topic.starts_with("$next/") {
-        let execution = message.get("execution");
-        let status = execution.and_then(|one| one.get("status")?.as_str());
-        return status.unwrap_or_default().to_owned();
+        let status = execution.and_then(|one| one.read("status"));
+        return status.unwrap_or_default();
     }
     if ABOUT_THE_NEXT.contains(&topic) {
-        let Some(execution) = message.get("execution") else {
-            return "nothing is pending".to_owned();
-        };
-        return match execution.get("jobId").and_then(Value::as_str) {
-            Some(job_id) => format!("next: {job_id}"),
-            None if *execution == json!({}) => "nothing is pending".to_owned(),
-            None => "what is next can't be read".to_owned(),
+        return match execution.map(|one| (one.0.is_empty(), one.read::<String>("jobId"))) {
+            Some((_, Some(job_id))) => format!("next: {job_id}"),
+            Some((true, None)) => "nothing is pending".to_owned(),
+            None if !message.0.contains_key("execution") => "nothing is pending".to_owned(),
+            _ => "what is next can't be read".to_owned(),
         };
     }
-    let list = |name: &str| message.get(name).and_then(Value::as_array).map(Vec::len);
+    let list = |name: &str| message.read::<Vec<&RawValue>>(name).map(|list| list.len());
     match (list("inProgressJobs"), list("queuedJobs")) {
         (Some(in_progress), Some(queued)) => {
             format!("{in_progress} in progress, {queued} queued")
@@ -47,19 +59,27 @@ pub fn gist(topic: &str, payload: &[u8]) -> String {
 
 /// The job that a message says is next.
 pub fn next_job(topic: &str, payload: &[u8]) -> Option<String> {
-    let message: Value = match ABOUT_THE_NEXT.contains(&topic) {
-        true => serde_json::from_slice(payload).ok()?,
-        false => return None,
-    };
-    let job_id = message.get("execution")?.get("jobId")?.as_str()?;
-    Some(job_id.to_owned())
+    if !ABOUT_THE_NEXT.contains(&topic) {
+        return None;
+    }
+    let message: Members = serde_json::from_slice(payload).ok()?;
+    message.read::<Members>("execution")?.read("jobId")
+}
+
+/// What a request and its reply have in common, as a number that says nothing else.
+pub fn token(payload: &[u8]) -> Option<u32> {
+    let message: Members = serde_json::from_slice(payload).ok()?;
+    let token: String = message.read("clientToken")?;
+    let mut hasher = DefaultHasher::new();
+    token.hash(&mut hasher);
+    Some(hasher.finish() as u32)
 }
 
 /// How far the work is, if status details tell it as a share of a hundred: `percent`, or a value with `%`.
-fn progress(details: &Value) -> Option<String> {
-    let details = details.as_object()?;
-    let mut details = details.iter().filter_map(|(name, value)| {
-        let number = value.as_str()?.trim();
+fn progress(details: Members) -> Option<String> {
+    let mut details = details.0.keys().filter_map(|name| {
+        let number: String = details.read(name)?;
+        let number = number.trim();
         let number = match number.strip_suffix('%') {
             Some(number) => number.trim(),
             None if name == "percent" => number,
@@ -129,5 +149,24 @@ mod tests {
         ] {
             assert_eq!(gist(topic, payload.as_bytes()), said, "{topic} {payload}");
         }
+    }
+
+    #[test]
+    fn a_document_that_nobody_can_read_hides_nothing_else() {
+        let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+        for document in [r#"{"n": 1e400}"#, r#"{"say": "\ud83d"}"#, &deep] {
+            let execution = format!(r#"{{"jobDocument": {document}, "jobId": "a"}}"#);
+            let payload = format!(r#"{{"execution": {execution}, "clientToken": "x"}}"#);
+            let payload = payload.as_bytes();
+            assert_eq!(gist("start-next/accepted", payload), "next: a");
+            let next = next_job("start-next/accepted", payload);
+            assert_eq!(next.as_deref(), Some("a"));
+            assert_eq!(token(payload), token(br#"{"clientToken": "x"}"#));
+        }
+        assert_ne!(
+            token(br#"{"clientToken": "y"}"#),
+            token(br#"{"clientToken": "x"}"#)
+        );
+        assert_eq!(token(b"{}"), None);
     }
 }

@@ -13,6 +13,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use local_iot_core::{Journal, LocalIotCore, fill_policy};
 use tokio::sync::watch;
@@ -27,6 +28,12 @@ use teller::Teller;
 
 /// The most bytes that are kept in memory, about. Then the oldest are let go, and that is said.
 const MOST: usize = 48 * 1024 * 1024;
+
+/// The most bytes that are shown at one go, about: meanwhile, nobody else's turn comes.
+const AT_ONE_GO: usize = 256 * 1024;
+
+/// How long it is drawn at one go, for the same reason.
+const A_MOMENT: Duration = Duration::from_millis(5);
 
 /// The chart so far. Whoever shows it reads from where they are.
 pub struct Chart {
@@ -74,7 +81,8 @@ impl Chart {
         Chart::with_most(core, policy, MOST)
     }
 
-    fn with_most(core: &LocalIotCore, policy: &str, most: usize) -> Chart {
+    /// The same, with another bound on what is kept: in bytes, about.
+    pub fn with_most(core: &LocalIotCore, policy: &str, most: usize) -> Chart {
         let policy = fill_policy(policy, core.thing_name());
         Chart {
             journal: core.journal().clone(),
@@ -96,6 +104,12 @@ impl Chart {
         &self.thing_name
     }
 
+    /// All there is now: what the moments that were let go came to, and the others.
+    pub fn snapshot(&self) -> (Before, VecDeque<Arc<Moment>>) {
+        let drawn = self.lock();
+        (drawn.before.clone(), drawn.moments.clone())
+    }
+
     /// What the moments that were let go came to.
     pub fn before(&self) -> Before {
         self.lock().before.clone()
@@ -109,14 +123,21 @@ impl Chart {
     /// Draws what happens, as it happens, forever. What is drawn need not stand in the journal as well.
     pub async fn draw(&self) {
         loop {
-            let next = self.catch_up();
+            let next = self.draw_for(A_MOMENT);
             self.journal.let_go(next);
+            tokio::task::yield_now().await;
             self.journal.wait_for_more(next).await;
         }
     }
 
-    /// Draws what has happened until now. Returns the place in the journal that comes next.
-    pub fn catch_up(&self) -> usize {
+    /// Draws what has happened until now.
+    pub fn catch_up(&self) {
+        self.draw_for(Duration::MAX);
+    }
+
+    /// Draws for so long at most. Returns the place in the journal that comes next.
+    fn draw_for(&self, time: Duration) -> usize {
+        let begun = Instant::now();
         let mut drawn = self.lock();
         for entry in self.journal.entries_from(drawn.next) {
             let n = drawn.next;
@@ -124,36 +145,43 @@ impl Chart {
             if let Some(moment) = drawn.teller.tell(n, &entry) {
                 drawn.push(moment);
             }
+            if begun.elapsed() > time {
+                break;
+            }
         }
         self.length.send_replace(drawn.length());
         drawn.next
     }
 
-    /// What happened from the given place on, at most so much of it, and the place behind it. Waits if
-    /// that is nothing yet; passes over what was let go.
-    pub async fn from(&self, place: usize, most: usize) -> (Vec<Arc<Moment>>, usize) {
+    /// What happened from the given place on, as much of it as can be shown at one go, and the place behind
+    /// it. Waits if that is nothing yet; passes over what was let go.
+    pub async fn from(&self, place: usize) -> (Vec<Arc<Moment>>, usize) {
         let mut length = self.length.subscribe();
         // It can't fail: the sender lives as long as this does.
         let _ = length.wait_for(|&length| length > place).await;
-        self.now_from(place, most)
-    }
-
-    /// As [`from`](Self::from), without waiting.
-    pub fn now_from(&self, place: usize, most: usize) -> (Vec<Arc<Moment>>, usize) {
         let drawn = self.lock();
         let gone = drawn.before.gone;
         let begin = place.saturating_sub(gone).min(drawn.moments.len());
-        let end = drawn.moments.len().min(begin.saturating_add(most));
-        let moments = drawn.moments.range(begin..end).cloned().collect();
+        let mut kept = drawn.moments.range(begin..).cloned();
+        let moments = at_one_go(&mut kept);
+        let end = begin + moments.len();
         (moments, gone + end)
-    }
-
-    /// How many moments there were.
-    pub fn length(&self) -> usize {
-        self.lock().length()
     }
 
     fn lock(&self) -> MutexGuard<'_, Drawn> {
         self.drawn.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// As many of these as can be shown at one go; one at least, if there is one.
+fn at_one_go(moments: &mut impl Iterator<Item = Arc<Moment>>) -> Vec<Arc<Moment>> {
+    let mut weight = 0;
+    let mut shown = Vec::new();
+    while weight < AT_ONE_GO
+        && let Some(moment) = moments.next()
+    {
+        weight += moment.weight();
+        shown.push(moment);
+    }
+    shown
 }

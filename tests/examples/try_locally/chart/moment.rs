@@ -78,6 +78,9 @@ pub struct Moment {
     pub dup: bool,
     #[serde(skip_serializing_if = "is_false")]
     pub retain: bool,
+    /// The same in a request and its reply, and in no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<u32>,
     /// What else the message says: MQTT5's properties, in words.
     pub properties: String,
     /// The reason code of an acknowledgement.
@@ -128,6 +131,7 @@ impl Moment {
             topic: String::new(),
             about: String::new(),
             says: String::new(),
+            token: None,
             bad: false,
             qos: None,
             packet_id: None,
@@ -218,6 +222,7 @@ impl Moment {
             topic,
             about,
             says,
+            token,
             bad,
             qos,
             packet_id,
@@ -245,6 +250,7 @@ impl Moment {
             topic: text(topic),
             about: text(about),
             says: text(says),
+            token,
             bad,
             qos,
             packet_id,

@@ -15,11 +15,20 @@ const DEEPEST: usize = 8;
 pub fn without_signatures(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut end = 0; // of what is in `shown`
+    let mut is_value = false; // of a name in the word before, as in JSON or in a header
     for (start, word) in words(text) {
-        if let Some(query) = signed_query(word) {
+        let query = match signed_query(word) {
+            Some(query) => Some(query),
+            None if is_value && word.contains(char::is_alphanumeric) => Some(0),
+            None => None,
+        };
+        if let Some(query) = query {
             shown += &text[end..start + query];
             shown += "?…";
             end = start + word.len();
+        }
+        if word.contains(char::is_alphanumeric) {
+            is_value = query.is_some_and(|query| is_name(&word[query..]));
         }
     }
     if end == 0 {
@@ -53,6 +62,12 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
         // A backslash before a quote belongs to the quote.
         (start_of(word), word.trim_end_matches('\\'))
     })
+}
+
+/// Whether no value follows in the same word.
+fn is_name(query: &str) -> bool {
+    let name = query.trim_end_matches(['=', ':', ',']);
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 
 /// Where the query of a presigned URL begins in this word, if one does.
@@ -193,6 +208,10 @@ mod tests {
             "https://a.example/f?GoogleAccessId=a&X-Goog-Signature=SECRET",
             "topic/X-Amz-Signature=SECRET",
             "ä?X-Amz-Signature=SECRET",
+            r#"{"fields": {"x-amz-signature" : "SECRET"}}"#,
+            "X-Amz-Signature: SECRET",
+            r#"Signature="SECRET""#,
+            r#"{\"x-amz-signature\":\"SECRET\"}"#,
         ] {
             for text in [
                 text.to_owned(),

@@ -1,22 +1,21 @@
 //! A run as one file: the page's chart with what happened inside it.
 
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use jobs_mqtt5::jobs::ErrorCode;
+use jobs_mqtt5::jobs::{ErrorCode, JobId};
 use local_iot_core::Status;
 use ring::digest;
 use serde_json::{Value, json};
 
+use super::super::commands::is_command;
 use super::super::page::files;
-use super::{Chart, Moment};
-
-/// How many moments are written at one go: so many take a few milliseconds.
-const AT_ONCE: usize = 200;
+use super::{Chart, Moment, at_one_go};
 
 /// Where what happened belongs in the page.
 const RECORDED: &str = "<!-- recorded -->";
@@ -28,7 +27,7 @@ const RECORDED: &str = "<!-- recorded -->";
 pub fn write(chart: &Chart, file: &Path, payloads: bool) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(file)?);
     let mut recording = Recording::new(chart, payloads);
-    while let Some(part) = recording.next(chart) {
+    while let Some(part) = recording.next() {
         file.write_all(part.as_bytes())?;
     }
     file.flush()
@@ -41,10 +40,8 @@ pub struct Recording {
     payloads: bool,
     /// What is ready.
     ready: VecDeque<String>,
-    /// The place of the moment that comes next.
-    place: usize,
-    /// The place behind the last: what happens since is not in it.
-    end: usize,
+    /// The moments that come next. What happens since is not among them.
+    moments: vec_deque::IntoIter<Arc<Moment>>,
     /// What comes after the moments.
     tail: Option<String>,
 }
@@ -52,7 +49,8 @@ pub struct Recording {
 impl Recording {
     pub fn new(chart: &Chart, payloads: bool) -> Recording {
         chart.catch_up();
-        let mut before = json!(chart.before());
+        let (before, moments) = chart.snapshot();
+        let mut before = json!(before);
         if !payloads && let Some(jobs) = before["jobs"].as_object_mut() {
             jobs.values_mut().for_each(without_words);
         }
@@ -66,26 +64,22 @@ impl Recording {
         Recording {
             payloads,
             ready: [head.to_owned(), begin].into(),
-            place: 0,
-            end: chart.length(),
+            moments: moments.into_iter(),
             tail: Some(format!("]</script>{tail}")),
         }
     }
 
     /// The next piece.
-    pub fn next(&mut self, chart: &Chart) -> Option<String> {
+    pub fn next(&mut self) -> Option<String> {
         if let Some(ready) = self.ready.pop_front() {
             return Some(ready);
         }
-        if self.place < self.end {
-            let (mut moments, place) = chart.now_from(self.place, AT_ONCE);
-            let came_meanwhile = place.saturating_sub(self.end);
-            moments.truncate(moments.len().saturating_sub(came_meanwhile));
-            self.place = place;
-            let kept = moments.iter().map(|moment| kept(moment, self.payloads));
-            return Some(kept.map(|one| format!(",\n{}", in_script(&one))).collect());
+        let moments = at_one_go(&mut self.moments);
+        if moments.is_empty() {
+            return self.tail.take();
         }
-        self.tail.take()
+        let kept = moments.iter().map(|moment| kept(moment, self.payloads));
+        Some(kept.map(|one| format!(",\n{}", in_script(&one))).collect())
     }
 }
 
@@ -161,9 +155,9 @@ fn kept(moment: &Moment, payloads: bool) -> Value {
     if kept["kind"] == "command" {
         let about = moment.about.split(char::is_whitespace).next();
         let is_about_a_job = moment.label.ends_with("-job") || moment.label == "time-out";
-        kept["about"] = about.filter(|_| is_about_a_job).unwrap_or_default().into();
-        let is_word = |c: char| c.is_ascii_lowercase() || c == '-' || c == ' ';
-        if moment.label.len() > 20 || !moment.label.chars().all(is_word) {
+        let about = about.filter(|about| is_about_a_job && JobId::new(*about).is_ok());
+        kept["about"] = about.unwrap_or_default().into();
+        if !is_command(&moment.label) && moment.label != "not done" {
             kept["label"] = "a command".into();
         }
     }
@@ -218,6 +212,8 @@ mod tests {
         }
         for (label, about, shown) in [
             ("create-job", "a {\"key\": \"confidential\"}", "create-job"),
+            ("cancel-job", "{\"key\":\"confidential\"}", "cancel-job"),
+            ("confidential", "", "a command"),
             ("publish", "dt/a confidential", "publish"),
             ("Confidential", "", "a command"),
             ("not done", "'confidential' is not known", "not done"),

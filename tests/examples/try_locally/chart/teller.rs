@@ -6,7 +6,7 @@ use jobs_mqtt5::text::cut;
 use local_iot_core::{Action, Console, Entry, Event, JobExecution, Jobs, Policy, Status};
 use serde_json::{Value, json};
 
-use super::gist::{gist, next_job};
+use super::gist::{gist, next_job, token};
 use super::moment::{Check, Kind, Lane, Moment, milliseconds};
 use super::payload::Payload;
 
@@ -181,6 +181,7 @@ impl Teller {
         let next = about_jobs.and_then(|topic| next_job(topic, payload));
         Moment {
             payload: Some(Payload::new(payload)),
+            token: about_jobs.and_then(|_| token(payload)),
             ..moment
         }
         .topic(short.unwrap_or(topic))

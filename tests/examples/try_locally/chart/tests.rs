@@ -1,3 +1,5 @@
+mod recordings;
+
 use std::time::{Duration, Instant};
 
 use local_iot_core::{Action, Console, Entry, Event, Options, Policy, Properties, Status};
@@ -111,11 +113,11 @@ async fn a_reader_gets_what_was_and_what_comes() {
     core.jobs().create_job_with_text("a", "{}").unwrap();
     core.jobs().create_job_with_text("b", "{}").unwrap();
     let read = async {
-        let (first, place) = chart.from(0, 1).await;
-        assert_eq!((first[0].label.as_str(), place), ("a", 1));
-        assert_eq!(chart.from(1, 10).await.0[0].label, "b");
+        let (first, place) = chart.from(0).await;
+        assert_eq!((first[0].label.as_str(), place), ("a", 2));
+        assert_eq!(chart.from(1).await.0[0].label, "b");
         core.jobs().cancel_job("b").unwrap();
-        let (next, _) = chart.from(2, 10).await;
+        let (next, _) = chart.from(2).await;
         assert_eq!(next[0].about, "QUEUED → CANCELED");
         assert_eq!(next[0].execution.as_ref().unwrap()["status"], "CANCELED");
     };
@@ -221,17 +223,16 @@ async fn memory_is_bounded_and_what_is_let_go_is_told() {
         for _ in 0..100 {
             core.journal().note("x".repeat(10_000));
         }
-        chart.from(100, 1).await;
-        let (moments, place) = chart.now_from(0, usize::MAX);
-        let before = chart.before();
-        assert_eq!(place, 104); // a, b, b removed, the policy, and a hundred notes
-        assert!(before.gone > 80 && before.gone + moments.len() == place);
+        chart.from(103).await;
+        let (before, moments) = chart.snapshot();
+        // a, b, b removed, the policy, and a hundred notes
+        assert!(before.gone > 80 && before.gone + moments.len() == 104);
         assert_eq!(before.policy, serde_json::json!({"Statement": []}));
         assert_eq!(before.jobs.keys().collect::<Vec<_>>(), ["a"]);
         let weights = moments.iter().map(|moment| moment.weight());
         assert!(weights.sum::<usize>() <= MOST);
         // Who reads slowly goes on with what is kept.
-        let (kept, _) = chart.now_from(3, 1);
+        let (kept, _) = chart.from(3).await;
         assert_eq!(kept[0].n, moments[0].n);
         assert!(core.journal().entries().is_empty(), "kept twice");
     };
@@ -240,56 +241,4 @@ async fn memory_is_bounded_and_what_is_let_go_is_told() {
         () = chart.draw() => unreachable!("it draws forever"),
         drawn = tokio::time::timeout(Duration::from_secs(30), draw) => drawn.unwrap(),
     }
-}
-
-#[tokio::test]
-async fn a_recording_is_made_in_small_pieces() {
-    let core = core().await;
-    let chart = Chart::new(&core, &Options::default().policy);
-    for n in 0..5_010 {
-        core.journal().note(format!("</script>{n}"));
-    }
-    let mut recording = recording::Recording::new(&chart, true);
-    core.journal().note("later");
-    chart.catch_up();
-    let (mut whole, mut most) = (String::new(), 0);
-    while let Some(piece) = recording.next(&chart) {
-        most = most.max(piece.matches(r#""label":"note""#).count());
-        whole += &piece;
-    }
-    assert_eq!(most, 200, "the loop would wait for so many at one go");
-    let (_, data) = whole.split_once(r#"type="application/json">"#).unwrap();
-    let (data, _) = data.split_once("</script>").unwrap();
-    let moments: Vec<serde_json::Value> = serde_json::from_str(data).unwrap();
-    assert_eq!(
-        moments.len(),
-        1 + 5_010,
-        "what came later is another recording's"
-    );
-    assert_eq!(moments[5_010]["about"], "</script>5009");
-}
-
-#[tokio::test]
-async fn nothing_but_its_own_scripts_runs_in_a_recording() {
-    let core = core().await;
-    let chart = Chart::new(&core, &Options::default().policy);
-    let mut recording = recording::Recording::new(&chart, true);
-    let whole: String = std::iter::from_fn(|| recording.next(&chart)).collect();
-    let (_, policy) = whole
-        .split_once("Content-Security-Policy\" content=\"")
-        .unwrap();
-    let (policy, _) = policy.split_once('"').unwrap();
-    for part in [
-        "default-src 'none'",
-        "base-uri 'none'",
-        "form-action 'none'",
-    ] {
-        assert!(policy.contains(part), "{policy}");
-    }
-    assert!(!policy.contains("unsafe"), "{policy}");
-    assert_eq!(
-        policy.matches("'sha256-").count(),
-        whole.matches("<script>").count() + 1
-    );
-    assert!(!whole.contains("<script src=") && !whole.contains("stylesheet"));
 }

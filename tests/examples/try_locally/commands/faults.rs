@@ -26,6 +26,7 @@ pub fn arm(faults: &Faults, rest: &str) -> Result<String, Box<dyn Error>> {
         return Err("fault needs a name; `faults` lists them".into());
     }
     let (name, times) = match rest.rsplit_once(" x") {
+        Some((_, "0")) => return Err("x0 is never: leave the fault out".into()),
         Some((name, count)) => (name, Times::Count(number(count, "times, such as x2")?)),
         None => (rest, Times::Once),
     };

@@ -57,6 +57,11 @@ pub fn create(jobs: &Jobs, rest: &str) -> Result<String, Box<dyn Error>> {
 /// The second job of a rotation: the certificate for the request that the first was answered with.
 pub fn certify(core: &LocalIotCore, rest: &str) -> Result<String, Box<dyn Error>> {
     let (job_id, key_job) = first_word(rest);
+    if key_job.is_empty() || key_job.contains(char::is_whitespace) {
+        return Err(
+            "certify needs two job IDs: a new one, and that of the job that made the key".into(),
+        );
+    }
     let done = core.jobs().execution(key_job);
     let csr = done.and_then(|done| done.status_details.get("csr").cloned());
     let csr = csr.ok_or_else(|| format!("'{key_job}' has no status detail csr"))?;

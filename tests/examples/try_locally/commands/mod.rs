@@ -48,6 +48,12 @@ verbose                show all that happens, acknowledgements and the keep-aliv
 help                   this
 quit                   end";
 
+/// Whether a command begins with this word.
+pub fn is_command(word: &str) -> bool {
+    let mut lines = HELP.lines();
+    !word.is_empty() && lines.any(|line| first_word(line).0 == word)
+}
+
 /// The commands without arguments.
 const STANDS_ALONE: [&str; 9] = [
     "list",
@@ -205,14 +211,18 @@ impl Desk {
     }
 
     fn record(&self, rest: &str) -> Result<String, Box<dyn Error>> {
-        let (file, option) = match rest.strip_suffix(" no-payloads") {
-            Some(file) => (file.trim(), true),
-            None => (rest, false),
+        let words: Vec<_> = rest.split_whitespace().collect();
+        let (file, payloads) = match words[..] {
+            [file] if file != "no-payloads" => (file, true),
+            [file, "no-payloads"] => (file, false),
+            _ => {
+                return Err(
+                    "record needs the name of a file, without blanks, and perhaps no-payloads"
+                        .into(),
+                );
+            }
         };
-        if file.is_empty() {
-            return Err("record needs the name of a file".into());
-        }
-        recording::write(&self.chart, Path::new(file), !option)
+        recording::write(&self.chart, Path::new(file), payloads)
             .map_err(|error| format!("{file} can't be written: {error}"))?;
         Ok(format!("written to {file}"))
     }

@@ -81,12 +81,11 @@ fn file(path: &str) -> Option<(&'static str, &'static str)> {
 /// pieces, the service serves devices.
 fn recording(desk: &Arc<Desk>, payloads: bool) -> Body {
     let recording = Recording::new(&desk.chart, payloads);
-    let state = (Arc::clone(desk), recording);
-    let parts = stream::unfold(state, async |(desk, mut recording)| {
+    let parts = stream::unfold(recording, async |mut recording| {
         tokio::task::yield_now().await;
-        let part = recording.next(&desk.chart)?;
+        let part = recording.next()?;
         let frame: Result<_, Infallible> = Ok(Frame::data(Bytes::from(part)));
-        Some((frame, (desk, recording)))
+        Some((frame, recording))
     });
     StreamBody::new(parts).boxed_unsync()
 }

@@ -11,43 +11,50 @@ use local_iot_core::fault_operations;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::super::chart::without_signatures;
+use super::super::chart::{Before, without_signatures};
 use super::super::commands::{Desk, READY, catalogue};
 use super::Body;
 
-/// The most moments in one line: a browser gets through them within a frame or two.
-const MOST: usize = 500;
 /// How often a page that nothing is told hears that the service is there. Without it, it would not notice
 /// one that hangs.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// All that happened and will happen, behind `last`: the id of the last line that the page has.
 pub fn events(desk: &Arc<Desk>, last: Option<&str>) -> Body {
+    // None: it begins with the first moment that is kept.
     let place = last.and_then(|last| place_of(desk, last));
-    let hello = line(&hello(desk, place.is_some()));
-    let place = place.unwrap_or(0);
-    let state = (Arc::clone(desk), place, Some(hello));
-    let stream = stream::unfold(state, async |(desk, mut place, hello)| {
-        let next = match hello {
-            Some(hello) => hello,
-            None => match timeout(HEARTBEAT, desk.chart.from(place, MOST)).await {
-                Ok((moments, next)) => {
-                    place = next;
-                    let id = format!("{}.{place}", desk.chart.run);
-                    let moments: Vec<_> = moments.iter().map(|one| json!(**one)).collect();
-                    line(&json!({"id": id, "moments": moments, "armed": armed(&desk)}))
-                }
-                Err(_) => line(&json!({})),
-            },
+    let state = (Arc::clone(desk), place, true);
+    let stream = stream::unfold(state, async |(desk, place, is_first)| {
+        let (next, place) = match place {
+            Some(place) if !is_first => goes_on(&desk, place).await,
+            place => {
+                let before = desk.chart.before();
+                let from = place.unwrap_or(before.gone);
+                (line(&hello(&desk, &before, place.is_some())), Some(from))
+            }
         };
         let frame: Result<_, Infallible> = Ok(Frame::data(next));
-        Some((frame, (desk, place, None)))
+        Some((frame, (desk, place, false)))
     });
     StreamBody::new(stream).boxed_unsync()
 }
 
+/// What happens from this place on. Where moments were let go before the page had them, it begins anew.
+pub async fn goes_on(desk: &Desk, place: usize) -> (Bytes, Option<usize>) {
+    let Ok((moments, next)) = timeout(HEARTBEAT, desk.chart.from(place)).await else {
+        return (line(&json!({})), Some(place));
+    };
+    if next - moments.len() > place {
+        return (line(&json!({})), None);
+    }
+    let id = format!("{}.{next}", desk.chart.run);
+    let moments: Vec<_> = moments.iter().map(|one| json!(**one)).collect();
+    let moments = json!({"id": id, "moments": moments, "armed": armed(desk)});
+    (line(&moments), Some(next))
+}
+
 /// What the page has to know before it can show anything.
-fn hello(desk: &Desk, goes_on: bool) -> Value {
+fn hello(desk: &Desk, before: &Before, goes_on: bool) -> Value {
     let chart = &desk.chart;
     let ready = READY
         .iter()
@@ -60,7 +67,7 @@ fn hello(desk: &Desk, goes_on: bool) -> Value {
         "goesOn": goes_on,
         "thing": chart.thing_name(),
         "endpoint": format!("{}:{}", desk.core.endpoint(), desk.core.port()),
-        "before": chart.before(),
+        "before": before,
         "ready": ready.collect::<Vec<_>>(),
         "faults": catalogue(),
         "operations": operations.collect::<Vec<_>>(),

@@ -18,8 +18,8 @@ pub fn new() -> String {
 /// If the file can't be read or written.
 pub fn kept_in(folder: &Path) -> io::Result<String> {
     let file = folder.join("page-token");
-    match fs::read_to_string(&file) {
-        Ok(token) if token.len() == new().len() => return Ok(token),
+    match fs::read(&file).map(String::from_utf8) {
+        Ok(Ok(token)) if token.len() == new().len() => return Ok(token),
         Ok(_) => fs::remove_file(&file)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -44,6 +44,8 @@ mod tests {
         assert_eq!(kept_in(folder.path()).unwrap(), token);
         let other = tempfile::tempdir().unwrap();
         assert_ne!(kept_in(other.path()).unwrap(), token);
+        fs::write(other.path().join("page-token"), [0xff; 32]).unwrap();
+        assert_eq!(kept_in(other.path()).unwrap().len(), token.len());
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

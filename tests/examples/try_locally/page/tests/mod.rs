@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::super::chart::Kind;
+use super::super::chart::{Chart, Kind};
 use super::super::commands::{Desk, PRODUCT};
 use super::*;
 
@@ -71,7 +71,7 @@ impl Scene {
     /// How often another policy was put in force.
     fn policies(&self) -> usize {
         self.desk.chart.catch_up();
-        let (moments, _) = self.desk.chart.now_from(0, usize::MAX);
+        let (_, moments) = self.desk.chart.snapshot();
         let policies = moments.iter().filter(|one| one.kind == Kind::Policy);
         policies.count()
     }
@@ -177,6 +177,23 @@ async fn a_page_gets_what_happened_and_what_happens_and_goes_on_where_it_was() {
     let mut stream = scene.send(&get("another-run.7"), &headers, "").await;
     let all = read_until(&mut stream, r#""label":"second""#).await;
     assert!(all.contains(r#""goesOn":false"#), "{all}");
+}
+
+#[tokio::test]
+async fn a_page_that_has_missed_what_was_let_go_begins_anew() {
+    let core = LocalIotCore::start(Options::default()).await.unwrap();
+    let mut desk = Desk::new(core, PRODUCT);
+    desk.chart = Arc::new(Chart::with_most(&desk.core, PRODUCT, 100_000));
+    for _ in 0..300 {
+        desk.core.journal().note("x".repeat(1_000));
+    }
+    desk.chart.catch_up();
+    let gone = desk.chart.gone();
+    assert!(gone > 100);
+    let (nothing, place) = events::goes_on(&desk, 100).await;
+    assert_eq!((&nothing[..], place), (&b"{}\n"[..], None));
+    let (_, place) = events::goes_on(&desk, gone).await;
+    assert_eq!(place, Some(300));
 }
 
 #[tokio::test]
