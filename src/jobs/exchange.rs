@@ -170,7 +170,8 @@ impl<'a, R: Request> Exchange<'a, R> {
             },
         };
         // This try has its answer. The next one has a token of its own, so that a second copy of the
-        // answer is not taken for its.
+        // answer is not taken for its. (If another copy of this one is accepted after all, an update is
+        // refused by its version, and that tells what stands.)
         (self.payload, self.reply) = ask(self.client, self.request);
         Err(self.failed(kind))
     }

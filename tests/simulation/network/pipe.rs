@@ -181,10 +181,11 @@ impl Pipe {
         }
     }
 
-    /// Whether something arrives within this time, or has.
+    /// Whether something arrives for a reader within this time, or has.
     pub fn has_by(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
-        self.segments.front().is_some_and(|(at, _)| *at <= until)
+        let first = self.segments.front().filter(|_| self.is_read);
+        first.is_some_and(|(at, _)| *at <= until)
     }
 
     /// Bytes don't overtake one another.

@@ -10,8 +10,9 @@ use crate::setting::THING;
 use crate::work::Work;
 
 /// An update is refused only if the device could not know better: the cloud has changed the
-/// execution, or the reply to the update before had not come, or the update is one that MQTT
-/// repeats, or the policy keeps from the device what it needs.
+/// execution, or the reply to the update before had not come, or of that several copies were sent and
+/// the device had its answer to another, or the update is one that MQTT repeats, or the policy keeps from
+/// the device what it needs.
 pub fn nothing_unwanted(run: &Run) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut seen = Seen::new(run);
@@ -52,6 +53,10 @@ struct Seen<'a> {
     changed_by_the_cloud: BTreeSet<String>,
     /// How many updates of a job have a reply that the device does not have, by job and token.
     unanswered: BTreeMap<Update, u32>,
+    /// How many copies of an update were sent.
+    copies: BTreeMap<Update, u32>,
+    /// The update that the service has accepted last, by job.
+    accepted: BTreeMap<String, Update>,
     /// Replies to updates that are on their way: connection and packet id; the update, and the payload.
     on_the_way: BTreeMap<(u64, u16), (Update, Vec<u8>)>,
     /// The replies that the device has had: one that comes twice answers nothing more.
@@ -76,6 +81,8 @@ impl<'a> Seen<'a> {
             run,
             changed_by_the_cloud: BTreeSet::new(),
             unanswered: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            accepted: BTreeMap::new(),
             on_the_way: BTreeMap::new(),
             heard: BTreeSet::new(),
             answered: BTreeMap::new(),
@@ -93,7 +100,29 @@ impl<'a> Seen<'a> {
             Event::StateChange { job_id, from, .. } if connection == 0 && from.is_some() => {
                 self.changed_by_the_cloud.insert(job_id.clone());
             }
-            Event::Publish { dup, .. } => self.is_repeated = *dup,
+            Event::Publish {
+                dup,
+                topic,
+                payload,
+                ..
+            } => {
+                self.is_repeated = *dup;
+                if let Some((job_id, "")) = update_topic(topic) {
+                    let update = (job_id.to_owned(), token(payload));
+                    *self.copies.entry(update).or_default() += 1;
+                }
+            }
+            Event::Reply {
+                topic,
+                accepted: true,
+                payload,
+                ..
+            } => {
+                if let Some((job_id, _)) = update_topic(topic) {
+                    let update = (job_id.to_owned(), token(payload));
+                    self.accepted.insert(job_id.to_owned(), update);
+                }
+            }
             Event::Note(what) if what.starts_with("service: the policy") => {
                 self.is_denied = what.contains("denies");
             }
@@ -119,6 +148,7 @@ impl<'a> Seen<'a> {
                     || takes_no_reply
                     || self.changed_by_the_cloud.contains(job_id)
                     || self.has_unanswered(job_id)
+                    || self.has_accepted_one_of_several(job_id)
                     || self.was_decided_before_the_answer(job_id, now);
                 let token = client_token.clone().unwrap_or_default();
                 let unanswered = self.unanswered.entry((job_id.clone(), token));
@@ -130,7 +160,7 @@ impl<'a> Seen<'a> {
                 payload,
                 ..
             } => {
-                if let Some(job_id) = updated_job(topic) {
+                if let Some((job_id, "/accepted" | "/rejected")) = update_topic(topic) {
                     let answers = (job_id.to_owned(), token(payload));
                     let reply = (answers, payload.to_vec());
                     self.on_the_way.insert((connection, *id), reply);
@@ -154,6 +184,12 @@ impl<'a> Seen<'a> {
         all.any(|((job, _), unanswered)| job == job_id && *unanswered > 0)
     }
 
+    fn has_accepted_one_of_several(&self, job_id: &str) -> bool {
+        let update = self.accepted.get(job_id);
+        let copies = update.and_then(|update| self.copies.get(update));
+        copies.is_some_and(|copies| *copies > 1)
+    }
+
     /// Whether the work was done before the device had the reply to the last progress: its report
     /// does not wait for that.
     fn was_decided_before_the_answer(&self, job_id: &str, now: Instant) -> bool {
@@ -166,11 +202,11 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The job of our thing whose update is answered on this topic.
-fn updated_job(topic: &str) -> Option<&str> {
+/// The job of our thing whose update is asked for on this topic, or answered; and what is behind `update`.
+fn update_topic(topic: &str) -> Option<(&str, &str)> {
     let rest = topic.strip_prefix("$aws/things/")?.strip_prefix(THING)?;
     let (job_id, rest) = rest.strip_prefix("/jobs/")?.split_once('/')?;
-    rest.starts_with("update/").then_some(job_id)
+    Some((job_id, rest.strip_prefix("update")?))
 }
 
 /// The `clientToken` of a reply; empty if it has none.
