@@ -15,12 +15,13 @@ PAGE = Path(__file__).resolve().parents[1] / "page"
 PICTURES = Path(__file__).resolve().parents[1] / "pictures"
 
 STEPS = [
-    use.a_job_by_a_click, use.the_details_of_a_message, shown.the_device_at_work, use.by_keyboard, use.a_fault_is_armed_and_seen,
+    use.a_job_by_a_click, use.the_details_of_a_message, shown.the_device_at_work, use.by_keyboard, use.the_focus_is_not_lost, use.a_fault_is_armed_and_seen,
     use.a_command_by_its_words, shown.what_a_request_leads_to, shown.the_payload_as_it_was_sent, shown.any_topic,
-    widths.at_every_width, widths.crowded, widths.the_newest_stays_in_sight, widths.for_everybody, shown.after_a_forced_cancel,
-    service.a_hung_service, service.a_wrong_token, service.eight_tabs, shown.any_moment, shown.what_is_let_go, use.every_button_of_a_job, use.a_denial,
-    use.names_for_every_control, service.a_reload, service.a_foreign_page, service.ten_thousand_messages,
-    service.a_restart_of_the_service, service.a_recording,
+    shown.a_filter_that_nothing_fits, shown.many_jobs, widths.at_every_width, widths.crowded, widths.details_on_a_phone,
+    widths.the_newest_stays_in_sight, widths.for_everybody, shown.after_a_forced_cancel, service.a_recording_without_payloads,
+    service.a_hung_service, service.a_wrong_token, service.eight_tabs, service.too_many_windows, shown.any_moment,
+    shown.what_is_let_go, use.every_button_of_a_job, use.a_denial, use.names_for_every_control, service.a_reload,
+    service.a_foreign_page, service.ten_thousand_messages, service.a_restart_of_the_service, service.a_recording,
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ function tryMoments(seed) {
     maybe("bad", () => one(true, false));
     maybe("qos", () => one(0, 1));
     maybe("packet_id", number);
+    maybe("token", number);
     maybe("dup", () => true);
     maybe("retain", () => true);
     maybe("code", () => one(0, 0x87));

@@ -4,15 +4,23 @@ import os
 import signal
 import time
 
+from selenium.webdriver.common.keys import Keys
+
 from scene import wait_for
 
 
 def a_hung_service(scene):
-    """Within seconds the page says that the service does not answer; once it does, that it is live."""
+    """Within seconds the page says that the service does not answer, to who saves as well; once it does, that it is live."""
     os.kill(scene.service.process.pid, signal.SIGSTOP)
     begin = time.monotonic()
     scene.status("hung")
     assert time.monotonic() - begin < 15
+    begin = time.monotonic()
+    scene.one("#save").click()
+    assert scene.one("#save").text == "Saving …"
+    wait_for("it gives up", lambda: "did not answer" in scene.one("#refusal").text)
+    assert time.monotonic() - begin < 15 and "windows" not in scene.one("#refusal").text
+    assert scene.one("#save").text == "Save as a file"
     os.kill(scene.service.process.pid, signal.SIGCONT)
     scene.status("live")
 
@@ -60,6 +68,19 @@ def eight_tabs(scene):
     scene.driver.switch_to.window(first)
     scene.status("live")
     scene.row("cloud to service, cut")
+
+
+def too_many_windows(scene):
+    """Six connections are all that a browser has for a host: what is held back for that says so."""
+    hold = """(window.stopHolding = new AbortController(), [1, 2, 3, 4, 5].forEach(() =>
+        fetch("events?last=", { headers: { "X-Token": token() }, signal: window.stopHolding.signal }).catch(() => {})))"""
+    scene.js(hold)
+    scene.one("#line").send_keys("list", Keys.ENTER)
+    wait_for("why", lambda: "too many windows" in scene.one("#refusal").text)
+    scene.status("live")
+    scene.js("window.stopHolding.abort()")
+    scene.one("#line").send_keys("list", Keys.ENTER)
+    wait_for("an answer", lambda: not scene.one("#refusal").text)
 
 
 def a_reload(scene):
@@ -119,8 +140,19 @@ def a_foreign_page(scene):
 
 
 def a_restart_of_the_service(scene):
-    """The page says that the service is gone, and goes on with the next one by itself."""
+    """The page says that the service is gone, in the midst of a file as well, and goes on with the next one by itself."""
+    throttle = lambda rate: scene.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": rate, "uploadThroughput": -1})
+    scene.service.type("quiet", *[f"publish dt/my-thing/long {'x' * 32_000}"] * 600)  # more than fits between the two
+    wait_for("600 rows", lambda: scene.js("chart.weight") > 600 * 32_000)
+    scene.driver.execute_cdp_cmd("Network.enable", {})
+    throttle(100_000)
+    scene.one("#save").click()
+    time.sleep(1)
+    assert scene.one("#save").text == "Saving …"
+    scene.service.process.kill()
     scene.service.end()
+    throttle(-1)
+    wait_for("it is told", lambda: scene.one("#refusal").text == "nothing is saved: the service is gone")
     scene.status("gone")
     assert save(scene) is None
     assert "the service is gone" in scene.one("#refusal").text
@@ -132,6 +164,22 @@ def a_restart_of_the_service(scene):
     scene.job_is("greet-1", "QUEUED")
     refused = [error for error in scene.errors() if "/events" not in error and "/recording" not in error]
     assert refused == [], refused  # that it was not there for a while is no news
+
+
+def a_recording_without_payloads(scene):
+    """A request and its reply belong together in it as well, and what is as it should be is so."""
+    links = "chart.moments.map((one) => [one.took ?? -1, one.partner?.n ?? -1, one.expected ?? ''])"
+    linked = scene.js(links)
+    assert any(took >= 0 for took, *_ in linked) and any(expected for *_, expected in linked)
+    file = scene.folder / "bare.html"
+    scene.service.type(f"record {file} no-payloads")
+    scene.service.says("written to")
+    scene.driver.get(file.as_uri())
+    scene.status("recorded")
+    assert scene.js("chart.moments.every((one) => !one.payload?.text)")
+    assert scene.js(links)[: len(linked)] == linked
+    scene.driver.get(scene.address)
+    scene.status("live")
 
 
 def a_recording(scene):

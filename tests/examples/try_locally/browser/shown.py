@@ -36,11 +36,56 @@ def what_is_let_go(scene):
     words = lambda: scene.js("byId('rows').firstElementChild.textContent")
     assert words() == f"{gone:,} earlier rows were let go, to keep memory in bounds", words()
     assert f"{gone:,} let go" in scene.one("#count").text
+    heavy = """(() => {
+        chart.forget();
+        const hex = () => "0".repeat(65_536); // 32 KiB
+        for (let n = 0; n < 1500; n++) take([{ at: 1.7e12 + n, kind: "message", label: "PUBLISH", topic: "dt/a", token: n, way: ["device", "service"], payload: { hex: hex(), size: 32_768, kept: 32_768 } }]);
+        chart.follows = false;
+        byId("chart").scrollTop = 0;
+        chart.drawNow();
+        const held = [...chart.moments, ...chart.requests.values()].filter((one, index, all) => all.indexOf(one) === index);
+        return [held.reduce((sum, one) => sum + (one.payload?.hex ?? '').length, 0), chart.gone, chart.moments.length];
+    })()"""
+    weight, gone, kept = scene.js(heavy)
+    assert weight <= 64 * 1024 * 1024 and gone + kept == 1500 and kept > 800, [weight, gone, kept]
+    assert words().startswith(f"{gone:,} earlier rows"), words()
     before = '{ gone: 70, policy: {}, open: [3], jobs: { kept: { status: "QUEUED", version: 1, number: 1, details: {} } } }'
     scene.js(f"(chart.forget(), startRun({before}), chart.drawNow())")
     assert words().startswith("70 earlier rows"), words()
     assert scene.one("#connected").text == "connection 3"
     scene.job_is("kept", "QUEUED")
+    scene.driver.refresh()
+    scene.status("live")
+
+
+def a_filter_that_nothing_fits(scene):
+    """That is told apart from nothing that has happened."""
+    told = "[...document.querySelectorAll('#chart > p')].filter((one) => one.checkVisibility()).map((one) => one.textContent)"
+    scene.one("#find").send_keys("no such row")
+    wait_for("it is told", lambda: scene.js(told) == ["No row fits the filter."])
+    scene.one("#find").clear()
+    scene.one("#find").send_keys(" ")
+    wait_for("the rows", lambda: scene.all("#rows li") and scene.js(told) == [])
+    scene.js("(chart.forget(), chart.drawNow())")
+    assert "Nothing has happened yet" in scene.js(told)[0]
+    scene.driver.refresh()
+    scene.status("live")
+
+
+def many_jobs(scene):
+    """What the table has no room for is counted, and is not the next in line. All that waits can be filtered by."""
+    told = """((first, last, status, more) => {
+        const state = (job_id, status) => ({ at: Date.now() - 9000, kind: "state", label: job_id, about: status, job_id, execution: { status, version: 1, number: 1, details: {} } });
+        take([...Array.from({ length: last - first }, (_, n) => state(`waits-${first + n}`, status)), ...more.map(([id, status]) => state(id, status))]);
+        return [...byId("jobs").tBodies[0].rows].map((row) => row.dataset.job);
+    })(...arguments)"""
+    scene.js("jobs.clear()")
+    shown = scene.js(told, 0, 60, "QUEUED", [["runs", "IN_PROGRESS"], ["done-0", "FAILED"], ["done-1", "SUCCEEDED"]])
+    assert shown == ["runs", *[f"waits-{number}" for number in range(39)]]
+    assert scene.one("#jobs-note").text == "and 21 unfinished, 2 finished"
+    assert len(scene.all("#only-job option")) == 1 + 61
+    assert scene.js(told, 3, 60, "REMOVED", []) == ["runs", "waits-0", "waits-1", "waits-2", "done-1", "done-0"]
+    assert scene.one("#jobs-note").text == ""
     scene.driver.refresh()
     scene.status("live")
 

@@ -57,6 +57,33 @@ def by_keyboard(scene):
     assert scene.js(f"chart.seen[{focused}].label"), "the focus is on no row"
 
 
+def the_focus_is_not_lost(scene):
+    """A row that has the focus is drawn anew when its filter lets another one through, or is filtered out."""
+    focused = "chart.seen.find((row) => chart.drawn.get(row)?.contains(document.activeElement))?.topic"
+    message = """((way, topic, job_id, token) => chart.add([{ at: Date.now(), kind: "message", label: "PUBLISH", way, topic, job_id, token }]))"""
+    scene.js(f'{message}(["device", "service"], "jobs/start-next", undefined, 1e9)')
+    scene.js(f'{message}(["service", "device"], "jobs/later/get/accepted", "later")')
+    scene.js("(chart.filters.job = 'later', chart.filter(), chart.drawNow())")
+    scene.js("chart.drawn.get(chart.seen.at(-1)).firstChild.focus()")
+    scene.js(f'{message}(["service", "device"], "jobs/start-next/accepted", "later", 1e9)')
+    shown = scene.js("chart.seen.filter((row) => row.label).map((row) => row.topic)")
+    assert shown == ["jobs/start-next", "jobs/later/get/accepted", "jobs/start-next/accepted"], shown
+    assert scene.js(focused) == "jobs/later/get/accepted"
+    keys = lambda *keys: scene.driver.switch_to.active_element.send_keys(*keys)
+    keys(Keys.ENTER)
+    wait_for("the details", lambda: scene.js("document.activeElement.id") == "detail-name")
+    scene.js("(chart.filters.text = 'start-next/accepted', chart.filter())")
+    keys(Keys.ESCAPE)
+    assert scene.js(focused) == "jobs/start-next/accepted"
+    keys(Keys.ENTER)
+    scene.js("(chart.filters.text = 'no such row', chart.filter())")
+    keys(Keys.ESCAPE)
+    assert scene.js("document.activeElement.id") == "find"
+    scene.js("(chart.filters.text = chart.filters.job = '', chart.filter())")
+    scene.driver.refresh()
+    scene.status("live")
+
+
 def a_fault_is_armed_and_seen(scene):
     """A fault strikes the next report: the connection breaks, comes back, and the job is done once."""
     assert [len(scene.all(where)) for where in ["#first-faults .fault-line", "#fault-list > details"]] == [6, 3]

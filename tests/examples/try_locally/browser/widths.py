@@ -9,7 +9,8 @@ WIDTHS = [320, 390, 620, 1024, 1440]
 LOOK = """(() => {
     const wrong = [], box = (element) => element.getBoundingClientRect();
     const shown = (selector) => [...document.querySelectorAll(selector)].filter((one) => one.checkVisibility({ visibilityProperty: true }) && box(one).width > 0);
-    if (document.documentElement.scrollWidth > innerWidth) wrong.push(`the page is ${document.documentElement.scrollWidth} wide`);
+    const { scrollWidth, clientWidth } = document.documentElement; // without the scroll bar
+    if (scrollWidth > clientWidth) wrong.push(`the page is ${scrollWidth} wide, of ${clientWidth}`);
     const heads = shown(".lane").map(box);
     for (let index = 1; index < heads.length; index++) if (heads[index].left < heads[index - 1].right + 4) wrong.push("headings collide");
     if (heads.length !== 3 || heads[2].right > box(byId("chart")).right) wrong.push("a heading is cut off");
@@ -64,6 +65,16 @@ def crowded(scene):
     at_every_width(scene)
     scene.driver.refresh()
     scene.status("live")
+
+
+def details_on_a_phone(scene):
+    """Their heading has the whole width to itself."""
+    looks(scene.driver, 320, 900, "light")
+    scene.pick(scene.row("PUBLISH jobs/greet-1/update, SUCCEEDED"))
+    wait_for("the details", lambda: scene.one("#partner").is_displayed())
+    assert scene.js("byId('detail-name').clientWidth / byId('detail-body').clientWidth") == 1
+    scene.one("#close").click()
+    looks(scene.driver, 1280, 800, "light")
 
 
 def the_newest_stays_in_sight(scene):

@@ -3,6 +3,7 @@
 "use strict";
 
 const MOST_MOMENTS = 60_000; // then the oldest are let go
+const MOST_TEXT = 64 * 1024 * 1024; // characters in all of them: then as well
 const QUIET = 1000; // milliseconds without a row that get one of their own
 const ENDED = ["SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED"];
 const ABOUT_A_JOB = ["create-job", "cancel-job", "delete-job", "time-out"];
@@ -10,6 +11,7 @@ const ABOUT_A_JOB = ["create-job", "cancel-job", "delete-job", "time-out"];
 const chart = {
   moments: [],
   gone: 0, // how many were let go before the first of them
+  weight: 0, // of all moments
   added: 0,
   seen: [], // the rows that the filters let through, and those that say that it was quiet
   picked: null, // the moment whose details are shown
@@ -26,7 +28,7 @@ chart.begin = function ({ gone = 0, policy = null, open = [] } = {}) {
   this.open = open; // the connections that are open
   this.work = []; // what the device works on: { job, since, progress }
   this.unacked = new Map(); // "connection packet-id direction" -> the message
-  this.requests = new Map(); // client token -> the request
+  this.requests = new Map(); // token -> the request
   this.spoke = new Set(); // connections whose last words were DISCONNECT
   this.ended = new Map(); // job -> the state in which its execution ended
   this.changed = null; // the job that changed last
@@ -35,7 +37,7 @@ chart.begin = function ({ gone = 0, policy = null, open = [] } = {}) {
 
 // Forgets all rows.
 chart.forget = function () {
-  [this.moments, this.seen, this.gone, this.picked, this.focus] = [[], [], 0, null, null];
+  [this.moments, this.seen, this.gone, this.weight, this.picked, this.focus] = [[], [], 0, 0, null, null];
   byId("detail").hidden = true;
   this.clear();
 };
@@ -55,22 +57,30 @@ chart.add = function (moments) {
     }
     Object.assign(moment, { wasOpen, wasWork, key: this.added++ });
     this.moments.push(moment);
+    this.weight += moment.weight;
     if (this.lets(moment)) this.show(moment);
   }
-  if (this.moments.length > MOST_MOMENTS) {
-    const excess = Math.ceil(MOST_MOMENTS / 6);
-    this.moments.splice(0, excess);
-    this.gone += excess;
-    isStale = true;
+  if (this.letGo()) isStale = true;
+  if (isStale) this.filter();
+  this.draw();
+};
+
+// Keeps memory in bounds. Returns whether rows were let go: a sixth at once, because all others are filtered anew.
+chart.letGo = function () {
+  let excess = 0;
+  const isOver = (share) => this.moments.length - excess > share * MOST_MOMENTS || this.weight > share * MOST_TEXT;
+  if (isOver(1)) {
+    while (isOver(5 / 6)) this.weight -= this.moments[excess++].weight;
   }
+  this.moments.splice(0, excess);
+  this.gone += excess;
   for (const map of [this.requests, this.unacked]) {
-    for (const key of map.keys()) {
-      if (map.size <= 5000) break;
+    for (const [key, { key: place }] of map) {
+      if (map.size <= 5000 && place >= this.moments[0].key) break;
       map.delete(key);
     }
   }
-  if (isStale) this.filter();
-  this.draw();
+  return excess > 0;
 };
 
 // The moment, with all that the rest relies on. Throws if it is none.
@@ -88,14 +98,21 @@ function sound(moment) {
   check(["string", "undefined"].includes(typeof moment.job_id), "job_id");
   const lanes = ["device", "service", "cloud"];
   check(!moment.way || (Array.isArray(moment.way) && lanes.includes(moment.way[0]) && lanes.includes(moment.way[1])), "way");
-  for (const name of ["connection", "code", "packet_id", "qos"]) check(["number", "undefined"].includes(typeof moment[name]), name);
+  for (const name of ["connection", "code", "packet_id", "qos", "token"]) check(["number", "undefined"].includes(typeof moment[name]), name);
   moment.checks ??= [];
   check(moment.checks.every(({ action, resource }) => typeof action === "string" && typeof resource === "string"), "checks");
   const { payload, execution } = moment;
   check(!payload || [payload.text ?? "", payload.hex ?? ""].every((text) => typeof text === "string"), "payload");
   check(!execution || (typeof execution.status === "string" && typeof (execution.document ?? "") === "string"), "execution");
   moment.connection ??= 0;
+  moment.weight = weigh(moment);
   return moment;
+}
+
+// How long all texts in it are: nearly all the memory that it takes.
+function weigh(value) {
+  if (typeof value === "string") return value.length;
+  return Object.values(value ?? {}).reduce((sum, part) => sum + weigh(part), 0);
 }
 
 // Sees what belongs together. Returns whether that lets an earlier row through the filters.
@@ -133,10 +150,10 @@ chart.link = function (moment) {
   return this.linkReply(moment, isUp);
 };
 
-// A request and its reply: one client token.
+// A request and its reply: one client token, for which a number stands where the payload is left out, too.
 chart.linkReply = function (moment, isUp) {
-  const token = /"clientToken"\s*:\s*"([^"]+)"/.exec(moment.payload?.text ?? "")?.[1];
-  if (!token || !moment.topic.startsWith("jobs/")) return false;
+  const { token } = moment;
+  if (token === undefined) return false;
   if (isUp) {
     this.requests.set(token, moment);
     return false;

@@ -20,8 +20,19 @@ chart.close = function () {
   const picked = this.picked;
   this.picked = null;
   byId("detail").hidden = true;
+  this.focusNear(picked);
+};
+
+// Puts the focus on the row of a moment; if it is filtered out, on one beside it; if no row is left, on Find.
+chart.focusNear = function (moment) {
+  const rows = this.seen.filter(isRow);
+  this.focus = rows.find((row) => row.key >= moment.key) ?? rows.at(-1) ?? null;
+  this.drawNow(); // makes the box as high as what it is to scroll
+  if (!this.follows) this.reveal(this.seen.indexOf(this.focus));
   this.drawNow();
-  this.drawn.get(picked)?.firstChild.focus();
+  const row = byId("rows").querySelector("[tabindex='0']"); // where it is in sight, that is the one
+  if (row) row.focus({ preventScroll: true });
+  else byId("find").focus();
 };
 
 chart.details = function (moment) {
@@ -91,8 +102,8 @@ chart.onKey = function (event) {
   const last = this.seen.length - 1;
   let index = Math.max(0, Math.min(last, here + step));
   // What lies between two rows is passed over, upwards and, at the very beginning, downwards.
-  while (index > 0 && step < 0 && this.seen[index].label === undefined) index -= 1;
-  while (this.seen[index].label === undefined) index += 1;
+  while (index > 0 && step < 0 && !isRow(this.seen[index])) index -= 1;
+  while (!isRow(this.seen[index])) index += 1;
   this.focus = this.seen[index];
   this.follows = index === last && event.key === "End";
   this.reveal(index);

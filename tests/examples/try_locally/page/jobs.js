@@ -27,20 +27,32 @@ function light(selector) {
 
 function showJobs() {
   showStates();
-  const all = [...jobs].filter(([, job]) => job.status !== "REMOVED").reverse();
-  // What is not finished first: that is what something can be done about.
-  const rank = ([, { status }]) => (status === "IN_PROGRESS" ? 0 : status === "QUEUED" ? 1 : 2);
-  const shown = all.sort((one, other) => rank(one) - rank(other)).slice(0, MOST_JOBS);
+  const [unfinished, finished] = inOrder();
+  const shown = [...unfinished, ...finished].slice(0, MOST_JOBS);
   const giveFocusBack = keepFocus();
   byId("jobs").tBodies[0].replaceChildren(...shown.map(([id, job]) => jobRow(id, job)));
   byId("jobs").hidden = shown.length === 0;
   giveFocusBack();
-  const more = all.length - shown.length;
-  byId("jobs-note").textContent = shown.length === 0 ? "No jobs yet." : more ? `and ${count(more)} that are finished` : "";
+  const left = (all) => all.filter((one) => !shown.includes(one)).length;
+  byId("jobs-note").textContent = shown.length === 0 ? "No jobs yet." : leftOut(left(unfinished), left(finished));
   const chosen = chart.filters.job;
-  const ids = shown.map(([id]) => id);
-  if (chosen && !ids.includes(chosen)) ids.push(chosen);
-  byId("only-job").replaceChildren(...["", ...ids].map((id) => new Option(id || "all", id, false, id === chosen)));
+  const ids = new Set(["", ...[...unfinished, ...shown].map(([id]) => id), chosen]);
+  byId("only-job").replaceChildren(...[...ids].map((id) => new Option(id || "all", id, false, id === chosen)));
+}
+
+// The jobs that are not finished, about which something can be done: what runs, and what waits, the next in line
+// first. And those that are finished, the last first.
+function inOrder() {
+  const those = (...states) => [...jobs].filter(([, { status }]) => states.includes(status));
+  const unfinished = [...those("IN_PROGRESS").reverse(), ...those("QUEUED")];
+  const finished = those(...ENDED.filter((state) => state !== "REMOVED")).reverse();
+  return [unfinished, finished];
+}
+
+// What the table has no room for.
+function leftOut(unfinished, finished) {
+  const parts = [unfinished && `${count(unfinished)} unfinished`, finished && `${count(finished)} finished`].filter(Boolean);
+  return parts.length ? `and ${parts.join(", ")}` : "";
 }
 
 function showStates() {

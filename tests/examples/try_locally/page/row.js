@@ -3,6 +3,8 @@
 
 const MOST_BARS = 3; // of open connections, side by side
 
+const isRow = (row) => row.label !== undefined; // and not what lies between two
+
 // Draws in the next frame, once however often it is asked to.
 chart.draw = function () {
   if (this.isDrawing) return;
@@ -16,7 +18,10 @@ chart.draw = function () {
 // Draws the rows in sight and a few more. Ten thousand others take no elements.
 chart.drawNow = function () {
   const [box, rows] = [byId("chart"), byId("rows")];
-  byId("empty").hidden = this.seen.length > 0;
+  const isEmpty = !this.seen.some(isRow);
+  const isHidden = this.moments.length > 0; // not there because of the filters
+  byId("empty").hidden = !isEmpty || isHidden;
+  byId("none-fits").hidden = !isEmpty || !isHidden;
   const isWorking = this.drawWorking();
   rows.style.height = `${(this.seen.length + isWorking) * this.rowHeight}px`;
   if (this.follows) box.scrollTop = box.scrollHeight;
@@ -29,13 +34,13 @@ chart.drawNow = function () {
     item.remove();
     this.drawn.delete(moment);
   }
-  const reachable = isWanted.has(this.focus) ? this.focus : wanted.findLast((row) => row.label !== undefined);
+  const reachable = isWanted.has(this.focus) ? this.focus : wanted.findLast(isRow);
   wanted.forEach((moment, index) => {
     const item = this.item(moment, rows);
     item.style.transform = `translateY(${(first + index) * this.rowHeight}px)`;
     item.setAttribute("aria-posinset", first + index + 1);
     item.setAttribute("aria-setsize", this.seen.length);
-    if (moment.label === undefined) return;
+    if (!isRow(moment)) return;
     item.firstChild.setAttribute("aria-pressed", moment === this.picked);
     item.firstChild.tabIndex = moment === reachable ? 0 : -1;
   });
@@ -44,7 +49,7 @@ chart.drawNow = function () {
 
 chart.drawHead = function () {
   byId("newest").hidden = this.follows || this.seen.length === 0;
-  const shown = this.seen.filter((row) => row.label !== undefined).length;
+  const shown = this.seen.filter(isRow).length;
   const hidden = this.moments.length - shown;
   const parts = [`${count(shown)} shown`, hidden && `${count(hidden)} hidden`, this.gone && `${count(this.gone)} let go`];
   byId("count").textContent = parts.filter(Boolean).join(", ");
@@ -90,7 +95,7 @@ chart.item = function (moment, rows) {
 
 chart.rowOrReason = function (moment) {
   try {
-    return moment.label === undefined ? this.between(moment) : this.row(moment);
+    return isRow(moment) ? this.row(moment) : this.between(moment);
   } catch (error) {
     return makeButton("row trouble", `This row can't be shown: ${error.message}`, () => {});
   }
@@ -202,7 +207,10 @@ chart.sentence = function (moment) {
   return parts.filter(Boolean).join(", ");
 };
 
+// Takes all elements away, so that they are made anew. The focus is not lost with its row.
 chart.clear = function () {
+  const [focused] = [...this.drawn].find(([, item]) => item.contains(document.activeElement)) ?? [];
   this.drawn.forEach((item) => item.remove());
   this.drawn.clear();
+  if (focused) this.focusNear(focused);
 };

@@ -3,7 +3,8 @@
 
 const RETRY = 1500; // milliseconds between two tries to reach a service that is gone
 const HEARTBEATS = 8000; // milliseconds in which a service that is well is heard: it says something every 3 s
-const ANSWER = 10_000; // milliseconds that an answer may take
+const ANSWER = 10_000; // milliseconds until an answer begins
+const GONE = "the service is gone";
 const WRONG_TOKEN = "the token is wrong: open the address that the terminal shows";
 
 let [run, lastId, stopListening] = [null, "", null];
@@ -17,18 +18,30 @@ function say(status, words) {
 }
 
 // Asks the service. Rejects with a sentence that says why.
-async function request(path, options = {}) {
-  const limit = AbortSignal.timeout(options.limit ?? ANSWER);
-  const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
+async function request(path, { limit = ANSWER, stop = new AbortController(), ...options } = {}) {
+  let isLate = false;
+  const watch = setTimeout(() => {
+    isLate = true;
+    stop.abort();
+  }, limit);
   let response;
   try {
-    response = await fetch(path, { ...options, signal, headers: { "X-Token": token() } });
-  } catch (error) {
-    throw new Error(limit.aborted ? `the service did not answer within ${duration(options.limit ?? ANSWER)}` : "the service is gone");
+    response = await fetch(path, { ...options, signal: stop.signal, headers: { "X-Token": token() } });
+  } catch {
+    throw new Error(isLate ? noAnswer(limit) : GONE);
+  } finally {
+    clearTimeout(watch);
   }
   if (response.status === 401) throw new Error(WRONG_TOKEN);
   if (!response.ok) throw new Error(await response.text());
   return response;
+}
+
+// A service that is heard all the while may not have been asked.
+function noAnswer(limit) {
+  const words = `the service did not answer within ${duration(limit)}`;
+  const isHeard = byId("status").dataset.is === "live";
+  return isHeard ? `${words}, but it is there: a browser holds requests back while the page is open in too many windows` : words;
 }
 
 // Listens for ever. A tab that nobody sees gives its connection back: a browser has six for a host.
@@ -46,7 +59,7 @@ async function keepListening() {
     } catch (error) {
       if (stopListening.signal.aborted) continue; // by us
       const isRefused = error.message === WRONG_TOKEN;
-      say(isRefused ? "refused" : "gone", isRefused ? WRONG_TOKEN : "the service is gone; waiting for it …");
+      say(isRefused ? "refused" : "gone", isRefused ? WRONG_TOKEN : `${GONE}; waiting for it …`);
     }
     await pause(RETRY);
   }
@@ -57,12 +70,12 @@ async function listen(stop) {
   const hangs = () => say("hung", "the service does not answer");
   let watch = setTimeout(hangs, HEARTBEATS);
   try {
-    const response = await request(`events?last=${lastId}`, { signal: stop.signal, limit: 2 ** 31 - 1 });
+    const response = await request(`events?last=${lastId}`, { stop, limit: 2 ** 31 - 1 });
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (;;) {
       const { value, done } = await reader.read();
-      if (done) throw new Error("the service is gone");
+      if (done) throw new Error(GONE);
       clearTimeout(watch);
       watch = setTimeout(hangs, HEARTBEATS);
       const lines = (text + value).split("\n");
@@ -137,15 +150,19 @@ function showAnswer(what, { answer, failed }) {
 
 // Saves what happened as a page of its own; if that can't be had, says why.
 async function save() {
+  byId("save").textContent = "Saving …";
   try {
-    const response = await request("recording", { limit: 120_000 });
+    const response = await request("recording");
+    const file = await response.blob().catch(() => Promise.reject(new Error(GONE)));
     const link = make("a", "");
-    link.href = URL.createObjectURL(await response.blob());
+    link.href = URL.createObjectURL(file);
     link.download = "jobs-mqtt5.html";
     link.click();
     URL.revokeObjectURL(link.href);
     showAnswer("Save as a file", { answer: "saved as jobs-mqtt5.html", failed: false });
   } catch (error) {
     showAnswer("Save as a file", { answer: `nothing is saved: ${error.message}`, failed: true });
+  } finally {
+    byId("save").textContent = "Save as a file";
   }
 }
