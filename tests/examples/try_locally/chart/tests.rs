@@ -113,8 +113,7 @@ async fn a_reader_gets_what_was_and_what_comes() {
     core.jobs().create_job_with_text("a", "{}").unwrap();
     core.jobs().create_job_with_text("b", "{}").unwrap();
     let read = async {
-        let (first, place) = chart.from(0).await;
-        assert_eq!((first[0].label.as_str(), place), ("a", 2));
+        assert_eq!(chart.from(0).await.0[0].label, "a");
         assert_eq!(chart.from(1).await.0[0].label, "b");
         core.jobs().cancel_job("b").unwrap();
         let (next, _) = chart.from(2).await;
