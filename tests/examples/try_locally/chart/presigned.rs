@@ -17,17 +17,14 @@ pub fn without_signatures(text: &str) -> Cow<'_, str> {
     let mut end = 0; // of what is in `shown`
     let mut is_value = false; // of a name in the word before, as in JSON or in a header
     for (start, word) in words(text) {
-        let query = match signed_query(word) {
-            Some(query) => Some(query),
-            None if is_value && word.contains(char::is_alphanumeric) => Some(0),
-            None => None,
-        };
-        if let Some(query) = query {
-            shown += &text[end..start + query];
+        let query = signed_query(word);
+        let says_something = word.contains(char::is_alphanumeric);
+        if let Some(begin) = query.or((is_value && says_something).then_some(0)) {
+            shown += &text[end..start + begin];
             shown += "?…";
             end = start + word.len();
         }
-        if word.contains(char::is_alphanumeric) {
+        if says_something {
             is_value = query.is_some_and(|query| is_name(&word[query..]));
         }
     }
@@ -44,10 +41,14 @@ pub fn json_without_signatures(value: &Value) -> Value {
         Value::String(text) => cleaned(text).into(),
         Value::Array(items) => items.iter().map(json_without_signatures).collect(),
         Value::Object(fields) => {
-            let fields = fields.iter();
-            fields
-                .map(|(name, value)| (cleaned(name), json_without_signatures(value)))
-                .collect()
+            let fields = fields.iter().map(|(name, value)| {
+                let shown = cleaned(name);
+                match shown == *name {
+                    true => (shown, json_without_signatures(value)),
+                    false => (shown, "?…".into()), // its value as well
+                }
+            });
+            fields.collect()
         }
         other => other.clone(),
     }
@@ -184,6 +185,7 @@ mod tests {
                 "https://c.example/?… two",
             ),
             ("a?b?X-AMZ-Credential=c", "a?…"),
+            ("X-Amz-Signature: S and more", "?… ?… and more"),
         ] {
             assert_eq!(without_signatures(text), shown, "{text}");
         }
@@ -227,5 +229,8 @@ mod tests {
             assert!(!shown.to_string().contains("SECRET"), "{shown}");
             assert_eq!(shown["n"], 1);
         }
+        let fields = serde_json::json!({"x-amz-signature": "SECRET"});
+        let shown = json_without_signatures(&fields).to_string();
+        assert!(!shown.contains("SECRET"), "{shown}");
     }
 }
