@@ -256,7 +256,9 @@ async fn told_to_stop_while_the_file_says_what_it_is_nothing_is_installed() {
 async fn a_firmware_that_takes_the_device_down_with_it_is_gone_back_on() {
     let scene = with("exec sleep 600").await; // the power goes before its self-test has ended
     for start in 1..=3 {
-        let device = scene.start();
+        let device = scene.start_with(|command| {
+            command.env("SELF_TEST_SECONDS", "600");
+        });
         eventually(
             || matches!(scene.boot().update, Update::Trial { starts, .. } if starts == start),
         )
