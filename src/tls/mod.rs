@@ -169,7 +169,8 @@ pub enum Warning {
     },
 }
 
-/// What is not as it should be with files that [`client_config`] takes.
+/// What is not as it should be with files that [`client_config`] takes. (A key file that says where the
+/// key is, as for one in a token, is no secret.)
 pub fn warnings(files: &Files) -> Vec<Warning> {
     let chain = PemFile::read(FileRole::Certificate, &files.cert)
         .and_then(|file| file.certificates())
@@ -185,10 +186,9 @@ pub fn warnings(files: &Files) -> Vec<Warning> {
             None
         }
     });
-    open_to_others(&files.key)
-        .into_iter()
-        .chain(out_of_time)
-        .collect()
+    let key = PemFile::read(FileRole::PrivateKey, &files.key).and_then(|file| file.private_key());
+    let open = key.ok().and_then(|_| open_to_others(&files.key));
+    open.into_iter().chain(out_of_time).collect()
 }
 
 /// A warning if others than the owner can read a file that holds a secret. (`None` on systems without

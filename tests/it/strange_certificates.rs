@@ -103,6 +103,21 @@ async fn a_device_certificate_that_is_not_valid_yet_is_taken_and_warned_of() {
 }
 
 #[tokio::test]
+#[cfg(unix)]
+async fn a_file_that_says_where_the_key_is_may_be_read_by_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_world, files) = files_with(|_| {}, false).await;
+    std::fs::set_permissions(&files.key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let warnings = tls::warnings(&files);
+    assert!(
+        matches!(warnings[..], [Warning::Open { .. }]),
+        "{warnings:?}"
+    );
+    std::fs::write(&files.key, "pkcs11:token=a;object=b?module-path=/m.so\n").unwrap();
+    assert_eq!(tls::warnings(&files), []);
+}
+
+#[tokio::test]
 async fn an_rsa_key_of_an_unusual_form_is_named() {
     let world = World::new().await;
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/pem/");
