@@ -15,7 +15,7 @@ import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_walk import AwsWalk
-from belongings import BUCKETS, GROUPS, JOBS, POLICIES, ROLES, TEMPLATES, THINGS, Belongings, list_of
+from belongings import BUCKETS, CERTIFICATE_FILES, GROUPS, JOBS, POLICIES, ROLES, TEMPLATES, THINGS, Belongings, list_of
 from patience import Patience
 from report import Report
 from service import Service
@@ -90,7 +90,7 @@ def say(text):
 def ask(account, others, with_storage):
     names = [f"the things {', '.join(THINGS)}", f"the groups {', '.join(GROUPS)}"]
     names += [f"the policies {', '.join(POLICIES)}", f"the provisioning template {TEMPLATES[0]}"]
-    names += ["four certificates", f"the jobs {', '.join(JOBS)}"]
+    names += [f"{len(CERTIFICATE_FILES)} certificates", f"the jobs {', '.join(JOBS)}"]
     if with_storage:
         buckets = [name.format(account=account.id, region=account.region) for name in BUCKETS]
         names += [f"the roles {', '.join(ROLES)}", f"the buckets {', '.join(buckets)}"]

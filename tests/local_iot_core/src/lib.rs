@@ -22,7 +22,7 @@
 //! asks `guard` whether the `policy` allows it, keeps what has to outlive the connection in
 //! `session`, and hands requests to `jobs`. `journal` writes everything down; `faults` says
 //! what is to go wrong. `service` is all of that without TCP and TLS: it serves any stream.
-//! //! `provisioning` gives new devices certificates of their own.
+//! `provisioning` gives new devices certificates of their own.
 //!
 //! Not here, because a Jobs device needs none of it: the other services with reserved topics,
 //! a will that is delayed, MQTT 3.1.1 (its clients are told so), and WebSockets. Shared subscriptions are taken, but

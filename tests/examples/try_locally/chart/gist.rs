@@ -20,12 +20,44 @@ impl<'a> Members<'a> {
     }
 }
 
-/// What a message of the Jobs service, or to it, says in a word or two; empty if that is nothing.
-/// `topic` is what stands behind `jobs/`.
-pub fn gist(topic: &str, payload: &[u8]) -> String {
-    let Ok(message) = serde_json::from_slice::<Members>(payload) else {
-        return String::new();
-    };
+/// What a message of the Jobs service, or to it, comes down to.
+#[derive(Default)]
+pub struct Gist {
+    /// In a word or two; empty if it says nothing.
+    pub says: String,
+    /// The job that it says is next.
+    pub next_job: Option<String>,
+    /// What a request and its reply have in common, as a number that says nothing else.
+    pub token: Option<u32>,
+}
+
+impl Gist {
+    /// `topic` is what stands behind `jobs/`.
+    pub fn of(topic: &str, payload: &[u8]) -> Self {
+        let Ok(message) = serde_json::from_slice::<Members>(payload) else {
+            return Self::default();
+        };
+        let execution: Option<Members> = message.read("execution");
+        let next_job = execution.as_ref().and_then(|one| one.read("jobId"));
+        let next_job = next_job.filter(|_| ABOUT_THE_NEXT.contains(&topic));
+        Self {
+            says: says(topic, &message, execution, next_job.as_deref()),
+            next_job,
+            token: message.read("clientToken").map(|token: String| {
+                let mut hasher = DefaultHasher::new();
+                token.hash(&mut hasher);
+                hasher.finish() as u32
+            }),
+        }
+    }
+}
+
+fn says(
+    topic: &str,
+    message: &Members,
+    execution: Option<Members>,
+    next_job: Option<&str>,
+) -> String {
     if topic.ends_with("/rejected") {
         return message.read("code").unwrap_or_default();
     }
@@ -35,17 +67,19 @@ pub fn gist(topic: &str, payload: &[u8]) -> String {
             None => status,
         };
     }
-    let execution = message.read::<Members>("execution");
     if topic.ends_with("/get/accepted") && !topic.starts_with("$next/") {
         let status = execution.and_then(|one| one.read("status"));
         return status.unwrap_or_default();
     }
     if ABOUT_THE_NEXT.contains(&topic) {
-        return match execution.map(|one| (one.0.is_empty(), one.read::<String>("jobId"))) {
-            Some((_, Some(job_id))) => format!("next: {job_id}"),
-            Some((true, None)) => "nothing is pending".to_owned(),
-            None if !message.0.contains_key("execution") => "nothing is pending".to_owned(),
-            _ => "what is next can't be read".to_owned(),
+        let is_none = match execution {
+            Some(execution) => execution.0.is_empty(),
+            None => !message.0.contains_key("execution"),
+        };
+        return match next_job {
+            Some(job_id) => format!("next: {job_id}"),
+            None if is_none => "nothing is pending".to_owned(),
+            None => "what is next can't be read".to_owned(),
         };
     }
     let list = |name: &str| message.read::<Vec<&RawValue>>(name).map(|list| list.len());
@@ -55,24 +89,6 @@ pub fn gist(topic: &str, payload: &[u8]) -> String {
         }
         _ => String::new(),
     }
-}
-
-/// The job that a message says is next.
-pub fn next_job(topic: &str, payload: &[u8]) -> Option<String> {
-    if !ABOUT_THE_NEXT.contains(&topic) {
-        return None;
-    }
-    let message: Members = serde_json::from_slice(payload).ok()?;
-    message.read::<Members>("execution")?.read("jobId")
-}
-
-/// What a request and its reply have in common, as a number that says nothing else.
-pub fn token(payload: &[u8]) -> Option<u32> {
-    let message: Members = serde_json::from_slice(payload).ok()?;
-    let token: String = message.read("clientToken")?;
-    let mut hasher = DefaultHasher::new();
-    token.hash(&mut hasher);
-    Some(hasher.finish() as u32)
 }
 
 /// How far the work is, if status details tell it as a share of a hundred: `percent`, or a value with `%`.
@@ -147,26 +163,29 @@ mod tests {
             ),
             ("start-next", "not JSON", ""),
         ] {
-            assert_eq!(gist(topic, payload.as_bytes()), said, "{topic} {payload}");
+            let gist = Gist::of(topic, payload.as_bytes());
+            assert_eq!(gist.says, said, "{topic} {payload}");
         }
     }
 
     #[test]
     fn a_document_that_nobody_can_read_hides_nothing_else() {
+        let gist = |payload: &str| Gist::of("start-next/accepted", payload.as_bytes());
+        let token = |payload: &str| gist(payload).token;
         let deep = "[".repeat(10_000) + &"]".repeat(10_000);
         for document in [r#"{"n": 1e400}"#, r#"{"say": "\ud83d"}"#, &deep] {
             let execution = format!(r#"{{"jobDocument": {document}, "jobId": "a"}}"#);
-            let payload = format!(r#"{{"execution": {execution}, "clientToken": "x"}}"#);
-            let payload = payload.as_bytes();
-            assert_eq!(gist("start-next/accepted", payload), "next: a");
-            let next = next_job("start-next/accepted", payload);
-            assert_eq!(next.as_deref(), Some("a"));
-            assert_eq!(token(payload), token(br#"{"clientToken": "x"}"#));
+            let gist = gist(&format!(
+                r#"{{"execution": {execution}, "clientToken": "x"}}"#
+            ));
+            assert_eq!(gist.says, "next: a");
+            assert_eq!(gist.next_job.as_deref(), Some("a"));
+            assert_eq!(gist.token, token(r#"{"clientToken": "x"}"#));
         }
         assert_ne!(
-            token(br#"{"clientToken": "y"}"#),
-            token(br#"{"clientToken": "x"}"#)
+            token(r#"{"clientToken": "y"}"#),
+            token(r#"{"clientToken": "x"}"#)
         );
-        assert_eq!(token(b"{}"), None);
+        assert_eq!(token("{}"), None);
     }
 }

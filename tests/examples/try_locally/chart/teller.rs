@@ -6,7 +6,7 @@ use jobs_mqtt5::text::cut;
 use local_iot_core::{Action, Console, Entry, Event, JobExecution, Jobs, Policy, Status};
 use serde_json::{Value, json};
 
-use super::gist::{gist, next_job, token};
+use super::gist::Gist;
 use super::moment::{Check, Kind, Lane, Moment, milliseconds};
 use super::payload::Payload;
 
@@ -178,16 +178,17 @@ impl Teller {
     fn message(&self, moment: Moment, topic: &str, payload: &[u8]) -> Moment {
         let short = topic.strip_prefix(&self.prefix);
         let about_jobs = short.and_then(|short| short.strip_prefix("jobs/"));
-        let next = about_jobs.and_then(|topic| next_job(topic, payload));
+        let gist = about_jobs.map(|topic| Gist::of(topic, payload));
+        let gist = gist.unwrap_or_default();
         Moment {
             payload: Some(Payload::new(payload)),
-            token: about_jobs.and_then(|_| token(payload)),
+            token: gist.token,
             ..moment
         }
         .topic(short.unwrap_or(topic))
-        .says(about_jobs.map_or(String::new(), |topic| gist(topic, payload)))
+        .says(gist.says)
         .bad(topic.ends_with("/rejected"))
-        .about_job(next.or_else(|| about_jobs.and_then(job_id)))
+        .about_job(gist.next_job.or_else(|| about_jobs.and_then(job_id)))
     }
 
     fn state_change(&self, job_id: &str, from: Option<Status>, to: Status) -> Moment {

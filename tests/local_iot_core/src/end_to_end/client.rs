@@ -116,9 +116,7 @@ impl Client {
     }
 
     pub async fn send(&mut self, packet: impl Into<Packet>) {
-        let bytes = packet.into().to_continuous_buffer();
-        self.stream.write_all(&bytes).await.unwrap();
-        self.stream.flush().await.unwrap();
+        self.send_bytes(&packet.into().to_continuous_buffer()).await;
     }
 
     /// Sends these bytes, whatever they are.
@@ -133,8 +131,7 @@ impl Client {
             .iter()
             .flat_map(|one| one.to_continuous_buffer())
             .collect();
-        self.stream.write_all(&bytes).await.unwrap();
-        self.stream.flush().await.unwrap();
+        self.send_bytes(&bytes).await;
     }
 
     /// The next packet; an error if the connection is closed.

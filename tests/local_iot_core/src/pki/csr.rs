@@ -29,7 +29,7 @@ impl Requested {
 }
 
 /// The content of the first element of some DER, and what stands behind it.
-fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = match der.get(1..)? {
         [length @ 0..=0x7f, rest @ ..] | [0x81, length, rest @ ..] => (usize::from(*length), rest),
         [0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),

@@ -1,6 +1,8 @@
 //! A certificate as X.509 had it in 1988, which old tools still write: without a version number, and
 //! without extensions (RFC 5280, section 4.1).
 
+use super::csr::element;
+
 const SEQUENCE: u8 = 0x30;
 /// The version number, which version 1 leaves out.
 const VERSION: u8 = 0xA0;
@@ -39,23 +41,12 @@ struct Value<'a> {
 /// The values that stand here one after another.
 fn children(mut der: &[u8]) -> Vec<Value<'_>> {
     let mut found = Vec::new();
-    while let [tag, first, ..] = *der {
-        let of_length = if first < 0x80 {
-            0
-        } else {
-            usize::from(first & 0x7F)
-        };
-        let (begin, long) = (2 + of_length, &der[2..2 + of_length]);
-        let length = if of_length == 0 {
-            usize::from(first)
-        } else {
-            long.iter()
-                .fold(0, |length, byte| length << 8 | usize::from(*byte))
-        };
-        let (whole, rest) = der.split_at(begin + length);
+    while let [tag, ..] = *der {
+        let (content, rest) = element(der).expect("a certificate is DER, and small");
+        let whole = &der[..der.len() - rest.len()];
         found.push(Value {
             tag,
-            content: &whole[begin..],
+            content,
             whole,
         });
         der = rest;
