@@ -14,6 +14,7 @@ use jobs_mqtt5::sample::lines;
 mod commands;
 mod reading;
 mod shells;
+mod stand_ins;
 use reading::*;
 pub(crate) use reading::{has_lines, marked};
 

@@ -1,160 +1,23 @@
 //! The worked example `upload_logs`: what is uploaded, what is not, and how the job ends.
 
-use std::collections::VecDeque;
+#[cfg(unix)]
 use std::fs;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use jobs_mqtt5::agent::Job;
-use jobs_mqtt5::cli::Flags;
-use jobs_mqtt5::mqtt::Backoff;
 use local_iot_core::Status;
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
-use ureq::tls::{RootCerts, TlsConfig};
+use serde_json::json;
+use tokio::net::TcpListener;
 
-use crate::support::{ForwardProxy, Manners, Running, THING, World, within};
+use crate::support::{THING, within};
+
+mod scene;
+mod where_to;
 
 #[path = "../examples/upload_logs.rs"]
 #[allow(dead_code)] // its `main`
 mod example;
 
 use example::Uploads;
-
-/// What was uploaded: the first line of the request, and the body.
-type Uploaded = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
-
-/// A device with logs, the service, and a bucket.
-struct Scene {
-    world: World,
-    port: u16,
-    uploads: Uploaded,
-    /// What it says beside a status that is no success.
-    error: Arc<Mutex<String>>,
-    bucket: AbortHandle,
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        self.bucket.abort();
-    }
-}
-
-impl Scene {
-    /// A bucket that answers the first uploads with these statuses, and all further ones with 200.
-    async fn with(statuses: &[u16]) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let uploads = Uploaded::default();
-        let statuses = Arc::new(Mutex::new(VecDeque::from(statuses.to_vec())));
-        let error = Arc::new(Mutex::new(String::new()));
-        let (kept, told) = (Arc::clone(&uploads), Arc::clone(&error));
-        let bucket = tokio::spawn(async move {
-            let mut connections = JoinSet::new(); // they end with this task
-            while let Ok((stream, _)) = listener.accept().await {
-                let (kept, statuses) = (Arc::clone(&kept), Arc::clone(&statuses));
-                let told = Arc::clone(&told);
-                connections.spawn(async move {
-                    let mut stream = BufReader::new(stream);
-                    while let Some(upload) = read(&mut stream).await {
-                        kept.lock().unwrap().push(upload);
-                        let status = statuses.lock().unwrap().pop_front().unwrap_or(200);
-                        let head = format!("HTTP/1.1 {status} As Ordered\r\nLocation: /b\r\n");
-                        let body = match status {
-                            200 => String::new(),
-                            _ => told.lock().unwrap().clone(),
-                        };
-                        let length = body.len();
-                        let answer = format!("{head}Content-Length: {length}\r\n\r\n{body}");
-                        stream.write_all(answer.as_bytes()).await.unwrap();
-                    }
-                });
-            }
-        });
-        let world = World::new().await;
-        fs::create_dir(world.folder.path().join("logs")).unwrap();
-        let scene = Self {
-            world,
-            port,
-            uploads,
-            error,
-            bucket: bucket.abort_handle(),
-        };
-        scene.log(b"it went well\n");
-        scene
-    }
-
-    fn log(&self, content: &[u8]) {
-        let path = self.world.folder.path().join("logs/device.log");
-        fs::write(path, content).unwrap();
-    }
-
-    fn document(&self) -> Value {
-        let key = "bucket/${thingName}/${jobId}-${executionNumber}.log";
-        let url = format!("http://127.0.0.1:{}/{key}", self.port);
-        let url = format!("${{aws:iot:s3-presigned-url-upload:{url}}}");
-        json!({"operation": "upload-log", "log": "device", "url": url})
-    }
-
-    /// What the example is given: short waits, and the bucket as the place where logs may go.
-    fn uploads_here(&self) -> Uploads {
-        Uploads {
-            folder: self.world.folder.path().join("logs"),
-            hosts: vec![format!("http://127.0.0.1:{}", self.port)],
-            proxy: None,
-            tls: TlsConfig::default(),
-            backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(2)),
-        }
-    }
-
-    /// Has the example do jobs in this process.
-    fn run(&self, uploads: Uploads) -> Running {
-        self.world
-            .run(self.world.settings(), async move |job: &Job| {
-                example::upload(job, uploads.clone()).await
-            })
-    }
-
-    /// Has the example do a job. Returns how it ended, and why.
-    async fn done(&self, document: Value) -> (Status, String) {
-        self.done_with(self.uploads_here(), document).await
-    }
-
-    /// The same, with something other than usual.
-    async fn done_with(&self, uploads: Uploads, document: Value) -> (Status, String) {
-        let jobs = self.world.core.jobs();
-        jobs.create_job("logs", document).unwrap();
-        let running = self.run(uploads);
-        let ended = self.world.ended("logs").await;
-        // Whoever reads what it says is not to have the URL.
-        assert_eq!(running.out.count("X-Amz-"), 0, "{}", running.out.text());
-        running.stop().await.unwrap();
-        let reason = ended.status_details.get("reason").cloned();
-        jobs.delete_job("logs").unwrap();
-        (ended.status, reason.unwrap_or_default())
-    }
-
-    fn uploads(&self) -> Vec<(String, Vec<u8>)> {
-        self.uploads.lock().unwrap().clone()
-    }
-}
-
-/// Reads a request.
-async fn read(stream: &mut (impl AsyncBufReadExt + Unpin)) -> Option<(String, Vec<u8>)> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if stream.read_line(&mut head).await.ok()? == 0 {
-            return None;
-        }
-    }
-    let head = head.to_ascii_lowercase();
-    let length = head.split("content-length: ").nth(1)?.split_once("\r\n")?.0;
-    let mut body = vec![0; length.parse().ok()?];
-    stream.read_exact(&mut body).await.ok()?;
-    Some((head.lines().next()?.to_owned(), body))
-}
+use scene::Scene;
 
 #[tokio::test]
 async fn a_log_is_uploaded_to_a_place_of_its_own() {
@@ -284,96 +147,6 @@ async fn a_bucket_that_keeps_refusing_fails_the_job() {
     assert_eq!(scene.uploads().len(), 8);
 }
 
-#[tokio::test]
-async fn a_redirect_is_not_followed() {
-    let scene = Scene::with(&[307; 20]).await;
-    let (status, reason) = scene.done(scene.document()).await;
-    assert_eq!(status, Status::Failed, "{reason}");
-    assert!(
-        scene
-            .uploads()
-            .iter()
-            .all(|(line, _)| line.starts_with("put /bucket/"))
-    );
-}
-
-/// Where a log would go with these hosts.
-fn is_allowed(url: &str, hosts: &[&str]) -> bool {
-    let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
-    example::check(url, &hosts).is_ok()
-}
-
-#[test]
-fn a_log_goes_to_the_hosts_that_are_listed_and_by_tls_only() {
-    let s3 = "s3.eu-west-1.amazonaws.com";
-    for url in [
-        "https://s3.eu-west-1.amazonaws.com/my-bucket/log",
-        "https://my-bucket.s3.eu-west-1.amazonaws.com/log?X-Amz-Signature=1",
-        "https://S3.EU-WEST-1.amazonaws.com:443/my-bucket/log",
-    ] {
-        assert!(is_allowed(url, &[s3]), "{url}");
-        assert!(is_allowed(url, &["logs.example.com", s3]), "{url}");
-        assert!(!is_allowed(url, &["logs.example.com"]), "{url}");
-        assert!(!is_allowed(url, &[]), "{url}");
-    }
-    for url in [
-        "http://s3.eu-west-1.amazonaws.com/my-bucket/log",
-        "https://example.com/log",
-        "https://s3.eu-west-1.amazonaws.com@example.com/log",
-        "https://s3.eu-west-1.amazonaws.com.example.com/log",
-        "https://evils3.eu-west-1.amazonaws.com/log",
-        "https://s3.us-east-1.amazonaws.com/log",
-        "https://s3.eu-west-1.amazonaws.com:8443/log",
-        "http://127.0.0.1@example.com/",
-        "http://localhost/log",
-        "file:///etc/passwd",
-        "https:///log",
-        "//s3.eu-west-1.amazonaws.com/log",
-        "",
-    ] {
-        assert!(!is_allowed(url, &[s3]), "{url}");
-    }
-    // Without TLS: to this machine only, and only if the reader says so.
-    let here = "http://127.0.0.1:4566";
-    assert!(is_allowed("http://127.0.0.1:4566/bucket/log", &[here]));
-    assert!(!is_allowed("http://127.0.0.1:4567/bucket/log", &[here]));
-    assert!(!is_allowed(
-        "http://127.0.0.1:4566/bucket/log",
-        &["127.0.0.1:4566"]
-    ));
-    assert!(!is_allowed(
-        "http://example.com/log",
-        &["http://example.com"]
-    ));
-}
-
-#[test]
-fn s3_of_the_device_s_own_region_is_the_default() {
-    let beside = |endpoint: &str| example::s3_beside(endpoint);
-    let expected = Some("s3.eu-west-1.amazonaws.com".to_owned());
-    assert_eq!(beside("a1b2c3-ats.iot.eu-west-1.amazonaws.com"), expected);
-    let expected = Some("s3.cn-north-1.amazonaws.com.cn".to_owned());
-    assert_eq!(
-        beside("a1b2c3.ats.iot.cn-north-1.amazonaws.com.cn"),
-        expected
-    );
-    assert_eq!(beside("localhost"), None);
-}
-
-#[tokio::test]
-async fn a_host_that_is_not_listed_gets_nothing() {
-    let scene = Scene::with(&[]).await;
-    let nowhere = Uploads {
-        hosts: vec!["s3.eu-west-1.amazonaws.com".to_owned()],
-        ..scene.uploads_here()
-    };
-    let (status, reason) = scene.done_with(nowhere, scene.document()).await;
-    assert_eq!(status, Status::Rejected);
-    let words = "by https, and to these hosts only: s3.eu-west-1.amazonaws.com (see LOG_HOSTS)";
-    assert!(reason.ends_with(words), "{reason}");
-    assert_eq!(scene.uploads(), []);
-}
-
 #[cfg(unix)]
 #[tokio::test]
 async fn a_link_is_not_followed_and_a_pipe_not_waited_for() {
@@ -416,78 +189,4 @@ async fn a_cancel_is_heard_while_the_upload_hangs() {
     assert_eq!(jobs.execution("logs").unwrap().status, Status::Canceled);
     drop(hanging);
     running.stop().await.unwrap();
-}
-
-/// A bucket behind TLS, which passes what it gets on to the one without.
-async fn behind_tls(scene: &Scene) -> (u16, TlsConfig, AbortHandle) {
-    let identity = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let certificate = identity.cert.der().clone();
-    let key = identity.signing_key.serialize_der().try_into().unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
-        .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let to = scene.port;
-    let task = tokio::spawn(async move {
-        let mut connections = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            connections.spawn(async move {
-                let mut stream = acceptor.accept(stream).await.unwrap();
-                let mut bucket = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
-                let _ = tokio::io::copy_bidirectional(&mut stream, &mut bucket).await;
-            });
-        }
-    });
-    let root = ureq::tls::Certificate::from_der(&certificate).to_owned();
-    let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root]));
-    (port, tls.build(), task.abort_handle())
-}
-
-#[tokio::test]
-async fn the_program_s_own_proxy_is_used_with_its_password() {
-    let scene = Scene::with(&[]).await;
-    let (secure_port, tls, bucket) = behind_tls(&scene).await;
-    let manners = Manners {
-        to: Some(secure_port),
-        wants: Some("Basic dXNlcjpzZWNyZXQ="),
-        ..Manners::default()
-    };
-    let forward = ForwardProxy::with(manners).await;
-    let auth = scene.world.folder.path().join("proxy.auth");
-    fs::write(&auth, "user:secret\n").unwrap();
-    let port = forward.port.to_string();
-    let more = ["--proxy_host", "127.0.0.1", "--proxy_port", &port];
-    let mut flags = scene.world.flags(&more);
-    flags.extend(["--proxy_auth".to_owned(), auth.to_str().unwrap().to_owned()]);
-    flags.insert(0, "program".to_owned());
-    let flags = Flags::from_arguments(flags).unwrap();
-    let proxy = example::presigned::proxy(&flags).unwrap();
-    let uploads = Uploads {
-        hosts: vec![
-            format!("localhost:{secure_port}"),
-            format!("http://127.0.0.1:{}", scene.port),
-        ],
-        proxy,
-        tls,
-        ..scene.uploads_here()
-    };
-    let mut document = scene.document();
-    document["url"] = json!(format!("https://localhost:{secure_port}/log"));
-    let (status, reason) = scene.done_with(uploads.clone(), document).await;
-    assert_eq!(status, Status::Succeeded, "{reason}");
-    assert_eq!(forward.asked_for(), [format!("localhost:{secure_port}")]);
-    assert_eq!(scene.uploads().len(), 1);
-    // Without TLS, it stays on this machine: no proxy gets to see it.
-    let (status, reason) = scene.done_with(uploads, scene.document()).await;
-    assert_eq!(status, Status::Succeeded, "{reason}");
-    assert_eq!(forward.asked_for().len(), 1);
-    assert_eq!(scene.uploads().len(), 2);
-    bucket.abort();
 }

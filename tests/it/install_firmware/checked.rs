@@ -8,6 +8,12 @@ use serde_json::{Value, json};
 use super::{Scene, ends, firmware, signature, signing_key};
 use crate::support::{Faults, FileServer};
 
+/// The job succeeds.
+async fn is_done(scene: &Scene, document: Value) {
+    let done = scene.done(document).await;
+    assert_eq!(done, (Status::Succeeded, String::new()));
+}
+
 #[tokio::test]
 async fn a_document_that_it_does_not_understand_is_rejected() {
     let scene = Scene::with(Faults::default()).await;
@@ -127,10 +133,7 @@ async fn the_next_signing_key_is_good_beside_the_first_one_and_alone() {
         }
         let mut document = scene.document();
         document["signature"] = json!(signature(&signing_key(2), &scene.firmware));
-        assert_eq!(
-            scene.done(document).await,
-            (Status::Succeeded, String::new())
-        );
+        is_done(&scene, document).await;
         scene.is_installed();
     }
 }
@@ -148,10 +151,7 @@ async fn one_signing_key_that_cannot_be_read_does_not_spoil_the_other() {
     )
     .await;
     document["signature"] = json!(signature(&signing_key(2), &scene.firmware));
-    assert_eq!(
-        scene.done(document).await,
-        (Status::Succeeded, String::new())
-    );
+    is_done(&scene, document).await;
     scene.is_installed();
 }
 
@@ -200,14 +200,12 @@ async fn a_downgrade_is_for_one_update() {
     document["allow_downgrade"] = json!(3);
     let signed = [&scene.firmware[..], b"allow_downgrade=3"].concat();
     document["signature"] = json!(signature(&signing_key(1), &signed));
-    let done = scene.done(document.clone()).await;
-    assert_eq!(done, (Status::Succeeded, String::new()));
+    is_done(&scene, document.clone()).await;
     // Up again, and the same once more.
     let old = scene.server;
     scene.firmware = firmware("1.4.2", "true");
     scene.server = FileServer::start(&scene.firmware, Faults::default()).await;
-    let done = scene.done(scene.document()).await;
-    assert_eq!(done, (Status::Succeeded, String::new()));
+    is_done(&scene, scene.document()).await;
     scene.server = old;
     let before = scene.server.requests().len();
     let (status, said) = scene.done(document).await;
@@ -257,10 +255,7 @@ async fn a_downgrade_is_installed_if_it_was_signed_as_one() {
     .await;
     let signed = [&scene.firmware[..], b"allow_downgrade=3"].concat();
     document["signature"] = json!(signature(&signing_key(1), &signed));
-    assert_eq!(
-        scene.done(document.clone()).await,
-        (Status::Succeeded, String::new())
-    );
+    is_done(&scene, document).await;
     scene.is_installed();
     // Nor does that of a downgrade do for an update.
     let scene = Scene::with(Faults::default()).await;

@@ -1,34 +1,19 @@
-//! What the network, the server, the cloud and the end of the program do to a download.
+//! A download that the network, the cloud or the end of the program cuts off: the next one goes on with what
+//! is there, and a canceled one leaves nothing.
 
 use std::fs;
-use std::time::Duration;
 
 use jobs_mqtt5::agent::Unwanted;
-use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::jobs::JobStatus;
 use jobs_mqtt5::sample::lines;
 use local_iot_core::Status;
-use serde_json::json;
 
-use super::{JOB, Scene, ends, example, signature, signing_key};
-use crate::support::{Faults, FileServer, ForwardProxy, Manners, eventually};
+use super::{JOB, Scene};
+use crate::support::{Faults, eventually};
 
 /// Every tenth of the file, its start included.
 fn tenths() -> Vec<u64> {
     (0..10).map(|tenth| tenth * 100_000).collect()
-}
-
-/// Has the job succeed in spite of the faults, and returns what was requested: where from.
-async fn succeeds(scene: &Scene) -> Vec<u64> {
-    let (status, reason) = scene.done(scene.document()).await;
-    assert_eq!((status, reason.as_str()), (Status::Succeeded, ""));
-    scene.is_installed();
-    starts(scene)
-}
-
-fn starts(scene: &Scene) -> Vec<u64> {
-    let requests = scene.server.requests();
-    requests.iter().map(|one| one.from).collect()
 }
 
 #[tokio::test]
@@ -38,7 +23,7 @@ async fn a_connection_cut_at_every_tenth_goes_on_where_it_was_cut() {
         ..Faults::default()
     })
     .await;
-    let starts = succeeds(&scene).await;
+    let starts = scene.succeeds().await;
     assert_eq!(scene.server.struck(), 10);
     for tenth in tenths() {
         assert!(starts.contains(&tenth), "{tenth}: {starts:?}");
@@ -67,7 +52,7 @@ async fn a_program_killed_at_every_tenth_goes_on_where_it_was_killed() {
     scene.settles().await;
     program.kill().await;
     scene.is_installed();
-    let starts = starts(&scene);
+    let starts = scene.starts();
     for tenth in tenths() {
         assert!(starts.contains(&tenth), "{tenth}: {starts:?}");
     }
@@ -93,12 +78,12 @@ async fn told_to_stop_it_leaves_the_job_and_the_next_run_goes_on() {
 
     let left = fs::metadata(scene.path("part")).unwrap().len();
     assert!(left > 262_144, "{left}");
-    let before = starts(&scene).len();
+    let before = scene.starts().len();
     let program = scene.start();
     assert_eq!(scene.ended().await.status, Status::Succeeded);
     scene.settles().await;
     program.kill().await;
-    assert_eq!(starts(&scene)[before], left);
+    assert_eq!(scene.starts()[before], left);
     scene.is_installed();
 }
 
@@ -121,7 +106,7 @@ async fn a_job_that_is_canceled_in_the_middle_leaves_nothing() {
     running.stop().await.unwrap();
     assert_eq!(scene.job().status, Status::Canceled);
     scene.is_as_before();
-    assert_eq!(starts(&scene), [0, 262_144], "no further piece");
+    assert_eq!(scene.starts(), [0, 262_144], "no further piece");
 }
 
 #[tokio::test]
@@ -129,193 +114,10 @@ async fn what_is_wrong_on_the_disk_is_downloaded_again() {
     for (left, first) in [(vec![0; 300_000], 300_000), (vec![0; 2_000_000], 0)] {
         let scene = Scene::with(Faults::default()).await;
         fs::write(scene.path("part"), left).unwrap();
-        let starts = succeeds(&scene).await;
+        let starts = scene.succeeds().await;
         assert_eq!(starts[0], first);
         assert!(starts.contains(&0));
     }
-}
-
-#[tokio::test]
-async fn an_expired_url_is_replaced_by_a_fresh_one() {
-    let scene = Scene::with(Faults {
-        uses_of_a_url: Some(1),
-        ..Faults::default()
-    })
-    .await;
-    let starts = succeeds(&scene).await;
-    assert_eq!(scene.server.struck(), 3, "{starts:?}");
-    let requests = scene.server.requests();
-    let mut urls: Vec<&str> = requests.iter().map(|one| one.query.as_str()).collect();
-    urls.dedup();
-    assert_eq!(urls.len(), 4, "one for each piece: {urls:?}");
-}
-
-#[tokio::test]
-async fn an_object_is_asked_for_by_its_version() {
-    let scene = Scene::with(Faults::default()).await;
-    let mut document = scene.document();
-    let url = format!("{}?versionId=abc", scene.server.url());
-    document["url"] = json!(format!("${{aws:iot:s3-presigned-url-v2:{url}}}"));
-    assert_eq!(scene.done(document).await.0, Status::Succeeded);
-    scene.is_installed();
-    for request in scene.server.requests() {
-        let query = request.query;
-        assert!(
-            query.starts_with("versionId=abc&X-Amz-Signature="),
-            "{query}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_server_without_ranges_sends_the_whole_file() {
-    let scene = Scene::with(Faults {
-        has_no_ranges: true,
-        cuts: vec![600_000], // once; then it is begun anew
-        ..Faults::default()
-    })
-    .await;
-    let starts = succeeds(&scene).await;
-    assert_eq!(scene.server.struck(), 3, "{starts:?}");
-    assert_eq!(starts.len(), 2, "each time the whole");
-
-    let scene = Scene::with(Faults {
-        has_no_ranges: true,
-        size: Some(1_000_004),
-        ..Faults::default()
-    })
-    .await;
-    let reason = "200 OK with '1000004', not '1000003'";
-    ends(&scene, scene.document(), Status::Failed, reason).await;
-    assert_eq!(scene.server.struck(), 1);
-}
-
-#[tokio::test]
-async fn an_error_of_the_server_is_waited_out_but_not_for_ever() {
-    let with = |count| Faults {
-        status: Some((503, count)),
-        ..Faults::default()
-    };
-    let scene = Scene::with(with(20)).await;
-    assert_eq!(succeeds(&scene).await.len(), 24);
-    assert_eq!(scene.server.struck(), 20);
-
-    let mut scene = Scene::with(with(usize::MAX)).await;
-    scene.patience = Duration::from_millis(300);
-    let reason = "0 of 1000003 bytes, no progress within 300ms: the server sent 503";
-    ends(&scene, scene.document(), Status::Failed, reason).await;
-}
-
-#[tokio::test]
-async fn a_server_that_sends_a_byte_at_a_time_is_not_waited_for_for_ever() {
-    // Each connection brings one byte, and is cut.
-    let mut scene = Scene::with(Faults {
-        cuts: (0..100_000).collect(),
-        ..Faults::default()
-    })
-    .await;
-    scene.patience = Duration::from_secs(2);
-    let reason = "no progress within 2s";
-    ends(&scene, scene.document(), Status::Failed, reason).await;
-    assert!(scene.server.struck() > 1);
-}
-
-/// What S3 answers in the middle of a download, with the status 400: by the word in it.
-#[tokio::test]
-async fn what_a_fresh_url_or_a_second_try_mends_does_not_fail_the_update() {
-    for code in ["ExpiredToken", "RequestTimeout", "TokenRefreshRequired"] {
-        let scene = Scene::with(Faults {
-            uses_of_a_url: Some(1),
-            expired: Some((400, code)),
-            ..Faults::default()
-        })
-        .await;
-        assert!(succeeds(&scene).await.len() >= 7, "{code}");
-        assert_eq!(scene.server.struck(), 3, "{code}");
-    }
-    let scene = Scene::with(Faults {
-        uses_of_a_url: Some(1),
-        expired: Some((400, "AuthorizationQueryParametersError")),
-        ..Faults::default()
-    })
-    .await;
-    ends(&scene, scene.document(), Status::Failed, "400 Bad Request").await;
-    assert_eq!(scene.server.struck(), 1);
-}
-
-#[tokio::test]
-async fn what_no_retry_mends_ends_at_once() {
-    let scene = Scene::with(Faults {
-        status: Some((404, 2)),
-        ..Faults::default()
-    })
-    .await;
-    ends(&scene, scene.document(), Status::Failed, "404").await;
-    assert_eq!(scene.server.struck(), 1);
-}
-
-#[tokio::test]
-async fn a_server_that_lies_about_the_length_is_not_believed() {
-    let reason = "the server sent 206 Partial Content with 'bytes 0-262143/";
-    for size in [1_000_002, 1_000_004] {
-        let scene = Scene::with(Faults {
-            size: Some(size),
-            ..Faults::default()
-        })
-        .await;
-        ends(&scene, scene.document(), Status::Failed, reason).await;
-        assert_eq!(scene.server.struck(), 1);
-    }
-    // And a job document that does.
-    let scene = Scene::with(Faults::default()).await;
-    let mut document = scene.document();
-    document["size"] = json!(1_000_002);
-    document["signature"] = json!(signature(&signing_key(1), &scene.firmware[..1_000_002]));
-    ends(&scene, document, Status::Failed, reason).await;
-    // What was not asked for is not taken.
-    let scene = Scene::with(Faults {
-        surplus: 1000,
-        ..Faults::default()
-    })
-    .await;
-    assert_eq!(succeeds(&scene).await.len(), 4);
-    assert_eq!(scene.server.struck(), 4);
-}
-
-#[tokio::test]
-async fn no_redirect_is_followed() {
-    let elsewhere = FileServer::start(b"", Faults::default()).await;
-    for url in [elsewhere.url(), "http://192.0.2.1/firmware.bin".to_owned()] {
-        let scene = Scene::with(Faults {
-            redirect: Some(url),
-            ..Faults::default()
-        })
-        .await;
-        ends(
-            &scene,
-            scene.document(),
-            Status::Failed,
-            "307 Temporary Redirect",
-        )
-        .await;
-        assert_eq!(scene.server.struck(), 1);
-    }
-    assert_eq!(elsewhere.requests(), []);
-}
-
-#[tokio::test]
-async fn https_from_a_server_that_nobody_vouches_for_is_failed() {
-    let scene = Scene::with(Faults::default()).await;
-    let mut document = scene.document();
-    let port = scene.world.core.port(); // TLS, with a certificate of the tests' own
-    document["url"] = json!(format!("https://localhost:{port}/firmware.bin"));
-    ends(
-        &scene,
-        document,
-        Status::Failed,
-        "invalid peer certificate: UnknownIssuer",
-    )
-    .await;
 }
 
 #[tokio::test]
@@ -324,31 +126,6 @@ async fn a_link_in_the_place_of_the_download_is_not_followed() {
     let precious = scene.world.folder.path().join("precious");
     fs::write(&precious, "precious").unwrap();
     std::os::unix::fs::symlink(&precious, scene.path("part")).unwrap();
-    succeeds(&scene).await;
+    scene.succeeds().await;
     assert_eq!(fs::read(&precious).unwrap(), b"precious");
-}
-
-#[tokio::test]
-async fn it_goes_through_the_program_s_proxy() {
-    let mut scene = Scene::with(Faults::default()).await;
-    let manners = Manners {
-        to: Some(scene.server.port()),
-        wants: Some("Basic dXNlcjpzZWNyZXQ="),
-        ..Manners::default()
-    };
-    let forward = ForwardProxy::with(manners).await;
-    let auth = scene.world.folder.path().join("proxy.auth");
-    fs::write(&auth, "user:secret\n").unwrap();
-    let port = forward.port.to_string();
-    let more = ["--proxy_host", "127.0.0.1", "--proxy_port", &port];
-    let mut flags = scene.world.flags(&more);
-    flags.extend(["--proxy_auth".to_owned(), auth.to_str().unwrap().to_owned()]);
-    flags.insert(0, "program".to_owned());
-    let flags = Flags::from_arguments(flags).unwrap();
-    scene.proxy = example::presigned::proxy(&flags).unwrap();
-    assert_eq!(succeeds(&scene).await.len(), 4);
-    let tunnel = format!("127.0.0.1:{}", scene.server.port());
-    let asked_for = forward.asked_for();
-    assert!(!asked_for.is_empty());
-    assert!(asked_for.iter().all(|to| *to == tunnel), "{asked_for:?}");
 }

@@ -24,13 +24,16 @@ async fn goes_back(scene: &Scene, device: Program, reason: &str) {
         "{said}"
     );
     assert!(said.contains(reason), "{said}");
-    device
-        .out
-        .wait_for("Firmware thermostat 1.4.1 runs, from slot a")
-        .await;
+    is_running(&device, "1.4.1", "a").await;
     assert_eq!(device.out.count("Firmware thermostat 1.4.2 runs"), 0);
     scene.is_as_before();
     is_still_a_device(scene, device).await;
+}
+
+/// It says that this firmware runs.
+async fn is_running(device: &Program, version: &str, slot: &str) {
+    let words = format!("Firmware thermostat {version} runs, from slot {slot}");
+    device.out.wait_for(&words).await;
 }
 
 /// The next job is done.
@@ -45,10 +48,7 @@ async fn is_still_a_device(scene: &Scene, device: Program) {
 async fn is_installed(scene: &Scene, device: Program) {
     let job = scene.ended().await;
     assert_eq!(job.status, Status::Succeeded, "{:?}", job.status_details);
-    device
-        .out
-        .wait_for("Firmware thermostat 1.4.2 runs, from slot b")
-        .await;
+    is_running(&device, "1.4.2", "b").await;
     scene.settles().await;
     scene.is_installed();
     is_still_a_device(scene, device).await;
@@ -58,10 +58,7 @@ async fn is_installed(scene: &Scene, device: Program) {
 async fn a_firmware_that_passes_stays_and_the_next_one_takes_the_other_slot() {
     let mut scene = with("true").await;
     let device = scene.start();
-    device
-        .out
-        .wait_for("Firmware thermostat 1.4.1 runs, from slot a")
-        .await;
+    is_running(&device, "1.4.1", "a").await;
     is_installed(&scene, device).await;
 
     let next = Scene::with_firmware(firmware("1.10.0", "true"), Faults::default()).await;
@@ -73,10 +70,7 @@ async fn a_firmware_that_passes_stays_and_the_next_one_takes_the_other_slot() {
     scene.create_job(document);
     let device = scene.start();
     assert_eq!(scene.ended().await.status, Status::Succeeded);
-    device
-        .out
-        .wait_for("Firmware thermostat 1.10.0 runs, from slot a")
-        .await;
+    is_running(&device, "1.10.0", "a").await;
     assert_eq!(scene.boot().active, "a");
     device.kill().await;
 }
@@ -128,10 +122,7 @@ async fn a_firmware_that_ends_in_its_first_seconds_is_gone_back_on() {
         let said = &job.status_details["reason"];
         assert_eq!(job.status, Status::Failed, "{runs}: {said}");
         assert!(said.contains(reason), "{runs}: {said}");
-        device
-            .out
-            .wait_for("Firmware thermostat 1.4.2 runs, from slot b")
-            .await; // it was tried
+        is_running(&device, "1.4.2", "b").await; // it was tried
         scene.is_as_before();
         is_still_a_device(&scene, device).await;
     }
@@ -277,10 +268,7 @@ async fn a_firmware_that_takes_the_device_down_with_it_is_gone_back_on() {
 async fn a_job_canceled_in_the_middle_of_the_trial_leaves_the_old_firmware() {
     let scene = with("true").await;
     let device = scene.start();
-    device
-        .out
-        .wait_for("Firmware thermostat 1.4.2 runs, from slot b")
-        .await;
+    is_running(&device, "1.4.2", "b").await;
     scene.world.core.jobs().cancel_job_by_force(JOB).unwrap();
     device.out.wait_for(lines::NOTHING_TO_START).await;
     assert_eq!(scene.job().status, Status::Canceled);

@@ -13,7 +13,8 @@ use serde_json::json;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
-use super::{Scene, example};
+use super::example;
+use super::scene::{Scene, decoded};
 use crate::support::{Fault, FaultyDisk, Moment, faulty_disk_for};
 use example::durable::Folder;
 
@@ -112,7 +113,7 @@ async fn is_broken(scene: &Scene, disk: &FaultyDisk, new: New) -> Option<String>
     if done.status != Status::Succeeded {
         return Some(format!("no key: {:?}", done.status_details));
     }
-    let csr = super::decoded(&done.status_details["csr"]);
+    let csr = decoded(&done.status_details["csr"]);
     let certificate = match new {
         New::Good => scene.certificate(&csr),
         New::Strange => Pki::unknown()

@@ -2,7 +2,6 @@
 //! keeps what of that would survive a power cut: of each file what was synced, of each folder the names
 //! that were there when it was synced.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -10,47 +9,11 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// What goes wrong at one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The program is killed: before, in the middle of a write (else before as well), or after the step.
-    Kill(Moment),
-    /// The power is cut, at the same moments: what was not synced is lost.
-    PowerCut(Moment),
-    /// The power is cut before the step, and of what was not synced the names survive, the content not:
-    /// the empty file of old.
-    NamesOnly,
-    /// An error, this once: with nothing done, or although it was done.
-    Error(ErrorKind, Moment),
-    /// From here on there is no space: what writes fails, until the disk is mended.
-    Full,
-    /// From here on nothing can be changed, until the disk is mended.
-    ReadOnly,
-}
+mod fault;
+mod platter;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    Before,
-    Middle,
-    After,
-}
-
-impl Fault {
-    /// All that can go wrong at a step.
-    pub fn all() -> Vec<Self> {
-        use Moment::{After, Before, Middle};
-        let mut all = vec![Self::NamesOnly, Self::Full, Self::ReadOnly];
-        for moment in [Before, Middle, After] {
-            all.extend([Self::Kill(moment), Self::PowerCut(moment)]);
-        }
-        for kind in [ErrorKind::Other, ErrorKind::StorageFull] {
-            all.push(Self::Error(kind, Before));
-        }
-        all.push(Self::Error(ErrorKind::StorageFull, Middle));
-        all.push(Self::Error(ErrorKind::Other, After));
-        all
-    }
-}
+pub use fault::{Fault, Moment};
+use platter::Platter;
 
 /// What a kill unwinds with.
 pub struct Killed;
@@ -60,10 +23,7 @@ pub struct Killed;
 pub struct FaultyDisk(Arc<Mutex<State>>);
 
 struct State {
-    folder: PathBuf,
-    /// What is on the platter: by the number of the file, its content and mode; and the names.
-    synced: BTreeMap<u64, (Vec<u8>, u32)>,
-    names: BTreeMap<PathBuf, u64>,
+    platter: Platter,
     steps: Vec<String>,
     fault: Option<(usize, Fault)>,
     struck: bool,
@@ -79,10 +39,8 @@ struct State {
 impl FaultyDisk {
     /// A disk whose content is that of this folder, all of it synced. At this step (from 0 on) this happens.
     pub fn new(folder: &Path, fault: Option<(usize, Fault)>) -> Self {
-        let mut state = State {
-            folder: folder.to_owned(),
-            synced: BTreeMap::new(),
-            names: BTreeMap::new(),
+        let state = State {
+            platter: Platter::of(folder),
             steps: Vec::new(),
             fault,
             struck: false,
@@ -91,7 +49,6 @@ impl FaultyDisk {
             on_kill: None,
             ignores_syncs: false,
         };
-        state.sync_all();
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -139,7 +96,7 @@ impl FaultyDisk {
 
     /// What is there now survives (somebody else, as a shell script, has synced it).
     pub fn sync_all(&self) {
-        self.state().sync_all();
+        self.state().platter.sync_all();
     }
 
     fn step<T>(
@@ -191,13 +148,13 @@ impl FaultyDisk {
                 }
                 state.is_dead = true;
                 if matches!(fault, Fault::PowerCut(_)) {
-                    state.lose(false);
+                    state.platter.lose(false);
                 }
                 self.kill(state)
             }
             Fault::NamesOnly => {
                 state.is_dead = true;
-                state.lose(true);
+                state.platter.lose(true);
                 self.kill(state)
             }
         }
@@ -235,10 +192,7 @@ impl FaultyDisk {
     pub fn sync(&self, file: &File) -> io::Result<()> {
         let does = |state: &mut State| {
             if !state.ignores_syncs {
-                let metadata = file.metadata()?;
-                let content = fs::read(state.path_of(metadata.ino()).unwrap())?;
-                let synced = (content, metadata.mode());
-                state.synced.insert(metadata.ino(), synced);
+                state.platter.sync(file)?;
             }
             Ok(())
         };
@@ -258,7 +212,7 @@ impl FaultyDisk {
     pub fn sync_folder(&self, path: &Path) -> io::Result<()> {
         let does = |state: &mut State| {
             if !state.ignores_syncs {
-                state.names = state.names_now();
+                state.platter.sync_folder();
             }
             Ok(())
         };
@@ -267,55 +221,7 @@ impl FaultyDisk {
 
     fn path_of(&self, file: &File) -> PathBuf {
         let number = file.metadata().unwrap().ino();
-        self.state().path_of(number).unwrap_or_default()
-    }
-}
-
-impl State {
-    fn names_now(&self) -> BTreeMap<PathBuf, u64> {
-        let entries = fs::read_dir(&self.folder).unwrap().map(Result::unwrap);
-        let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
-        let named = files.map(|entry| (entry.path(), entry.metadata().unwrap().ino()));
-        named.collect()
-    }
-
-    fn path_of(&self, number: u64) -> Option<PathBuf> {
-        let mut names = self.names_now().into_iter();
-        names.find(|(_, ino)| *ino == number).map(|(path, _)| path)
-    }
-
-    fn sync_all(&mut self) {
-        self.names = self.names_now();
-        for (path, number) in self.names.clone() {
-            let mode = fs::metadata(&path).unwrap().mode();
-            self.synced.insert(number, (fs::read(path).unwrap(), mode));
-        }
-    }
-
-    /// What was not synced is lost: all of it, or the content only.
-    fn lose(&mut self, names_survive: bool) {
-        let now = self.names_now();
-        let names = if names_survive { &now } else { &self.names };
-        let left: Vec<_> = names
-            .iter()
-            .map(|(path, number)| {
-                let lost = (Vec::new(), 0o600);
-                let synced = self.synced.get(number).cloned();
-                (path.clone(), synced.unwrap_or(lost))
-            })
-            .collect();
-        for path in now.keys() {
-            fs::remove_file(path).unwrap();
-        }
-        for (path, (content, mode)) in left {
-            let mut options = File::options();
-            let mut file = options.write(true).create_new(true).open(&path).unwrap();
-            file.write_all(&content).unwrap();
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode & 0o7777);
-            file.set_permissions(mode).unwrap();
-        }
-        self.synced.clear();
-        self.sync_all();
+        self.state().platter.path_of(number).unwrap_or_default()
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
+use jobs_mqtt5::cli::Flags;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use super::World;
 
 /// Opens every tunnel to one port of this machine, whatever is asked for; or none.
 pub struct ForwardProxy {
@@ -88,6 +91,32 @@ impl ForwardProxy {
 impl Drop for ForwardProxy {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+impl World {
+    /// A proxy that wants a password, with tunnels to this port; and the flags of a program that has it.
+    pub async fn proxy_with_password(&self, to: u16) -> (ForwardProxy, Flags) {
+        let proxy = ForwardProxy::with(Manners {
+            to: Some(to),
+            wants: Some("Basic dXNlcjpzZWNyZXQ="),
+            ..Manners::default()
+        })
+        .await;
+        let auth = self.folder.path().join("proxy.auth");
+        std::fs::write(&auth, "user:secret\n").unwrap();
+        let (port, auth) = (proxy.port.to_string(), auth.to_str().unwrap());
+        let more = [
+            "--proxy_host",
+            "127.0.0.1",
+            "--proxy_port",
+            &port,
+            "--proxy_auth",
+            auth,
+        ];
+        let mut flags = self.flags(&more);
+        flags.insert(0, "program".to_owned());
+        (proxy, Flags::from_arguments(flags).unwrap())
     }
 }
 

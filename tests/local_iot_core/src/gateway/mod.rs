@@ -9,6 +9,7 @@ mod properties;
 mod provisioning;
 mod publishes;
 mod strict;
+mod wire;
 
 use std::{
     collections::BTreeMap,

@@ -2,6 +2,7 @@
 
 mod console;
 mod event;
+mod in_words;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
