@@ -167,7 +167,8 @@ impl fmt::Display for RequestErrorKind {
         match self {
             Self::Rejected(rejection) => write!(f, "the service answered with {rejection}"),
             Self::NoReply(within) => {
-                write!(f, "no reply came within {} seconds", within.as_secs_f32())
+                let seconds = (within.as_millis() / 10) as f32 / 100.0;
+                write!(f, "no reply came within {seconds} seconds")
             }
             Self::Unreadable { problem, .. } => {
                 write!(f, "the reply could not be read ({problem})")

@@ -120,9 +120,10 @@ impl<'a, R: Request> Exchange<'a, R> {
                 biased;
                 reply = mqtt.wait_for(reply_timeout, &mut self.reply) => match reply {
                     Ok(Ok(reply)) => return self.read(&reply),
-                    _ => {
+                    other => {
                         mqtt.subscribe_again(); // the server may have lost our subscriptions
-                        return Err(self.failed(Kind::NoReply(reply_timeout)));
+                        let waited = other.err().unwrap_or(reply_timeout);
+                        return Err(self.failed(Kind::NoReply(waited)));
                     }
                 },
                 error = client.denied(R::OPERATION) => return Err(error),

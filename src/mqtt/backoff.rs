@@ -7,6 +7,9 @@
 
 use std::time::Duration;
 
+/// No wait is longer, whatever the options say, so that `Duration::MAX` can say "never": ten years.
+pub(super) const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// The schedule of waits, and how far down it we are. Clones draw waits of their own.
 #[derive(Debug, Clone)]
 pub struct Backoff {
@@ -28,7 +31,7 @@ impl Backoff {
     pub fn new(base: Duration, cap: Duration) -> Self {
         Self {
             base,
-            cap,
+            cap: cap.min(LONGEST),
             failures: 0,
             seeded: None,
         }

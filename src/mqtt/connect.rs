@@ -16,6 +16,7 @@ use super::error::{ConnectionError, ConnectionErrorKind as Kind};
 use super::handshake::words;
 use super::options::Options;
 use super::proxy::tunnel;
+use super::publish::is_string;
 use super::reason::{ReasonCode, Violation};
 use super::silence::{Heard, LastHeard};
 use super::transport::ByteStream;
@@ -26,6 +27,9 @@ use crate::text::printable;
 /// The ALPN name that AWS IoT Core wants on port 443. See
 /// <https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html>.
 const ALPN_MQTT: &[u8] = b"x-amzn-mqtt-ca";
+
+/// The longest keep-alive that a CONNECT can have (section 3.1.2.10).
+const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(u16::MAX as u64);
 
 /// A transport that can tell why dialing failed has this long to say so.
 const DIAL_GRACE: Duration = Duration::from_secs(1);
@@ -55,7 +59,11 @@ impl Limits {
         let mut limits = Self {
             receive_maximum: u16::MAX,
             max_packet_size: usize::MAX,
-            keep_alive: options.keep_alive,
+            keep_alive: if options.keep_alive.is_zero() {
+                LONGEST_KEEP_ALIVE // none
+            } else {
+                options.keep_alive.min(LONGEST_KEEP_ALIVE)
+            },
             has_qos_1: true,
             has_retain: true,
             has_wildcards: true,
@@ -132,7 +140,7 @@ async fn dial(
 ) -> io::Result<Box<dyn ByteStream>> {
     let limit = options.tcp_timeout;
     let dialing = options.transport.dial(host, port, limit);
-    let dialed = timeout(limit + DIAL_GRACE, dialing).await;
+    let dialed = timeout(limit.saturating_add(DIAL_GRACE), dialing).await;
     let stream = dialed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
     let last = heard.clone();
     Ok(Box::new(Heard { stream, last }))
@@ -178,11 +186,9 @@ pub(super) async fn introduce(
     clean_start: bool,
     heard: &LastHeard,
 ) -> Result<(Limits, bool), ConnectionError> {
+    check(options)?;
     let connect = connect_packet(options, clean_start);
-    wire.send(&connect).map_err(|_| {
-        let what = "the last will is too large for a CONNECT";
-        ConnectionError::new(Kind::BadOptions, what).class_of(ErrorClass::Permanent)
-    })?;
+    let _ = wire.send(&connect); // what the server takes at most is known later
     let answer = heard.wait_for(options.handshake_timeout, wire.next()).await;
     let address = options.address();
     let accepted = match answer.map_err(|waited| silent(options, "CONNACK", waited))? {
@@ -224,13 +230,28 @@ pub(super) async fn introduce(
     }
 }
 
+/// What no CONNECT can say (section 3.1.3).
+fn check(options: &Options) -> Result<(), ConnectionError> {
+    let will = options.will.as_ref();
+    let will = will.map_or(Ok(()), |will| will.check(u16::MAX.into()));
+    let what = match will {
+        Err(error) => format!("the last will can't be sent: {error}"),
+        Ok(()) if !is_string(&options.client_id) => {
+            "the client ID has more than 65,535 bytes, or a NUL in it".to_owned()
+        }
+        Ok(()) => return Ok(()),
+    };
+    Err(ConnectionError::new(Kind::BadOptions, what).class_of(ErrorClass::Permanent))
+}
+
 fn connect_packet(options: &Options, clean_start: bool) -> Packet {
+    let session_expiry = u32::try_from(options.session_expiry.as_secs());
     let connect = Connect {
         keep_alive: u16::try_from(options.keep_alive.as_secs()).unwrap_or(u16::MAX),
         client_id: options.client_id.clone(),
         clean_start,
         properties: Some(ConnectProperties {
-            session_expiry_interval: u32::try_from(options.session_expiry.as_secs()).ok(),
+            session_expiry_interval: Some(session_expiry.unwrap_or(u32::MAX)),
             max_packet_size: Some(MAX_PACKET_SIZE as u32),
             // No topic_alias_max: a server that uses aliases all the same breaks the rules.
             ..ConnectProperties::new()

@@ -218,17 +218,20 @@ pub enum PublishError {
         reason: ReasonCode,
         disconnected: bool,
     },
-    /// It is larger (bytes) than CONNACK's Maximum Packet Size, or than AWS's 128 KiB of payload; or one
-    /// of its properties has more than 65,535 bytes.
+    /// It is larger (bytes) than CONNACK's Maximum Packet Size, or than AWS's 128 KiB of payload.
     #[error("the message has {size} bytes, and the server takes up to {limit}")]
     TooLarge { size: usize, limit: usize },
     /// The server's CONNACK forbids it: a QoS above its Maximum QoS, or a message to be retained where
     /// it has Retain Available 0 (MQTT5, sections 3.2.2.3.4 and 3.2.2.3.5).
     #[error("the server takes no message {what}")]
     NotAvailable { what: &'static str },
-    /// It is no topic to publish to: it is empty, or has a wildcard (`#` or `+`) in it.
+    /// It is no topic to publish to: it is empty, longer than 65,535 bytes, or has a wildcard (`#` or
+    /// `+`) or a NUL in it.
     #[error("'{}' is no topic to publish to", printable(&cut(topic, 300)))]
     BadTopic { topic: String },
+    /// MQTT5 can't send one of its properties.
+    #[error("a property of the message has more than 65,535 bytes, or a NUL in it")]
+    BadProperty,
     /// The connection has ended permanently.
     #[error("the connection has ended")]
     Ended,
@@ -245,6 +248,7 @@ pub enum PublishErrorKind {
     TooLarge,
     NotAvailable,
     BadTopic,
+    BadProperty,
     Ended,
 }
 
@@ -274,6 +278,7 @@ impl PublishError {
             Self::TooLarge { .. } => K::TooLarge,
             Self::NotAvailable { .. } => K::NotAvailable,
             Self::BadTopic { .. } => K::BadTopic,
+            Self::BadProperty => K::BadProperty,
             Self::Ended => K::Ended,
         }
     }

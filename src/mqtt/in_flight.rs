@@ -43,6 +43,12 @@ impl Sent {
             Self::Subscribe { filters } | Self::Unsubscribe { filters } => filters.clone(),
         }
     }
+
+    fn fail(self, error: PublishError) {
+        if let Self::Publish { done, .. } = self {
+            let _ = done.send(Err(error)); // the caller may no longer wait
+        }
+    }
 }
 
 pub(super) fn topic(packet: &Publish) -> String {
@@ -86,22 +92,18 @@ impl InFlight {
         });
     }
 
-    /// The packet with this id is acknowledged, if it is one that this acknowledgement fits. `None`: it
-    /// is not in flight (a server may acknowledge what we have given up).
+    /// The packet with this id is acknowledged, if its name is this one. `None`: it is not in flight (a
+    /// server may acknowledge what we have given up).
     ///
     /// # Errors
     /// The name of what is in flight with this id instead.
-    pub fn acknowledged(
-        &mut self,
-        id: u16,
-        fits: impl Fn(&Sent) -> bool,
-    ) -> Result<Option<Sent>, &'static str> {
+    pub fn acknowledged(&mut self, id: u16, name: &str) -> Result<Option<Sent>, &'static str> {
         let Some(nth) = self.position(id) else {
             return Ok(None);
         };
-        let sent = &self.slots[nth].sent;
-        if !fits(sent) {
-            return Err(sent.name());
+        let other = self.slots[nth].sent.name();
+        if other != name {
+            return Err(other);
         }
         Ok(self.slots.remove(nth).map(|slot| slot.sent))
     }
@@ -126,14 +128,18 @@ impl InFlight {
         }
     }
 
-    /// The packet that has waited longest on this connection: since when, its name, and the time that
-    /// the bytes on their way may take.
-    pub fn oldest(&self) -> Option<(Instant, &'static str, Duration)> {
+    /// The packet that has waited longest on this connection: since when, and its name.
+    pub fn oldest(&self) -> Option<(Instant, &'static str)> {
         let slot = self.slots.iter().min_by_key(|slot| slot.since)?;
+        Some((slot.since, slot.sent.name()))
+    }
+
+    /// The time that the bytes on their way may take before any answer: these, or the `unsent` ones if
+    /// those are more (they have messages of QoS 0 among them).
+    pub fn time_for_bytes(&self, unsent: usize) -> Duration {
         let bytes: usize = self.slots.iter().map(|slot| slot.size).sum();
-        let milliseconds = bytes.saturating_sub(FREE_BYTES) * 1_000 / MIN_BYTES_PER_SECOND;
-        let more = Duration::from_millis(milliseconds as u64);
-        Some((slot.since, slot.sent.name(), more))
+        let bytes = bytes.max(unsent).saturating_sub(FREE_BYTES);
+        Duration::from_millis((bytes * 1_000 / MIN_BYTES_PER_SECOND) as u64)
     }
 
     /// Topics and filters that wait for their acknowledgement.
@@ -184,14 +190,6 @@ impl InFlight {
     }
 }
 
-impl Sent {
-    fn fail(self, error: PublishError) {
-        if let Self::Publish { done, .. } = self {
-            let _ = done.send(Err(error)); // the caller may no longer wait
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,15 +220,9 @@ mod tests {
     async fn an_acknowledgement_of_the_wrong_kind_is_told_and_an_unknown_one_ignored() {
         let mut in_flight = InFlight::default();
         let (id, _outcome) = publish(&mut in_flight, 10);
-        let is_subscribe = |sent: &Sent| matches!(sent, Sent::Subscribe { .. });
-        assert!(matches!(
-            in_flight.acknowledged(id, is_subscribe),
-            Err("PUBLISH")
-        ));
-        assert!(matches!(
-            in_flight.acknowledged(id + 1, is_subscribe),
-            Ok(None)
-        ));
+        let mut acknowledged = |id| in_flight.acknowledged(id, "SUBSCRIBE");
+        assert!(matches!(acknowledged(id), Err("PUBLISH")));
+        assert!(matches!(acknowledged(id + 1), Ok(None)));
         assert_eq!(in_flight.publishes(), 1);
     }
 
@@ -238,9 +230,11 @@ mod tests {
     async fn what_is_large_may_take_its_time() {
         let mut in_flight = InFlight::default();
         let (_, _small) = publish(&mut in_flight, 400);
-        assert_eq!(in_flight.oldest().unwrap().2, Duration::ZERO);
+        assert_eq!(in_flight.time_for_bytes(4_000), Duration::ZERO);
         let (_, _large) = publish(&mut in_flight, 100_000);
-        assert_eq!(in_flight.oldest().unwrap().2, Duration::from_millis(96_400));
+        assert_eq!(in_flight.time_for_bytes(0), Duration::from_millis(96_400));
+        let more = in_flight.time_for_bytes(204_000);
+        assert_eq!(more, Duration::from_secs(200));
     }
 
     #[tokio::test]

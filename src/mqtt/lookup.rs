@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::io;
 use std::mem::replace;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+use crate::text::panic_message;
 
 /// Finds the addresses of a name, and may block for as long as it takes.
 type Resolve = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
@@ -90,7 +93,10 @@ impl Names {
             let (resolve, answer) = (Arc::clone(&self.resolve), name.clone());
             let host = host.to_owned();
             let looking = move || {
-                let found = resolve(&host, port);
+                let found = catch_unwind(AssertUnwindSafe(|| resolve(&host, port)));
+                let found = found.unwrap_or_else(|panic| {
+                    Err(io::Error::other(panic_message(&*panic).to_string()))
+                });
                 answer.send_modify(|known| known.answered(found));
             };
             // (tokio's own look-up panics where the system has no thread to give.)

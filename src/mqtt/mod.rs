@@ -55,10 +55,11 @@ pub use options::{Options, Proxy, ProxyAuth};
 pub use publish::{Message, Publish, QoS};
 pub use reason::ReasonCode;
 pub use subscriber::{Delivery, SubscribeError};
-pub use subscription::{Buffer, Granted, Handled, Subscription};
+pub use subscription::{Buffer, Granted, Handled, NotGranted, Subscription};
 pub use transport::{AddressErrors, ByteStream, Dialing, Tcp, Transport, connect_first};
 
 use events::{EVENTS_KEPT, Status};
+use publish::LARGEST_PAYLOAD;
 use reconnect::{Kept, Task};
 use session::{Command, Session, ToPublish};
 use silence::LastHeard;
@@ -153,7 +154,7 @@ impl Client {
     /// # Errors
     /// See [`Client::publish`].
     pub async fn publish_in_session(&self, publish: Publish) -> Result<u64, PublishError> {
-        publish.check()?;
+        publish.check(LARGEST_PAYLOAD)?;
         let (done, outcome) = oneshot::channel();
         let sent = self.publishes.send(ToPublish { publish, done }).await;
         sent.map_err(|_| PublishError::Ended)?;

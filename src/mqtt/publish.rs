@@ -90,26 +90,25 @@ impl Publish {
         self
     }
 
-    /// What would be wrong with it whatever the server says.
-    pub(super) fn check(&self) -> Result<(), PublishError> {
+    /// What would be wrong with it whatever the server says. Its payload may have so many bytes.
+    pub(super) fn check(&self, largest_payload: usize) -> Result<(), PublishError> {
         let topic = &self.topic;
-        if topic.is_empty() || topic.contains(['#', '+', '\0']) || !fits(topic.as_bytes()) {
+        if topic.is_empty() || topic.contains(['#', '+']) || !is_string(topic) {
             let topic = topic.clone();
             return Err(PublishError::BadTopic { topic });
         }
-        let size = self.payload.len();
         let properties = &self.properties;
         let texts = [&properties.response_topic, &properties.content_type];
         let mut texts = texts
             .into_iter()
             .flatten()
             .chain((properties.user_properties.iter()).flat_map(|(name, value)| [name, value]));
-        let data = properties.correlation_data.iter();
-        if size > LARGEST_PAYLOAD
-            || texts.any(|text| !fits(text.as_bytes()))
-            || data.into_iter().any(|data| !fits(data))
-        {
-            let limit = LARGEST_PAYLOAD;
+        let data = properties.correlation_data.as_ref();
+        if texts.any(|text| !is_string(text)) || data.is_some_and(|data| !fits(data)) {
+            return Err(PublishError::BadProperty);
+        }
+        let (size, limit) = (self.payload.len(), largest_payload);
+        if size > limit {
             return Err(PublishError::TooLarge { size, limit });
         }
         Ok(())
@@ -150,7 +149,12 @@ impl Publish {
     }
 }
 
-/// Whether MQTT5 can send it: a length has two bytes (section 1.5.4).
+/// Whether MQTT5 can send it as a string (section 1.5.4). The codec would send half of a length.
+pub(super) fn is_string(text: &str) -> bool {
+    fits(text.as_bytes()) && !text.contains('\0')
+}
+
+/// Whether MQTT5 can send it where a length has two bytes (section 1.5.6).
 fn fits(bytes: &[u8]) -> bool {
     bytes.len() <= usize::from(u16::MAX)
 }

@@ -14,7 +14,7 @@ use super::session::Session;
 use super::silence::LastHeard;
 use crate::error_class::ErrorClass;
 
-/// After this many short connections in a row that led to nothing, the session is given up: what is in
+/// After this many connections in a row that led to nothing, the session is given up: what is in
 /// it would end each connection.
 const MAX_UNPRODUCTIVE: u32 = 3;
 
@@ -26,7 +26,7 @@ pub(super) struct Task {
     pub heard: LastHeard,
     pub events: broadcast::Sender<Event>,
     pub status: watch::Sender<Status>,
-    /// Short connections in a row on which the server broke the rules, or acknowledged no publish.
+    /// Connections in a row on which the server broke the rules, or acknowledged no publish.
     pub unproductive: u32,
 }
 
@@ -51,11 +51,12 @@ impl Task {
     async fn reconnect_loop(&mut self) -> Result<(), ConnectionError> {
         let begun = Instant::now();
         loop {
-            let Err(error) = self.run_connection().await else {
-                return Ok(());
-            };
+            let ended = self.run_connection().await;
             self.status
                 .send_modify(|status| status.is_connected = false);
+            let Err(error) = ended else {
+                return Ok(());
+            };
             let needs_operator = error.class() == ErrorClass::Misconfigured;
             let is_mistake = needs_operator
                 && !self.session.has_worked
@@ -127,8 +128,8 @@ impl Task {
         if connected_at.elapsed() >= self.options.stable_after {
             self.backoff.reset();
             self.session.has_worked = true;
-            self.unproductive = 0;
-        } else if is_ignored || error.kind() == Kind::Violation {
+        }
+        if is_ignored || error.kind() == Kind::Violation {
             self.unproductive += 1;
         } else {
             self.unproductive = 0;

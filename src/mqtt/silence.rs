@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
+use super::backoff::LONGEST;
 use super::transport::ByteStream;
 
 /// An answer is overdue after this many times its timeout, whatever else comes: 140 seconds. The largest
@@ -47,6 +48,7 @@ impl LastHeard {
 
     /// When the answer to something sent at `since` is overdue.
     pub fn deadline(&self, since: Instant, timeout: Duration) -> Instant {
+        let timeout = timeout.min(LONGEST);
         (self.at().max(since) + timeout).min(since + timeout * CEILING)
     }
 
@@ -73,7 +75,7 @@ impl LastHeard {
                 biased;
                 answer = &mut answer => return Ok(answer),
                 () = sleep_until(until) => if is_over && self.deadline(since, timeout) == deadline {
-                    return Err(since.elapsed());
+                    return Err(deadline - since);
                 }
             }
         }
@@ -143,7 +145,7 @@ mod tests {
     async fn silence_is_an_error_and_a_trickle_is_not_for_long() {
         let heard = LastHeard::new();
         let silent = heard.wait_for(TIMEOUT, pending::<()>()).await;
-        assert_eq!(silent, Err(TIMEOUT + SECOND_LOOK));
+        assert_eq!(silent, Err(TIMEOUT));
         let trickle = async {
             loop {
                 tokio::time::sleep(TIMEOUT / 2).await;
@@ -166,7 +168,7 @@ mod tests {
         };
         tokio::select! {
             endless = heard.wait_for(TIMEOUT, pending::<()>()) => {
-                assert_eq!(endless, Err(TIMEOUT * CEILING + SECOND_LOOK));
+                assert_eq!(endless, Err(TIMEOUT * CEILING));
             }
             () = trickle => {}
         }

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rumqttc::v5::mqttbytes::valid_filter;
 use tracing::error;
 
-use super::publish::Message;
+use super::publish::{Message, is_string};
 use super::reason::ReasonCode;
 use crate::error_class::ErrorClass;
 use crate::text::{cut, panic_message, printable};
@@ -136,7 +136,7 @@ impl fmt::Display for SubscribeError {
 
 /// Whether it can be sent as a topic filter.
 pub(super) fn is_filter(filter: &str) -> bool {
-    valid_filter(filter) && filter.len() <= usize::from(u16::MAX)
+    valid_filter(filter) && is_string(filter)
 }
 
 /// Whether a topic matches a filter. (rumqttc's own `matches` says no to every

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures_util::stream::Stream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::publish::Message;
 use super::session::Command;
 use super::subscriber::{Delivery, Handler, Interest, SubscribeError, Subscriber};
+use crate::error_class::ErrorClass;
 
 /// How much may wait for a subscriber that is slow to read. What comes above is dropped, counted, and told
 /// ([`Subscription::missed`], [`Event::Overflow`](super::Event)).
@@ -79,12 +80,13 @@ struct Count {
 impl Subscription {
     /// What a connection's task fills, by `handled`.
     pub(super) fn new(buffer: Buffer, handled: impl FnOnce(Handler) -> Handled) -> Self {
-        let (to, messages) = mpsc::channel(buffer.messages.max(1));
+        let (to, messages) = mpsc::channel(buffer.messages.clamp(1, Semaphore::MAX_PERMITS));
         let (answer, granted) = watch::channel(None);
         let count = Arc::new(Count::default());
         let counted = Arc::clone(&count);
         let handler = move |delivery| {
             match delivery {
+                Delivery::Message(_) if to.is_closed() => {} // it is being dropped
                 Delivery::Message(message) => {
                     let size = message.payload.len();
                     let before = counted.bytes.fetch_add(size, Ordering::Relaxed);
@@ -147,21 +149,67 @@ impl Granted {
     ///
     /// # Errors
     /// The first filter that it refused, and why. It is asked again, after the longest of waits; who
-    /// does not want that drops the [`Subscription`].
-    pub async fn wait(&mut self) -> Result<(), SubscribeError> {
+    /// does not want that drops the [`Subscription`]. Or that nobody will answer any more.
+    pub async fn wait(&mut self) -> Result<(), NotGranted> {
         loop {
             if let Some(answer) = &*self.0.borrow_and_update() {
-                return answer.clone();
+                return Ok(answer.clone()?);
             }
-            self.changed().await;
+            self.changed().await?;
         }
     }
 
-    /// Returns when the server has answered once more; never once the connection has ended permanently.
-    /// Safe to cancel.
-    pub async fn changed(&mut self) {
-        if self.0.changed().await.is_err() {
-            std::future::pending().await
+    /// Returns when the server has answered once more. Safe to cancel.
+    ///
+    /// # Errors
+    /// If nobody will answer any more.
+    pub async fn changed(&mut self) -> Result<(), NotGranted> {
+        self.0.changed().await.map_err(|_| NotGranted::Gone)
+    }
+}
+
+/// Why a [`Subscription`] is not granted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotGranted {
+    /// The server refused one of its filters.
+    #[error(transparent)]
+    Refused(#[from] SubscribeError),
+    /// The connection has ended permanently, or the [`Subscription`] was dropped.
+    #[error("the subscription is gone, or the connection has ended")]
+    Gone,
+}
+
+impl NotGranted {
+    /// What can be done about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Refused(refused) => refused.class(),
+            Self::Gone => ErrorClass::Permanent,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_for_who_has_just_gone_did_not_overflow() {
+        let (mut handler, (commands, _task)) = (None, mpsc::unbounded_channel());
+        let subscription = Subscription::new(Buffer::default(), |handles| {
+            handler = Some(handles);
+            Handled {
+                number: 0,
+                commands,
+            }
+        });
+        let mut handler = handler.unwrap();
+        drop(subscription); // (its connection has yet to hear of it)
+        let message = Message::new(
+            "a".to_owned(),
+            super::super::Publish::new("a", "x").packet(0),
+        );
+        assert!(handler(Delivery::Message(message)));
     }
 }

@@ -149,11 +149,15 @@ impl Subscriptions {
         let mut refused = None;
         for (filter, code) in filters.iter().zip(codes) {
             let mut state = FilterState::Granted;
-            if code.is_error() {
+            let is_wanted = is_wanted(&self.subscribers, filter);
+            if code.is_error() && !is_wanted {
+                self.filters.remove(filter);
+                continue;
+            } else if code.is_error() {
                 let is_worse = *code == ReasonCode::NOT_AUTHORIZED || refused.is_none();
                 refused = refused.filter(|_| !is_worse).or(Some((filter, *code)));
                 state = FilterState::Refused(*code);
-            } else if !is_wanted(&self.subscribers, filter) {
+            } else if !is_wanted {
                 state = FilterState::Unwanted;
             }
             self.filters.insert(filter.clone(), state);

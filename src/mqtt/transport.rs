@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::backoff::LONGEST;
 use super::lookup::Names;
 
 /// A stream of bytes, both ways.
@@ -97,11 +98,12 @@ pub async fn connect_first(
     addresses: impl IntoIterator<Item = SocketAddr>,
     limit: Duration,
 ) -> io::Result<TcpStream> {
-    let (begun, addresses) = (Instant::now(), in_turn(addresses));
+    let addresses = in_turn(addresses);
+    let deadline = Instant::now() + limit.min(LONGEST);
     let mut to_try = addresses.iter().enumerate();
     let mut attempts = FuturesUnordered::new();
     let mut failed = BTreeMap::new(); // in the order in which they were tried
-    let mut next_at = begun;
+    let mut next_at = Instant::now();
     loop {
         tokio::select! {
             biased;
@@ -114,7 +116,7 @@ pub async fn connect_first(
             },
             () = sleep_until(next_at), if to_try.len() > 0 => {
                 if let Some((nth, address)) = to_try.next() {
-                    attempts.push(attempt(nth, *address, begun + limit));
+                    attempts.push(attempt(nth, *address, deadline));
                     next_at = Instant::now() + ATTEMPT_DELAY;
                 }
             }

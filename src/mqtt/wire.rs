@@ -19,8 +19,9 @@ use super::transport::ByteStream;
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// So many bytes are read at once. Most packets are smaller, and an idle device keeps this much.
 const READ_SIZE: usize = 4 * 1024;
-/// While this many bytes wait to be sent, nothing more is read: who does not read what we answer is
-/// not listened to.
+/// While this many bytes wait to be sent, nothing more is published…
+const MANY_UNSENT: usize = 64 * 1024;
+/// …and while this many do, nothing more is read: who does not read what we answer is not listened to.
 const MAX_UNSENT: usize = 256 * 1024;
 
 /// Why a wire is of no use any longer.
@@ -109,7 +110,7 @@ impl Wire {
         }
     }
 
-    /// Sends what it can until something has been read. Safe to cancel.
+    /// Sends what it can until something has been read, or there is room again. Safe to cancel.
     pub async fn exchange(&mut self) -> Result<(), WireError> {
         poll_fn(|context| self.poll_exchange(context)).await
     }
@@ -135,6 +136,16 @@ impl Wire {
         self.unsent.is_empty() && self.is_flushed
     }
 
+    /// How many bytes the stream has not taken yet.
+    pub fn unsent(&self) -> usize {
+        self.unsent.len()
+    }
+
+    /// Whether more can be published.
+    pub fn has_room(&self) -> bool {
+        self.unsent.len() < MANY_UNSENT
+    }
+
     /// Whether a packet has begun to come, and its end has not. (Once [`Self::next_read`] has no more.)
     pub fn has_partial_packet(&self) -> bool {
         !self.received.is_empty()
@@ -142,10 +153,14 @@ impl Wire {
 
     /// Sends what it can, and reads something.
     fn poll_exchange(&mut self, context: &mut Context<'_>) -> Poll<Result<(), WireError>> {
+        let had_room = self.has_room();
         if self.write_error.is_none()
             && let Poll::Ready(Err(error)) = self.poll_send(context)
         {
             self.write_error = Some(error);
+        }
+        if self.has_room() && !had_room {
+            return Poll::Ready(Ok(()));
         }
         if self.unsent.len() > MAX_UNSENT && self.write_error.is_none() {
             return Poll::Pending; // until the stream takes some of it

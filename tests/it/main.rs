@@ -29,6 +29,7 @@ mod messages;
 #[cfg(unix)]
 mod mosquitto;
 mod names;
+mod never;
 mod outages;
 mod output;
 mod own_work;
@@ -46,6 +47,7 @@ mod shared_connection;
 mod short_forms;
 mod signals;
 mod slow_link;
+mod slow_uplink;
 #[cfg(unix)]
 mod soak;
 mod still_wanted;

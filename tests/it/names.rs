@@ -144,3 +144,17 @@ async fn a_system_without_a_thread_for_the_look_up_is_waited_out() {
     let ended = program.interrupt().await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);
 }
+
+#[tokio::test]
+async fn a_resolver_that_panics_is_asked_again() {
+    let world = World::open().await;
+    let (found, calls) = (address(&world), AtomicUsize::new(0));
+    let tcp = Tcp::resolved_by(move |_, _| {
+        assert!(calls.fetch_add(1, Ordering::SeqCst) > 0, "no answer");
+        Ok(found.clone())
+    });
+    let (_mqtt, mut events) = connect(&world, tcp);
+    let error = interruption(&mut events).await;
+    assert!(error.to_string().ends_with("no answer"), "{error}");
+    connected(&mut events).await;
+}

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jobs_mqtt5::mqtt::{self, Publish, Subscription};
+use jobs_mqtt5::mqtt::{self, NotGranted, Publish, Subscription};
 use local_iot_core::{Event, Limits};
 
-use crate::support::{THING, World, next_message, within};
+use crate::support::{THING, Tunnel, World, next_message, within};
 
 /// Whether nothing comes for a while.
 async fn is_quiet(subscription: &mut Subscription) -> bool {
@@ -170,4 +170,42 @@ async fn a_subscribe_gets_its_turn_among_parts_that_publish_without_end() {
     flood.iter().for_each(|part| part.abort());
     within(after_them.granted().wait()).await.unwrap();
     assert_eq!(world.core.journal().violations(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_is_refused_when_nobody_wants_it_any_longer_is_not_asked_for_again() {
+    let world = World::set(|options| {
+        options.policy = World::open_policy().to_owned();
+        options.latency = Duration::from_millis(250);
+    })
+    .await;
+    let mut options = world.settings().mqtt;
+    options.transport = Arc::new(Tunnel {
+        acceptor: world.core.acceptor(),
+        handshake: Duration::ZERO,
+    });
+    let (mqtt, _events) = mqtt::connect(options);
+    let secret = mqtt.subscribe(["secret"]);
+    let asked = |event: &Event| matches!(event, Event::Subscribe { .. });
+    within(world.core.journal().wait_for(asked)).await;
+    drop(secret); // before its SUBACK is here
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.core.journal().count(asked), 1);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_connection_that_has_ended_is_told() {
+    let world = World::open().await;
+    let (mqtt, mut events) = world.connect();
+    within(mqtt.publish(Publish::new("a", "x"))).await.unwrap();
+    let early = mqtt.subscribe(["a"]);
+    let mut changes = early.granted();
+    within(changes.wait()).await.unwrap();
+    mqtt.disconnect();
+    while within(events.next()).await.is_some() {}
+    assert!(!mqtt.is_connected());
+    assert_eq!(within(changes.changed()).await, Err(NotGranted::Gone));
+    let late = mqtt.subscribe(["b"]);
+    let answer = within(late.granted().wait()).await;
+    assert_eq!(answer, Err(NotGranted::Gone));
 }

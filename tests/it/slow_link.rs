@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jobs_mqtt5::jobs;
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind, Publish};
 use jobs_mqtt5::sample::{Settings, lines};
-use local_iot_core::{Event, Fault, Operation, Status, Tamper, Times, TlsVersions};
+use local_iot_core::{Event, Fault, On, Operation, Status, Tamper, Times, TlsVersions};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Tunnel, World, counted_work, default_settings, interruption, within};
+use crate::support::{THING, Tunnel, World, counted_work, default_settings, interruption, within};
 
 /// A world at the end of a link with this latency (one way) that takes so many bytes a second each way.
 async fn narrow(bytes_per_second: u32, latency: Duration) -> World {
@@ -169,11 +170,45 @@ async fn a_puback_behind_a_long_message_is_not_overdue() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_says_other_things_for_ever_is_given_up_all_the_same() {
+    for pause in [Duration::from_secs(1), Duration::from_millis(5)] {
+        let world = World::open().await;
+        let (mqtt, mut events) = mqtt::connect(settings(&world, Duration::ZERO).mqtt);
+        let mut inbox = mqtt.subscribe(["in"]);
+        within(inbox.granted().wait()).await.unwrap();
+        world.core.faults().add(Fault::NoPuback, Times::Once);
+        let talk = async {
+            loop {
+                world.core.publish("in", "something else").unwrap();
+                inbox.next().await;
+                tokio::time::sleep(pause).await;
+            }
+        };
+        let began = Instant::now();
+        let published = timeout(
+            Duration::from_secs(3600),
+            mqtt.publish(Publish::new("out", "x")),
+        );
+        tokio::select! {
+            published = published => published.unwrap().unwrap(),
+            () = talk => {}
+        }
+        let took = began.elapsed().as_secs();
+        assert!((140..=145).contains(&took), "{took} s");
+        let error = interruption(&mut events).await;
+        assert_eq!(error.kind(), ConnectionErrorKind::Overdue, "{error}");
+        assert_eq!(connects(&world), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_a_reply_says_how_long_it_was_waited_for() {
     let world = World::open().await;
-    let (mqtt, mut events) = mqtt::connect(settings(&world, Duration::ZERO).mqtt);
+    let (mqtt, _events) = mqtt::connect(settings(&world, Duration::ZERO).mqtt);
+    let jobs = jobs::Client::with_options(&mqtt, THING, jobs::Options::default().max_tries(1));
     let mut inbox = mqtt.subscribe(["in"]);
     within(inbox.granted().wait()).await.unwrap();
-    world.core.faults().add(Fault::NoPuback, Times::Once);
+    let lost = Fault::LoseReply(On::Only(Operation::GetPending));
+    world.core.faults().add(lost, Times::Once);
     let talk = async {
         loop {
             world.core.publish("in", "something else").unwrap();
@@ -181,20 +216,12 @@ async fn a_server_that_says_other_things_for_ever_is_given_up_all_the_same() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     };
-    let began = Instant::now();
-    let published = timeout(
-        Duration::from_secs(3600),
-        mqtt.publish(Publish::new("out", "x")),
-    );
-    tokio::select! {
-        published = published => published.unwrap().unwrap(),
-        () = talk => {}
-    }
-    let took = began.elapsed().as_secs();
-    assert!((10..=400).contains(&took), "{took} s");
-    let error = interruption(&mut events).await;
-    assert_eq!(error.kind(), ConnectionErrorKind::Overdue, "{error}");
-    assert_eq!(connects(&world), 2);
+    let error = tokio::select! {
+        answer = jobs.get_pending() => answer.unwrap_err().to_string(),
+        () = talk => unreachable!(),
+    };
+    let words = "no reply came within 140 seconds";
+    assert!(error.ends_with(words), "{error}");
 }
 
 /// Sends half of a message, and the rest after a gap, if at all; behind it, on that connection,

@@ -1,6 +1,8 @@
 //! One connection, from the CONNACK to its end: handles what the clients want, packets from the server,
 //! and timers.
 
+use std::time::Duration;
+
 use rumqttc::v5::mqttbytes::QoS as CodecQoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PingReq, Subscribe, Unsubscribe};
 use tokio::task::yield_now;
@@ -22,6 +24,8 @@ use super::wire::{TooLarge, Wire, WireError};
 const MAX_IN_FLIGHT: usize = 20;
 /// After so many packets that concern nobody, the others on this thread get a turn.
 const MOST_IN_A_ROW: usize = 64;
+/// What is overdue is looked for among what comes for so long, and no longer.
+const LOOK_FOR: Duration = Duration::from_secs(1);
 
 /// A connection that the server has accepted.
 pub(super) struct Connection<'a> {
@@ -120,10 +124,11 @@ impl Connection<'_> {
         }
     }
 
-    /// Whether the window has room for a publish.
+    /// Whether the wire and the window have room for a publish.
     fn may_publish(&self, qos: QoS) -> bool {
         let most = MAX_IN_FLIGHT.min(self.limits.receive_maximum.into());
-        qos == QoS::AtMostOnce || self.session.in_flight.publishes() < most
+        let is_within = qos == QoS::AtMostOnce || self.session.in_flight.publishes() < most;
+        is_within && self.wire.has_room()
     }
 
     fn publish(&mut self) {
@@ -208,13 +213,18 @@ impl Connection<'_> {
         let (wire, heard, session) = (&self.wire, self.heard, &self.session);
         let next = session.next_publish.as_ref();
         let next = next.filter(|next| self.may_publish(next.publish.qos));
+        let for_bytes = session.in_flight.time_for_bytes(wire.unsent());
+        let overdue = |since, timeout: Duration, packet| {
+            let deadline = heard.deadline(since, timeout.saturating_add(for_bytes));
+            (deadline, Timer::Overdue(packet))
+        };
+        let oldest = session.in_flight.oldest();
         let timers = [
             next.map(|_| (session.rate.next(), Timer::Publish)),
             session.retry_at.map(|at| (at, Timer::RetryRefused)),
-            session.in_flight.oldest().map(|(since, packet, more)| {
-                let timeout = self.options.ack_timeout + more;
-                (heard.deadline(since, timeout), Timer::Overdue(packet))
-            }),
+            oldest.map(|(since, packet)| overdue(since, self.options.ack_timeout, packet)),
+            self.pinging
+                .map(|since| overdue(since, keep_alive / 2, "PINGREQ")),
             // A dead link takes nothing of what is sent, once its buffers are full.
             (!wire.is_sent()).then(|| (wire.taken_at + keep_alive * 2, Timer::Overdue("PINGREQ"))),
         ];
@@ -225,21 +235,14 @@ impl Connection<'_> {
         } else {
             keep_alive
         };
-        let ping = match self.pinging {
-            Some(since) => (
-                heard.deadline(since, keep_alive / 2),
-                Timer::Overdue("PINGREQ"),
-            ),
-            None => (
-                (wire.sent_at + keep_alive).min(heard.at() + patience),
-                Timer::Ping,
-            ),
-        };
+        let mut ping_at = wire.sent_at + keep_alive;
+        if self.pinging.is_none() {
+            ping_at = ping_at.min(heard.at() + patience);
+        }
         let timers = timers.into_iter().flatten();
-        timers.fold(
-            ping,
-            |first, other| if other.0 < first.0 { other } else { first },
-        )
+        timers.fold((ping_at, Timer::Ping), |first, other| {
+            if other.0 < first.0 { other } else { first }
+        })
     }
 
     async fn on_timer(&mut self) -> Result<(), ConnectionError> {
@@ -254,12 +257,19 @@ impl Connection<'_> {
                 self.session.subscriptions.retry_refused();
             }
             Timer::Ping => {
-                self.pinging = Some(Instant::now());
+                self.pinging.get_or_insert_with(Instant::now);
                 let _ = self.wire.send(&Packet::PingReq(PingReq)); // it is never too large
             }
             Timer::Overdue(packet) => {
-                if let Ok(read) = timeout(SECOND_LOOK, self.wire.exchange()).await {
-                    return read.map_err(|error| self.lost(error));
+                let begun = Instant::now();
+                while begun.elapsed() < LOOK_FOR
+                    && let Ok(read) = timeout(SECOND_LOOK, self.wire.exchange()).await
+                {
+                    read.map_err(|error| self.lost(error))?;
+                    self.take_packets().await?;
+                    if self.next_timer().0 > begun {
+                        return Ok(());
+                    }
                 }
                 let what = format!(
                     "{} did not answer a {packet} in time",

@@ -17,28 +17,23 @@ impl Connection<'_> {
         match packet {
             Incoming::Publish { id, message } => return Ok(self.on_publish(id, &message)),
             Incoming::Puback { id, code } => {
-                let is_publish = |sent: &Sent| matches!(sent, Sent::Publish { .. });
-                let sent = self.acknowledged(id, "PUBACK", is_publish)?;
+                let sent = self.acknowledged(id, "PUBLISH", "PUBACK")?;
                 let concerns_somebody = sent.is_some();
                 self.on_puback(sent, code);
                 return Ok(concerns_somebody);
             }
-            Incoming::Suback { id, codes } => {
-                let is_subscribe = |sent: &Sent| matches!(sent, Sent::Subscribe { .. });
-                match self.acknowledged(id, "SUBACK", is_subscribe)? {
-                    Some(Sent::Subscribe { filters }) if filters.len() == codes.len() => {
-                        self.on_suback(&filters, &codes);
-                    }
-                    Some(_) => {
-                        let what = format!("a SUBACK with {} reason codes", codes.len());
-                        return Err(self.violation(what));
-                    }
-                    None => {}
+            Incoming::Suback { id, codes } => match self.acknowledged(id, "SUBSCRIBE", "SUBACK")? {
+                Some(Sent::Subscribe { filters }) if filters.len() == codes.len() => {
+                    self.on_suback(&filters, &codes);
                 }
-            }
+                Some(_) => {
+                    let what = format!("a SUBACK with {} reason codes", codes.len());
+                    return Err(self.violation(what));
+                }
+                None => {}
+            },
             Incoming::Unsuback { id } => {
-                let is_unsubscribe = |sent: &Sent| matches!(sent, Sent::Unsubscribe { .. });
-                let sent = self.acknowledged(id, "UNSUBACK", is_unsubscribe)?;
+                let sent = self.acknowledged(id, "UNSUBSCRIBE", "UNSUBACK")?;
                 if let Some(Sent::Unsubscribe { filters }) = sent {
                     self.session.subscriptions.unsubscribed(&filters);
                 }
@@ -68,12 +63,12 @@ impl Connection<'_> {
         &mut self,
         id: u16,
         name: &str,
-        fits: impl Fn(&Sent) -> bool,
+        by: &str,
     ) -> Result<Option<Sent>, ConnectionError> {
-        let sent = self.session.in_flight.acknowledged(id, fits);
-        let sent = sent.map_err(|other| self.violation(format!("a {name} for a {other}")))?;
+        let sent = self.session.in_flight.acknowledged(id, name);
+        let sent = sent.map_err(|other| self.violation(format!("a {by} for a {other}")))?;
         if sent.is_none() {
-            debug!("ignored a {name} for {id}, which is not in flight");
+            debug!("ignored a {by} for {id}, which is not in flight");
         }
         Ok(sent)
     }

@@ -1,7 +1,7 @@
 //! What is refused, and in which words: of the claim, of a device that is not wanted.
 
 use super::*;
-use crate::support::{ForwardProxy, Program};
+use crate::support::{ForwardProxy, Program, refusal};
 use jobs_mqtt5::mqtt::Publish;
 use jobs_mqtt5::tls::{self, Files};
 use tokio::process::Command;
@@ -72,8 +72,8 @@ async fn a_claim_is_good_for_provisioning_and_nothing_else() {
         "$aws/certificates/#",
         "#",
     ] {
-        let refused = within(mqtt.subscribe([filter]).granted().wait()).await;
-        assert!(refused.is_err(), "{filter}");
+        let refused = refusal(&mqtt.subscribe([filter])).await;
+        assert!(refused.is_denied(), "{refused}");
     }
     for topic in [
         "$aws/certificates/create/json",

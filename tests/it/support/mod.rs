@@ -43,7 +43,7 @@ pub use faulty_disk::{Fault, FaultyDisk, Moment};
 #[cfg(unix)]
 pub use files::{Faults, FileServer};
 pub use hostile::{Hostile, Trick};
-pub use open_world::{OTHER, interruption, next_message};
+pub use open_world::{OTHER, interruption, next_message, refusal};
 pub use program::{Ended, Program, example_path, program_path};
 pub use proxy::{ForwardProxy, Manners};
 pub use running_job::{Device, detail};

@@ -1,7 +1,7 @@
 //! A world with room for more than jobs, and the parts of a device in it.
 
 use jobs_mqtt5::jobs;
-use jobs_mqtt5::mqtt::{self, Client, Events, Subscription};
+use jobs_mqtt5::mqtt::{self, Client, Events, NotGranted, SubscribeError, Subscription};
 use local_iot_core::{Limits, Options};
 
 use super::{World, within};
@@ -51,6 +51,14 @@ pub async fn next_message(subscription: &mut Subscription) -> (String, String) {
     let message = within(subscription.next()).await.unwrap();
     let text = String::from_utf8_lossy(&message.payload).into_owned();
     (message.topic, text)
+}
+
+/// Why the server refuses a subscription.
+pub async fn refusal(subscription: &Subscription) -> SubscribeError {
+    match within(subscription.granted().wait()).await {
+        Err(NotGranted::Refused(refused)) => refused,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// What ended the connection that is to come back.

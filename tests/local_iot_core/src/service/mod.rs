@@ -145,7 +145,11 @@ impl Service {
     /// As [`publish`](Self::publish), to any topic: a message that only the services of AWS may
     /// send, such as the reply to a request that nobody made.
     pub fn forge(&self, topic: &str, payload: impl AsRef<[u8]>) {
-        let message = Message::new(topic, payload);
+        self.forge_message(Message::new(topic, payload));
+    }
+
+    /// The same with properties, whatever is in them.
+    pub fn forge_message(&self, message: Message) {
         self.gateway.sessions.publish(message, false);
     }
 
