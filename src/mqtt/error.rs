@@ -234,20 +234,6 @@ pub enum PublishError {
     Ended,
 }
 
-/// What kind of error it is, to count by: [`PublishError`] without what is particular to one message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[allow(missing_docs)] // PublishError says what they are
-pub enum PublishErrorKind {
-    SessionLost,
-    NotAuthorized,
-    Refused,
-    TooLarge,
-    NotAvailable,
-    BadTopic,
-    Ended,
-}
-
 impl PublishError {
     /// The server did not take a message to this topic, for this reason: a PUBACK said so, or a DISCONNECT.
     pub(super) fn refused(topic: String, reason: ReasonCode, disconnected: bool) -> Self {
@@ -261,20 +247,6 @@ impl PublishError {
             topic,
             reason,
             disconnected,
-        }
-    }
-
-    /// What kind of error it is, to count by.
-    pub fn kind(&self) -> PublishErrorKind {
-        use PublishErrorKind as K;
-        match self {
-            Self::SessionLost => K::SessionLost,
-            Self::NotAuthorized { .. } => K::NotAuthorized,
-            Self::Refused { .. } => K::Refused,
-            Self::TooLarge { .. } => K::TooLarge,
-            Self::NotAvailable { .. } => K::NotAvailable,
-            Self::BadTopic { .. } => K::BadTopic,
-            Self::Ended => K::Ended,
         }
     }
 

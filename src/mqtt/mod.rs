@@ -47,7 +47,7 @@ mod transport;
 mod wire;
 
 pub use backoff::Backoff;
-pub use error::{ConnectionError, ConnectionErrorKind, Ended, PublishError, PublishErrorKind};
+pub use error::{ConnectionError, ConnectionErrorKind, Ended, PublishError};
 pub use events::{Event, Events};
 pub use handshake::HandshakeFailure;
 pub(crate) use options::setters;
