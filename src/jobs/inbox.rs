@@ -39,7 +39,6 @@ pub enum Event {
 }
 
 /// A reply whose topic and `clientToken` fit the request; its content is not looked at yet.
-#[derive(Debug)]
 pub(super) struct Reply {
     pub accepted: bool,
     pub payload: Bytes,
