@@ -1,8 +1,9 @@
 //! Text that comes from outside, made safe to show.
 //!
 //! Job documents, error messages and reason strings are written by somebody else. Shown as they are,
-//! an escape sequence in one of them could repaint the reader's terminal, or hide what happened. So
-//! such a text is a [`Text`], and there is no way to print one that is not printable.
+//! an escape sequence in one of them could repaint the reader's terminal, or hide what happened; and a
+//! presigned URL would let the reader in. So such a text is a [`Text`], and there is no way to print one
+//! that is not printable, or what signs a URL in it.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -10,8 +11,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A text from outside. Its `Display` is [`printable`]; whoever needs it as it came calls
-/// [`Text::raw`].
+/// A text from outside. Its `Display` is [`printable`], and [without what signs a URL](without_signatures);
+/// whoever needs it as it came calls [`Text::raw`].
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Text(String);
@@ -31,13 +32,13 @@ impl<T: Into<String>> From<T> for Text {
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&printable(&self.0))
+        f.write_str(&printable(&without_signatures(&self.0)))
     }
 }
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", printable(&self.0))
+        write!(f, "{:?}", self.to_string())
     }
 }
 

@@ -1,10 +1,12 @@
 //! The background tasks of a running job: they report its progress, and watch whether it is still
 //! wanted.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 use tracing::debug;
 
 use super::error::Unwanted;
@@ -19,14 +21,14 @@ pub(super) async fn run(job: Arc<Running>, progress: watch::Receiver<Option<Stat
 
 /// Reports the latest progress, one update at a time and not too often.
 async fn report_progress(job: &Arc<Running>, mut progress: watch::Receiver<Option<StatusDetails>>) {
-    let mut next = Instant::now();
+    let mut interval = pin!(sleep(Duration::ZERO));
     while progress.changed().await.is_ok() {
-        sleep_until(next).await;
+        interval.as_mut().await;
         let mut known = job.known.lock().await;
         let Some(details) = progress.borrow_and_update().clone() else {
             continue; // a checkpoint took its place
         };
-        next = Instant::now() + job.context.options.progress_interval;
+        interval.set(sleep(job.context.options.progress_interval));
         let report = Report {
             job: Arc::clone(job),
             status: JobStatus::InProgress,

@@ -22,7 +22,7 @@ pub enum Decision {
     Leave,
 }
 
-/// How a device does its jobs.
+/// How a device does its jobs. A time of [`Duration::MAX`] is never.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {

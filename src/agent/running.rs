@@ -13,6 +13,8 @@ use crate::jobs::{
     RequestError, StatusDetails,
 };
 
+/// So many updates without a verdict are remembered, each with its details.
+const MOST_IN_DOUBT: usize = 16;
 /// A listener may be this many events behind before it misses one.
 const EVENTS_KEPT: usize = 256;
 
@@ -226,6 +228,10 @@ impl Known {
         } else {
             details
         };
+        // All name the same version, so one at most was taken: most likely the first, or one of the last.
+        if self.in_doubt.len() == MOST_IN_DOUBT {
+            self.in_doubt.remove(1);
+        }
         self.in_doubt.push((status.clone(), details.clone()));
     }
 
@@ -260,5 +266,32 @@ impl Known {
     /// Whether that is the version that we know.
     pub fn is_at(&self, state: &ExecutionState) -> bool {
         state.version_number.is_none_or(|now| now == self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_doubt_does_not_grow_without_end_and_its_first_and_last_are_remembered() {
+        let state = |step: u32| ExecutionState {
+            status: JobStatus::InProgress,
+            status_details: StatusDetails::default().with_text("step", &step.to_string()),
+            version_number: None,
+        };
+        let mut known = Known {
+            version: 1,
+            details: StatusDetails::default(),
+            in_doubt: Vec::new(),
+        };
+        for step in [vec![0; 1_000], (1..1_000).collect(), vec![999]].concat() {
+            known.sending(&JobStatus::InProgress, &state(step).status_details);
+            assert!(known.in_doubt.len() <= MOST_IN_DOUBT);
+        }
+        known.refused(); // the last, and not the same before it
+        for step in [0, 990, 999] {
+            assert!(known.is_our_doing(&state(step)), "{step}");
+        }
     }
 }

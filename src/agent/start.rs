@@ -57,7 +57,8 @@ pub(super) async fn start(context: &Context) -> Result<Started, RequestError> {
 }
 
 /// Starts the first of the pending executions that is wanted now, and leaves the others as they are: of
-/// those that the service lists.
+/// those that the service lists. Each of these is described until one is, for the filter sees all of it:
+/// one that is wanted would never start behind a limit's worth of others.
 ///
 /// It is started by an update that names its version, and not as the next in line: that may be another
 /// one by then.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use super::error::Error;
@@ -75,9 +75,8 @@ pub(super) async fn work_on(
         error = context.connection_ended(Operation::Update) => return Err(error.into()),
     }
     let (after, limit) = (context.options.overdue_after, context.options.overdue_limit);
-    let since = Instant::now();
     let mut ending = pin!(async {
-        if let Ok(outcome) = timeout_at(since + after, &mut working).await {
+        if let Ok(outcome) = timeout(after, &mut working).await {
             return Ok(outcome);
         }
         context.emit(Event::WorkOverdue {
@@ -85,7 +84,7 @@ pub(super) async fn work_on(
             since: after,
             limit,
         });
-        timeout_at(since + limit, working).await
+        timeout(limit.saturating_sub(after), working).await
     });
     tokio::select! {
         biased;

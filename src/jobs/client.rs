@@ -11,7 +11,7 @@ use super::job_id::JobId;
 use super::model::{JobExecution, PendingJobExecutions, UpdatedExecution};
 use super::requests::{Describe, GetPending, StartNext, Update};
 use super::topics::{Operation, Topics};
-use crate::mqtt::{self, Backoff, Events, Handled, setters};
+use crate::mqtt::{self, Backoff, Handled, setters};
 
 /// How patient a client is.
 #[derive(Debug, Clone)]
@@ -119,13 +119,8 @@ impl Client {
         self.send(request).await
     }
 
-    /// What happens without having been asked for, from now on.
-    pub fn events(&self) -> Events<Event> {
-        Events::of(&self.0.inbox.events)
-    }
-
-    /// Calls a function with each event, before anything else comes of it, until it returns `false`.
-    /// It must not wait.
+    /// Calls a function with each event from now on, before anything else comes of it, until it returns
+    /// `false`. It must not wait.
     pub fn listen(&self, listener: impl Fn(&Event) -> bool + Send + 'static) {
         self.0.inbox.listen(Box::new(listener));
     }

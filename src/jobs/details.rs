@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::text::{Text, is_printable, printable};
+use crate::text::{Text, is_printable, printable, without_signatures};
 
 /// The longest name of a status detail, in characters.
 const LONGEST_NAME: usize = 128;
@@ -23,7 +23,7 @@ const MOST: usize = 10;
 /// <https://docs.aws.amazon.com/iot/latest/apireference/API_iot-jobs-data_UpdateJobExecution.html>.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct StatusDetails(BTreeMap<String, String>);
+pub struct StatusDetails(BTreeMap<String, Text>);
 
 /// The service would not take this status detail.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,14 +72,14 @@ impl StatusDetails {
         if value.is_empty() || value.chars().count() > LONGEST_VALUE || !is_printable(&value) {
             return Err(DetailError::Value(name));
         }
-        self.0.insert(name, value);
+        self.0.insert(name, value.into());
         Ok(())
     }
 
     /// These, and one more whose value is any text (the output of a command, an error), made to fit:
-    /// what the service would refuse is escaped (a line feed as `\n`), an empty text is `(empty)`, and
-    /// of one that is too long the end is kept, behind a `…`. So is its name: whatever the service
-    /// would refuse in it is a `_`.
+    /// what signs a presigned URL is left out, what the service would refuse is escaped (a line feed as
+    /// `\n`), an empty text is `(empty)`, and of one that is too long the end is kept, behind a `…`. So
+    /// is its name: whatever the service would refuse in it is a `_`.
     #[must_use]
     pub fn with_text(mut self, name: &str, text: &str) -> Self {
         let name: String = name
@@ -88,7 +88,7 @@ impl StatusDetails {
             .chain(name.is_empty().then_some('_'))
             .take(LONGEST_NAME)
             .collect();
-        self.0.insert(name, fitted(text));
+        self.0.insert(name, fitted(text).into());
         self
     }
 
@@ -105,14 +105,14 @@ impl StatusDetails {
 
     /// The value of the detail with this name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.get(name).map(Text::raw)
     }
 
     /// All of them, by name. Those of the service are as they came: see [`printable`].
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .map(|(name, value)| (name.as_str(), value.raw()))
     }
 
     /// Whether there are none.
@@ -127,7 +127,7 @@ fn is_in_a_name(character: char) -> bool {
 
 /// A text as the value of a status detail.
 fn fitted(text: &str) -> String {
-    let text = text.trim();
+    let text = without_signatures(text.trim());
     if text.is_empty() {
         return "(empty)".to_owned();
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::value::RawValue;
 
 use crate::text::{printable, without_signatures};
@@ -13,7 +13,7 @@ use crate::text::{printable, without_signatures};
 /// It is kept as the text it came as, because not every JSON text can be read as values (a lone
 /// surrogate, a number beyond a double, a thousand levels of brackets), and no document may stop the
 /// queue. Whoever wants values of it asks for them, and gets an error where there are none.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
 pub struct JobDocument(Option<Box<RawValue>>);
 
@@ -28,7 +28,10 @@ impl JobDocument {
     /// # Errors
     /// If it does not have the form of that type, or can't be read at all.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.text())
+        // Its own words quote what was found instead: that may be a URL.
+        serde_json::from_str(self.text()).map_err(|error: serde_json::Error| {
+            serde_json::Error::custom(without_signatures(&error.to_string()))
+        })
     }
 }
 
@@ -42,5 +45,11 @@ impl fmt::Display for JobDocument {
     /// Printable, and without what signs a presigned URL; as it came, it is [`Self::text`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&printable(&without_signatures(self.text())))
+    }
+}
+
+impl fmt::Debug for JobDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }

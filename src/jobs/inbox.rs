@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tracing::{debug, trace};
 
 use super::error::RequestError;
@@ -17,9 +17,6 @@ use super::model::{ExecutionReply, JobExecution};
 use super::topics::{Incoming, Operation, Topics};
 use crate::mqtt::{Delivery, Message, SubscribeError};
 use crate::text::printable;
-
-/// A listener may be this many events behind before it misses one.
-const EVENTS_KEPT: usize = 64;
 
 /// What happens without having been asked for.
 #[derive(Debug, Clone)]
@@ -42,7 +39,6 @@ pub enum Event {
 }
 
 /// A reply whose topic and `clientToken` fit the request; its content is not looked at yet.
-#[derive(Debug)]
 pub(super) struct Reply {
     pub accepted: bool,
     pub payload: Bytes,
@@ -60,7 +56,8 @@ struct Awaited {
 #[non_exhaustive]
 pub struct Queue {
     /// How often there was a sign that something is to be started: an event that names an execution,
-    /// or a new session, in which events may have been missed.
+    /// or can't be read; a new session, before which events may have been missed; or a call of
+    /// [`look_again`](super::Client::look_again).
     pub changes: u64,
     /// How many of these were new sessions.
     pub new_sessions: u64,
@@ -95,7 +92,6 @@ pub(super) struct Inbox {
     answered: AtomicU8,
     listeners: Mutex<Vec<Listener>>,
     last_event: Mutex<Option<Bytes>>,
-    pub events: broadcast::Sender<Event>,
     pub queue: watch::Sender<Queue>,
     /// Why there are no replies: the policy denies them, and nothing was ever answered.
     pub denied: watch::Sender<Option<SubscribeError>>,
@@ -109,7 +105,6 @@ impl Inbox {
             answered: AtomicU8::new(0),
             listeners: Mutex::default(),
             last_event: Mutex::default(),
-            events: broadcast::channel(EVENTS_KEPT).0,
             queue: watch::Sender::default(),
             denied: watch::Sender::default(),
         })
@@ -152,7 +147,6 @@ impl Inbox {
     /// Tells an event to whoever listens.
     pub fn emit(&self, event: Event) {
         lock(&self.listeners).retain(|listener| listener(&event));
-        let _ = self.events.send(event);
     }
 
     /// Takes what the connection has: hands a reply over, tells an event, and ignores any other message.

@@ -87,9 +87,6 @@ pub struct JobExecutionSummary {
 pub struct JobExecution {
     /// The job's name.
     pub job_id: JobId,
-    /// The thing it is for, where the service says it (not over MQTT).
-    #[serde(default)]
-    pub thing_name: Option<String>,
     /// What to do. `null` where the request asked to leave it out.
     #[serde(default)]
     pub job_document: JobDocument,

@@ -6,6 +6,8 @@
 //! - `printer`: what happens, in words
 //! - [`advice`]: why it ends, and what to do about an error
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,10 @@ pub use advice::SampleError;
 
 use pending::Pending;
 use printer::Printer;
+
+/// Bytes of the file with a proxy's user name and password that are read. A longer one (a log, a device
+/// like /dev/zero) is none.
+const LONGEST_AUTH: u64 = 4096;
 
 /// In CI mode, a connection that can't be made is given up after this many tries.
 const MAX_TRIES_IN_CI: u32 = 5;
@@ -233,17 +239,22 @@ fn proxy(flags: &Flags) -> Result<Option<Proxy>, SampleError> {
     };
     let mut proxy = Proxy::new(host, flags.proxy_port);
     if let Some(path) = &flags.proxy_auth {
+        let text = File::open(path).and_then(|file| io::read_to_string(file.take(LONGEST_AUTH)));
+        let auth = match &text {
+            // What is in the file is never shown. (Windows begins it with a byte order mark.)
+            Ok(text) => {
+                let line = text.trim_start_matches('\u{feff}');
+                ProxyAuth::new(line.trim_end_matches(['\r', '\n']))
+                    .ok_or("does not hold one line, user:password".to_owned())
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err("is not text in UTF-8. Convert it".to_owned())
+            }
+            Err(error) => Err(format!("can't be read: {error}. Check the path")),
+        };
         let shown = path.to_string_lossy();
-        let shown = printable(&shown);
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            SampleError::ProxyAuth(format!("{shown} can't be read: {error}. Check the path"))
-        })?;
-        // What is in the file is never shown.
-        proxy.auth = ProxyAuth::new(text.trim_end_matches(['\r', '\n']));
-        if proxy.auth.is_none() {
-            let words = format!("{shown} does not hold one line, user:password");
-            return Err(SampleError::ProxyAuth(words));
-        }
+        let wrong = |what| SampleError::ProxyAuth(format!("{} {what}", printable(&shown)));
+        proxy.auth = Some(auth.map_err(wrong)?);
     }
     Ok(Some(proxy))
 }

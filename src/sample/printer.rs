@@ -13,6 +13,7 @@ use crate::error_class::ErrorClass;
 use crate::jobs::{self, Operation, RequestErrorKind};
 use crate::mqtt::{self, Events};
 use crate::output::{Output, say};
+use crate::text::Text;
 
 /// Says what happens. What is for somebody to fix goes to stderr.
 pub(super) struct Printer {
@@ -174,7 +175,7 @@ impl Printer {
             E::Progress { job_id, details } => {
                 let details = details
                     .iter()
-                    .map(|(name, value)| format!("{name}:{value}"));
+                    .map(|(name, value)| format!("{name}:{}", Text::from(value)));
                 let details = details.collect::<Vec<_>>().join(" ");
                 say!(out, "Progress of job_id:{job_id} was accepted. {details}");
             }

@@ -37,6 +37,7 @@ mod pages;
 mod panics;
 mod parts;
 mod permanent_causes;
+mod presigned_urls;
 mod provision;
 mod proxy_password;
 mod readme;

@@ -24,7 +24,7 @@ async fn proxy_that_wants_a_password(world: &World) -> ForwardProxy {
 }
 
 /// A file with this in it, which only its owner can read.
-fn secret_file(world: &World, content: &str) -> PathBuf {
+fn secret_file(world: &World, content: impl AsRef<[u8]>) -> PathBuf {
     let path = world.folder.path().join("proxy-auth");
     std::fs::write(&path, content).unwrap();
     #[cfg(unix)]
@@ -47,6 +47,7 @@ async fn a_password_from_a_file_opens_the_tunnel_and_is_not_shown() {
     for content in [
         USER_AND_PASSWORD.to_owned(),
         format!("{USER_AND_PASSWORD}\r\n"),
+        format!("\u{feff}{USER_AND_PASSWORD}\r\n"), // as Windows writes UTF-8
     ] {
         let world = World::with_jobs(&["job"]).await;
         let proxy = proxy_that_wants_a_password(&world).await;
@@ -136,9 +137,9 @@ async fn a_password_in_proxy_host_is_refused_without_an_echo() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_missing_empty_or_has_no_colon_is_told() {
+async fn a_file_that_is_missing_empty_endless_in_utf_16_or_has_no_colon_is_told() {
     let world = World::new().await;
-    let refused = async |path: &str| {
+    let refused = async |path: &str, why: &str| {
         let flags = [
             "--proxy_host",
             "localhost",
@@ -150,12 +151,19 @@ async fn a_file_that_is_missing_empty_or_has_no_colon_is_told() {
         let ended = world.start(&flags).end().await;
         assert!(matches!(ended.code, Some(1 | 2)), "{}", ended.err);
         assert!(ended.err.contains("--proxy_auth"), "{}", ended.err);
+        assert!(ended.err.contains(why), "{}", ended.err);
         shows_no_secret(&ended.err);
     };
-    refused("no/such/file").await;
+    refused("no/such/file", "Check the path").await;
+    let no_line = "does not hold one line";
     for content in ["", "\n", "s3cret-word", "s3cret-word\nmore:lines\n"] {
-        refused(secret_file(&world, content).to_str().unwrap()).await;
+        refused(secret_file(&world, content).to_str().unwrap(), no_line).await;
     }
+    #[cfg(unix)]
+    refused("/dev/zero", no_line).await;
+    let utf_16 = "\u{feff}device:s3cret-word\r\n".encode_utf16();
+    let utf_16: Vec<u8> = utf_16.flat_map(u16::to_le_bytes).collect();
+    refused(secret_file(&world, utf_16).to_str().unwrap(), "UTF-8").await;
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
-//! The time that a job has: the step timer, which progress renews, and the job's own timeout.
+//! The time that a job has: the step timer, which progress renews, the job's own timeout, and the limits
+//! of the agent.
 
 use std::time::{Duration, Instant};
 
-use jobs_mqtt5::agent::{Interrupted, Outcome, ReportResult, Unwanted};
+use jobs_mqtt5::agent::{End, Event, Interrupted, Job, Outcome, ReportResult, Unwanted};
 use jobs_mqtt5::jobs::{JobStatus, Update};
+use jobs_mqtt5::sample::Settings;
 use local_iot_core::{NewJob, Options, Status};
 
 use crate::support::{World, detail, within};
@@ -91,4 +93,39 @@ async fn an_update_asks_for_a_step_timeout_and_the_state_and_without_them_says_n
     let mut fields: Vec<_> = sent[1].as_object().unwrap().keys().cloned().collect();
     fields.sort();
     assert_eq!(fields, ["clientToken", "status"]);
+}
+
+#[tokio::test]
+async fn a_progress_interval_may_be_never_and_the_first_and_the_last_are_reported() {
+    let world = World::with_jobs(&["job"]).await;
+    let set = |settings: &mut Settings| settings.agent.progress_interval = Duration::MAX;
+    let (job, _device) = world.running_job_as("test-device", set).await;
+    job.progress(detail("percent", "50"));
+    world.has_detail("job", "percent", "50").await;
+    job.progress(detail("percent", "100"));
+    within(job.finish(Outcome::succeeded())).await.unwrap();
+    world.has_detail("job", "percent", "100").await;
+}
+
+#[tokio::test]
+async fn work_may_be_overdue_never_or_without_limit() {
+    for after in [Duration::from_millis(20), Duration::MAX] {
+        let world = World::with_jobs(&["job"]).await;
+        let mut device = world.device(|settings| {
+            settings.agent.overdue_after = after;
+            settings.agent.overdue_limit = Duration::MAX;
+        });
+        let (stopper, mut events) = (device.agent.stopper(), device.agent.events());
+        let work = async |job: &Job| {
+            job.interrupted().await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(Outcome::succeeded())
+        };
+        let (ended, ()) = tokio::join!(within(device.agent.run(work)), async {
+            while !matches!(events.next().await, Some(Event::WorkStarted { .. })) {}
+            stopper.stop();
+        });
+        assert_eq!(ended.unwrap(), End::Stopped);
+        world.succeeds("job").await;
+    }
 }

@@ -13,7 +13,7 @@ fn read<T: DeserializeOwned>(payload: Value) -> T {
 
 fn execution() -> Value {
     json!({
-        "jobId": "j", "thingName": "t", "jobDocument": {"do": "it"}, "status": "IN_PROGRESS",
+        "jobId": "j", "jobDocument": {"do": "it"}, "status": "IN_PROGRESS",
         "statusDetails": {"step": "1"}, "queuedAt": 1_795_512_600, "startedAt": 1_795_512_601,
         "lastUpdatedAt": 1_795_512_602, "versionNumber": 2, "executionNumber": 1,
         "approximateSecondsBeforeTimedOut": 60
@@ -34,7 +34,6 @@ fn with(field: &str, value: Value) -> Value {
 fn a_job_execution_has_every_field_that_the_service_sends() {
     let read: JobExecution = read(execution());
     assert_eq!(read.job_id, "j");
-    assert_eq!(read.thing_name.as_deref(), Some("t"));
     assert_eq!(
         (read.status, read.version_number, read.execution_number),
         (JobStatus::InProgress, 2, 1)
@@ -67,7 +66,6 @@ fn nothing_pending_is_an_execution_that_is_absent_null_or_empty() {
 #[test]
 fn what_is_optional_may_be_absent_or_null_and_what_is_unknown_is_ignored() {
     for field in [
-        "thingName",
         "jobDocument",
         "statusDetails",
         "queuedAt",
