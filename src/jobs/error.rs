@@ -115,8 +115,8 @@ impl RequestError {
     pub fn is_fatal(&self) -> bool {
         match self.kind() {
             RequestErrorKind::Publish(PublishError::Ended) => true,
-            RequestErrorKind::Publish(PublishError::NotAuthorized { .. })
-            | RequestErrorKind::Subscribe(_) => !self.has_worked,
+            RequestErrorKind::Publish(error) => error.is_denied() && !self.has_worked,
+            RequestErrorKind::Subscribe(_) => !self.has_worked,
             _ => false,
         }
     }
@@ -192,6 +192,7 @@ impl Error for RequestError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mqtt::ReasonCode;
 
     #[test]
     fn an_error_says_what_it_is_about() {
@@ -206,8 +207,9 @@ mod tests {
         };
         let no_reply = K::NoReply(Duration::from_secs(10));
         let large = K::Publish(PublishError::TooLarge { size: 2, limit: 1 });
-        let denied = K::Publish(PublishError::NotAuthorized {
+        let denied = K::Publish(PublishError::Refused {
             topic: "t".into(),
+            reason: ReasonCode::NOT_AUTHORIZED,
             disconnected: false,
         });
         let permanent = (C::Permanent, false);

@@ -41,17 +41,10 @@ pub enum JobStatus {
 
 impl fmt::Display for JobStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Queued => "QUEUED",
-            Self::InProgress => "IN_PROGRESS",
-            Self::Succeeded => "SUCCEEDED",
-            Self::Failed => "FAILED",
-            Self::Rejected => "REJECTED",
-            Self::TimedOut => "TIMED_OUT",
-            Self::Canceled => "CANCELED",
-            Self::Removed => "REMOVED",
-            Self::Other(status) => return status.fmt(f),
-        })
+        match self {
+            Self::Other(status) => status.fmt(f),
+            known => known.serialize(f), // the service's own name
+        }
     }
 }
 
@@ -245,7 +238,7 @@ impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Other(code) => code.fmt(f),
-            known => write!(f, "{known:?}"), // the variants carry the service's own names
+            known => known.serialize(f), // the service's own name
         }
     }
 }

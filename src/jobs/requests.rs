@@ -12,17 +12,8 @@ use super::model::{
 };
 use super::topics::Operation;
 
-/// What keeps [`Request`] to the service's own operations.
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::GetPending {}
-    impl Sealed for super::StartNext {}
-    impl Sealed for super::Describe {}
-    impl Sealed for super::Update {}
-}
-
 /// A request, and the type of its reply. The service has four, and so has this module.
-pub trait Request: Serialize + Send + Sync + sealed::Sealed {
+pub trait Request: Serialize + Send + Sync {
     /// What the service sends when it accepts.
     type Reply: DeserializeOwned + Send + 'static;
     /// The operation asked for.

@@ -77,12 +77,9 @@ impl Limits {
             let what = "a CONNACK with a maximum of 0";
             return Err(Violation::protocol_error(what));
         }
-        if let Some(receive_maximum) = properties.receive_max {
-            limits.receive_maximum = receive_maximum;
-        }
-        if let Some(size) = properties.max_packet_size {
-            limits.max_packet_size = size as usize;
-        }
+        let max_packet_size = properties.max_packet_size;
+        limits.max_packet_size = max_packet_size.map_or(usize::MAX, |size| size as usize);
+        limits.receive_maximum = properties.receive_max.unwrap_or(u16::MAX);
         // Where the server asks for 0 ("none"), ours tells when a link is dead.
         if let Some(seconds) = properties.server_keep_alive.filter(|seconds| *seconds > 0) {
             limits.keep_alive = Duration::from_secs(seconds.into());

@@ -44,7 +44,7 @@ pub enum ConnectionErrorKind {
     Violation,
     /// The socket failed.
     Broken,
-    /// The endpoint can't be the name of a server, or the last will is too large for a CONNECT.
+    /// The endpoint can't be the name of a server, or the last will or the client ID be sent.
     BadOptions,
 }
 
@@ -198,16 +198,8 @@ pub enum PublishError {
     /// The server began a new session before it acknowledged the message: it may have arrived.
     #[error("the session was lost before the message was acknowledged")]
     SessionLost,
-    /// The policy does not allow it: PUBACK 0x87, or DISCONNECT 0x87 while it was the oldest that was
-    /// not acknowledged.
-    #[error(
-        "the server refused a publish to {}: {} 0x87 (not authorized)",
-        printable(topic),
-        if *disconnected { "DISCONNECT" } else { "PUBACK" }
-    )]
-    NotAuthorized { topic: String, disconnected: bool },
-    /// The server did not take it for another reason, which may pass: a PUBACK said so, or a DISCONNECT
-    /// while it was the oldest that was not acknowledged.
+    /// The server did not take it: a PUBACK said so, or a DISCONNECT while it was the oldest that was not
+    /// acknowledged. 0x87 says that the policy does not allow it; other reasons may pass.
     #[error(
         "the server refused a publish to {}: {} {reason}",
         printable(topic),
@@ -253,19 +245,9 @@ pub enum PublishErrorKind {
 }
 
 impl PublishError {
-    /// The server did not take a message to this topic, for this reason: a PUBACK said so, or a DISCONNECT.
-    pub(super) fn refused(topic: String, reason: ReasonCode, disconnected: bool) -> Self {
-        if reason == ReasonCode::NOT_AUTHORIZED {
-            return Self::NotAuthorized {
-                topic,
-                disconnected,
-            };
-        }
-        Self::Refused {
-            topic,
-            reason,
-            disconnected,
-        }
+    /// Whether the policy is the reason (0x87).
+    pub fn is_denied(&self) -> bool {
+        self.reason_code() == Some(ReasonCode::NOT_AUTHORIZED)
     }
 
     /// What kind of error it is, to count by.
@@ -273,7 +255,7 @@ impl PublishError {
         use PublishErrorKind as K;
         match self {
             Self::SessionLost => K::SessionLost,
-            Self::NotAuthorized { .. } => K::NotAuthorized,
+            Self::Refused { .. } if self.is_denied() => K::NotAuthorized,
             Self::Refused { .. } => K::Refused,
             Self::TooLarge { .. } => K::TooLarge,
             Self::NotAvailable { .. } => K::NotAvailable,
@@ -286,8 +268,8 @@ impl PublishError {
     /// What can be done about it.
     pub fn class(&self) -> ErrorClass {
         match self {
+            Self::Refused { .. } if self.is_denied() => ErrorClass::Misconfigured,
             Self::SessionLost | Self::Refused { .. } => ErrorClass::Transient,
-            Self::NotAuthorized { .. } => ErrorClass::Misconfigured,
             _ => ErrorClass::Permanent,
         }
     }
@@ -295,7 +277,6 @@ impl PublishError {
     /// The reason code, where the server gave one.
     pub fn reason_code(&self) -> Option<ReasonCode> {
         match self {
-            Self::NotAuthorized { .. } => Some(ReasonCode::NOT_AUTHORIZED),
             Self::Refused { reason, .. } => Some(*reason),
             _ => None,
         }

@@ -160,7 +160,7 @@ impl InFlight {
     /// One that `send` refuses ends with its error.
     pub fn send_again(
         &mut self,
-        mut send: impl FnMut(&Publish) -> Result<(), PublishError>,
+        mut send: impl FnMut(&Publish) -> Result<usize, PublishError>,
     ) -> u32 {
         let mut again = 0;
         for mut slot in std::mem::take(&mut self.slots) {
@@ -254,7 +254,7 @@ mod tests {
             if packet.pkid == last {
                 Err(error)
             } else {
-                Ok(())
+                Ok(10)
             }
         });
         assert_eq!(repeated, [first, last]);

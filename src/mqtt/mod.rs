@@ -63,7 +63,7 @@ use publish::LARGEST_PAYLOAD;
 use reconnect::{Kept, Task};
 use session::{Command, Session, ToPublish};
 use silence::LastHeard;
-use subscriber::{Handler, Interest};
+use subscriber::{Handler, Interest, Subscriber};
 use subscriptions::Subscriptions;
 
 /// So many messages may wait to be published; more wait with those who publish them.
@@ -222,7 +222,10 @@ impl Client {
 
     fn add(&self, interest: Interest, handler: Handler) -> Handled {
         let number = self.last_number.fetch_add(1, Ordering::Relaxed);
-        Handled::new(number, interest, handler, self.commands.clone())
+        let subscriber = Subscriber::new(number, interest, handler);
+        let commands = self.commands.clone();
+        let _ = commands.send(Command::Subscribe(subscriber)); // else it has ended, and so does this
+        Handled { number, commands }
     }
 
     /// Subscribes once more to all that is subscribed to, in the session under way: for whoever finds out

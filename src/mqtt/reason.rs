@@ -105,14 +105,17 @@ pub(super) struct Violation {
 }
 
 impl Violation {
-    pub fn protocol_error(what: impl Into<String>) -> Self {
-        let (code, what) = (ReasonCode::PROTOCOL_ERROR, what.into());
+    pub fn new(code: ReasonCode, what: impl Into<String>) -> Self {
+        let what = what.into();
         Self { code, what }
     }
 
+    pub fn protocol_error(what: impl Into<String>) -> Self {
+        Self::new(ReasonCode::PROTOCOL_ERROR, what)
+    }
+
     pub fn malformed(what: impl Into<String>) -> Self {
-        let (code, what) = (ReasonCode::MALFORMED_PACKET, what.into());
-        Self { code, what }
+        Self::new(ReasonCode::MALFORMED_PACKET, what)
     }
 }
 

@@ -11,8 +11,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::publish::Message;
 use super::session::Command;
-use super::subscriber::{Delivery, Handler, Interest, SubscribeError, Subscriber};
-use crate::error_class::ErrorClass;
+use super::subscriber::{Delivery, Handler, SubscribeError};
 
 /// How much may wait for a subscriber that is slow to read. What comes above is dropped, counted, and told
 /// ([`Subscription::missed`], [`Event::Overflow`](super::Event)).
@@ -36,22 +35,8 @@ impl Default for Buffer {
 
 /// Takes back what was subscribed to, when it is dropped.
 pub struct Handled {
-    number: u64,
-    commands: mpsc::UnboundedSender<Command>,
-}
-
-impl Handled {
-    /// Has the connection's task know of a subscriber.
-    pub(super) fn new(
-        number: u64,
-        interest: Interest,
-        handler: Handler,
-        commands: mpsc::UnboundedSender<Command>,
-    ) -> Self {
-        let subscriber = Subscriber::new(number, interest, handler);
-        let _ = commands.send(Command::Subscribe(subscriber)); // else it has ended, and so does this
-        Self { number, commands }
-    }
+    pub(super) number: u64,
+    pub(super) commands: mpsc::UnboundedSender<Command>,
 }
 
 impl Drop for Handled {
@@ -155,16 +140,8 @@ impl Granted {
             if let Some(answer) = &*self.0.borrow_and_update() {
                 return Ok(answer.clone()?);
             }
-            self.changed().await?;
+            self.0.changed().await.map_err(|_| NotGranted::Gone)?;
         }
-    }
-
-    /// Returns when the server has answered once more. Safe to cancel.
-    ///
-    /// # Errors
-    /// If nobody will answer any more.
-    pub async fn changed(&mut self) -> Result<(), NotGranted> {
-        self.0.changed().await.map_err(|_| NotGranted::Gone)
     }
 }
 
@@ -178,16 +155,6 @@ pub enum NotGranted {
     /// The connection has ended permanently, or the [`Subscription`] was dropped.
     #[error("the subscription is gone, or the connection has ended")]
     Gone,
-}
-
-impl NotGranted {
-    /// What can be done about it.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Refused(refused) => refused.class(),
-            Self::Gone => ErrorClass::Permanent,
-        }
-    }
 }
 
 #[cfg(test)]

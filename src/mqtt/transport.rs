@@ -165,25 +165,15 @@ impl std::error::Error for AddressErrors {}
 impl fmt::Display for AddressErrors {
     /// `[2600:…]:8883: no answer; 52.…:8883: refused`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((first, others)) = self.0.split_first() else {
+        if self.0.is_empty() {
             return f.write_str("the name has no address");
-        };
-        write_error(f, first)?;
-        others.iter().try_for_each(|other| {
-            f.write_str("; ")?;
-            write_error(f, other)
-        })
-    }
-}
-
-fn write_error(
-    f: &mut fmt::Formatter<'_>,
-    (address, error): &(SocketAddr, io::Error),
-) -> fmt::Result {
-    match error.kind() {
-        io::ErrorKind::TimedOut => write!(f, "{address}: no answer"),
-        io::ErrorKind::ConnectionRefused => write!(f, "{address}: refused"),
-        _ => write!(f, "{address}: {error}"),
+        }
+        let each = self.0.iter().map(|(address, error)| match error.kind() {
+            io::ErrorKind::TimedOut => format!("{address}: no answer"),
+            io::ErrorKind::ConnectionRefused => format!("{address}: refused"),
+            _ => format!("{address}: {error}"),
+        });
+        f.write_str(&each.collect::<Vec<_>>().join("; "))
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, timeout};
 
 use super::decode::{self, Incoming};
+use super::error::PublishError;
 use super::reason::{ReasonCode, Violation};
 use super::transport::ByteStream;
 
@@ -32,13 +33,6 @@ pub(super) enum WireError {
     Io(io::Error),
     /// The server sent what it may not send.
     Violation(Violation),
-}
-
-/// A packet is larger than the server takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TooLarge {
-    pub size: usize,
-    pub limit: usize,
 }
 
 /// Packets in and out.
@@ -77,10 +71,10 @@ impl Wire {
     ///
     /// # Errors
     /// If the server does not take packets of this size.
-    pub fn send(&mut self, packet: &Packet) -> Result<usize, TooLarge> {
+    pub fn send(&mut self, packet: &Packet) -> Result<usize, PublishError> {
         let (size, limit) = (packet.size(), self.max_packet_size);
         if size > limit {
-            return Err(TooLarge { size, limit });
+            return Err(PublishError::TooLarge { size, limit });
         }
         self.sent_at = Instant::now();
         if self.is_sent() {
@@ -89,7 +83,7 @@ impl Wire {
         let before = self.unsent.len();
         if packet.write(&mut self.unsent, None).is_err() {
             self.unsent.truncate(before); // (it has lengths that MQTT5 does not know)
-            return Err(TooLarge { size, limit });
+            return Err(PublishError::TooLarge { size, limit });
         }
         self.is_flushed = false;
         Ok(size)
@@ -262,7 +256,7 @@ mod tests {
         let mut wire = Wire::new(Box::new(duplex(64).0));
         wire.max_packet_size = 1;
         let refused = wire.send(&Packet::PingReq(PingReq));
-        assert_eq!(refused, Err(TooLarge { size: 2, limit: 1 }));
+        assert_eq!(refused, Err(PublishError::TooLarge { size: 2, limit: 1 }));
         assert!(wire.is_sent());
     }
 

@@ -7,7 +7,7 @@ use jobs_mqtt5::agent::{Event, Job, Outcome};
 use jobs_mqtt5::jobs::{ExecutionReply, Rejection};
 use jobs_mqtt5::sample::lines;
 
-use crate::support::{World, detail};
+use crate::support::{World, detail, within};
 
 const URL: &str = "https://b.example/f.bin?X-Amz-Date=1&X-Amz-Signature=SECRET";
 
@@ -85,4 +85,20 @@ async fn a_reason_or_progress_that_quotes_a_presigned_url_is_told_without_its_si
     for said in [out.text(), err.text()] {
         assert!(!said.contains("SECRET"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn what_signs_a_url_is_not_in_the_debug_output_of_a_message() {
+    let world = World::open().await;
+    let (mqtt, _events) = world.connect();
+    let mut inbox = mqtt.subscribe(["a"]);
+    within(inbox.granted().wait()).await.unwrap();
+    world.core.publish("a", URL).unwrap();
+    let message = within(inbox.next()).await.unwrap();
+    assert_eq!(message.payload, URL);
+    let shown = format!("{message:?}");
+    assert_eq!(
+        shown,
+        format!(r#"Message {{ topic: "a", {} bytes, .. }}"#, URL.len())
+    );
 }

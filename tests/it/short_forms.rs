@@ -133,8 +133,9 @@ async fn puback_of_three_bytes_and_its_longer_forms_refuse() {
         let world = world(forms).await;
         let (mqtt, _) = world.connect();
         let denied = within(mqtt.publish(Publish::new("secret", "x"))).await;
-        let expected = PublishError::NotAuthorized {
+        let expected = PublishError::Refused {
             topic: "secret".to_owned(),
+            reason: mqtt::ReasonCode::NOT_AUTHORIZED,
             disconnected: false,
         };
         assert_eq!(denied, Err(expected), "{forms:?}");

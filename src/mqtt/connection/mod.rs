@@ -18,7 +18,7 @@ use super::publish::{Publish, QoS};
 use super::reason::ReasonCode;
 use super::session::{Session, ToPublish};
 use super::silence::{LastHeard, SECOND_LOOK};
-use super::wire::{TooLarge, Wire, WireError};
+use super::wire::{Wire, WireError};
 
 /// At most this many publishes are in flight: enough for 100 a second at a round trip of 200 ms.
 const MAX_IN_FLIGHT: usize = 20;
@@ -54,10 +54,8 @@ impl Connection<'_> {
     /// In a resumed session: what the last connection left without an acknowledgement is sent again.
     pub fn resume(&mut self) {
         let wire = &mut self.wire;
-        let again = self.session.in_flight.send_again(|packet| {
-            let sent = wire.send(&Packet::Publish(packet.clone()));
-            sent.map(drop).map_err(PublishError::from)
-        });
+        let in_flight = &mut self.session.in_flight;
+        let again = in_flight.send_again(|packet| wire.send(&Packet::Publish(packet.clone())));
         self.session.rate.record(again);
     }
 
@@ -143,7 +141,7 @@ impl Connection<'_> {
         let sent = self.is_available(&publish).and_then(|()| {
             let packet = publish.packet(id);
             let sent = self.wire.send(&Packet::Publish(packet.clone()));
-            sent.map(|size| (packet, size)).map_err(PublishError::from)
+            sent.map(|size| (packet, size))
         });
         match (sent, qos) {
             (Err(error), _) => drop(done.send(Err(error))),
@@ -267,7 +265,8 @@ impl Connection<'_> {
                 {
                     read.map_err(|error| self.lost(error))?;
                     self.take_packets().await?;
-                    if self.next_timer().0 > begun {
+                    let (at, timer) = self.next_timer();
+                    if at > begun || !matches!(timer, Timer::Overdue(_)) {
                         return Ok(());
                     }
                 }
@@ -283,11 +282,5 @@ impl Connection<'_> {
 
     fn lost(&self, error: WireError) -> ConnectionError {
         lost(self.options, error, true)
-    }
-}
-
-impl From<TooLarge> for PublishError {
-    fn from(TooLarge { size, limit }: TooLarge) -> Self {
-        Self::TooLarge { size, limit }
     }
 }

@@ -1,6 +1,6 @@
 //! What the server sends, and what follows from it.
 
-use rumqttc::v5::mqttbytes::v5::{Packet, PubAck};
+use rumqttc::v5::mqttbytes::v5::{Packet, PubAck, Publish};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -79,7 +79,7 @@ impl Connection<'_> {
         };
         self.is_answered = true;
         let outcome = if code.is_error() {
-            Err(PublishError::refused(topic(&packet), code, false))
+            Err(refused(&packet, code, false))
         } else {
             Ok(self.session.number)
         };
@@ -112,7 +112,7 @@ impl Connection<'_> {
         if code.refuses_a_packet()
             && let Some((packet, done)) = in_flight.take_oldest_publish()
         {
-            let _ = done.send(Err(PublishError::refused(topic(&packet), code, true)));
+            let _ = done.send(Err(refused(&packet, code, true)));
         }
         error
     }
@@ -120,5 +120,13 @@ impl Connection<'_> {
     fn violation(&self, what: impl Into<String>) -> ConnectionError {
         let fault = Violation::protocol_error(what);
         ConnectionError::violation(&self.options.address(), fault)
+    }
+}
+
+fn refused(packet: &Publish, reason: ReasonCode, disconnected: bool) -> PublishError {
+    PublishError::Refused {
+        topic: topic(packet),
+        reason,
+        disconnected,
     }
 }

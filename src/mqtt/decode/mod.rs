@@ -73,11 +73,8 @@ fn frame(received: &[u8]) -> Result<Option<(usize, usize)>, Violation> {
     for (nth, byte) in received.iter().skip(1).take(4).enumerate() {
         length |= usize::from(byte & 0x7F) << (7 * nth);
         if length > MAX_PACKET_SIZE {
-            let (code, what) = (
-                ReasonCode::PACKET_TOO_LARGE,
-                format!("a packet of {length} bytes"),
-            );
-            return Err(Violation { code, what });
+            let what = format!("a packet of {length} bytes");
+            return Err(Violation::new(ReasonCode::PACKET_TOO_LARGE, what));
         }
         if byte & 0x80 == 0 {
             return Ok(Some((nth + 2, length)));
@@ -114,13 +111,10 @@ fn read(mut frame: BytesMut, header: usize) -> Result<Incoming, Violation> {
             "a {name} with reserved bits set"
         )));
     }
-    // A payload need not be copied; the rest is small.
-    let body = if kind == PUBLISH {
-        &[]
-    } else {
-        &frame[header..]
+    let body = match kind {
+        PUBLISH => vec![], // a payload need not be copied; the rest is small
+        _ => frame[header..].to_vec(),
     };
-    let body = body.to_vec();
     // The short forms of these are beyond the codec.
     match (kind, &body[..]) {
         (DISCONNECT, [] | [_]) => {
@@ -191,15 +185,12 @@ fn read(mut frame: BytesMut, header: usize) -> Result<Incoming, Violation> {
 fn read_publish(packet: Publish) -> Result<Incoming, Violation> {
     let properties = packet.properties.as_ref();
     if properties.is_some_and(|all| all.topic_alias.is_some()) {
-        let (code, what) = (ReasonCode::TOPIC_ALIAS_INVALID, "a topic alias".to_owned());
-        return Err(Violation { code, what });
+        let code = ReasonCode::TOPIC_ALIAS_INVALID;
+        return Err(Violation::new(code, "a topic alias"));
     }
     if packet.qos == CodecQoS::ExactlyOnce {
-        let (code, what) = (
-            ReasonCode::QOS_NOT_SUPPORTED,
-            "a PUBLISH at QoS 2".to_owned(),
-        );
-        return Err(Violation { code, what });
+        let code = ReasonCode::QOS_NOT_SUPPORTED;
+        return Err(Violation::new(code, "a PUBLISH at QoS 2"));
     }
     if packet.qos == CodecQoS::AtMostOnce && packet.dup {
         return Err(Violation::malformed(

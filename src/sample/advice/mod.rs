@@ -122,9 +122,12 @@ pub fn on_request(error: &RequestError, partition: Partition) -> Option<String> 
 /// What to do about a message that was not published: the statement that is missing, as one would
 /// write it into the policy.
 fn on_publish(error: &PublishError, partition: Partition) -> Option<String> {
-    let PublishError::NotAuthorized { topic, .. } = error else {
+    let PublishError::Refused { topic, .. } = error else {
         return None;
     };
+    if !error.is_denied() {
+        return None;
+    }
     let has_it = policy_json_has(topic, " (policy.json has it for every request)");
     Some(format!(
         "Add to the policy of your certificate: allow iot:Publish on {}{has_it}.",
