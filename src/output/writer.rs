@@ -231,10 +231,8 @@ mod tests {
         let kept = read.len() - 2;
         assert_eq!(kept, CAPACITY / said[0].len());
         assert_eq!(read[..kept], said[..kept]);
-        let gap = format!(
-            "… {} lines dropped: output was blocked\n",
-            said.len() - kept
-        );
+        let dropped = said.len() - kept;
+        let gap = format!("… {dropped} lines dropped: output was blocked\n");
         assert_eq!(read[kept..], [gap, "and on\n".to_owned()]);
     }
 
@@ -251,11 +249,8 @@ mod tests {
 
     #[test]
     fn lines_of_both_streams_come_in_the_order_in_which_they_were_said() {
-        let ((out, go, lines), (mut err, _, _)) = (stalled(), stalled());
-        drop(go);
-        let (go, stall) = mpsc::channel();
-        drop(go);
-        (err.go_on, err.read) = (stall, out.read.clone());
+        let ((out, _, lines), (mut err, _, _)) = (stalled(), stalled());
+        err.read = out.read.clone();
         let writers = Writers::start(out, err).unwrap();
         let said: Vec<String> = (0..500).map(|n| format!("{n}\n")).collect();
         for (n, line) in said.iter().enumerate() {

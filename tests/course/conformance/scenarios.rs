@@ -13,52 +13,20 @@ fn create(job: &'static str) -> Step {
 }
 
 pub fn all() -> Vec<Scenario> {
-    vec![
-        Scenario {
-            name: "a day's work",
-            steps: a_days_work(),
-        },
-        Scenario {
-            name: "resumed",
-            steps: resumed(),
-        },
-        Scenario {
-            name: "errors",
-            steps: errors(),
-        },
-        Scenario {
-            name: "presigned",
-            steps: presigned(),
-        },
-        Scenario {
-            name: "status details",
-            steps: status_details(),
-        },
-        Scenario {
-            name: "versions",
-            steps: versions(),
-        },
-        Scenario {
-            name: "in the cloud",
-            steps: in_the_cloud(),
-        },
-        Scenario {
-            name: "documents",
-            steps: documents(),
-        },
-        Scenario {
-            name: "eleven jobs",
-            steps: eleven_jobs(),
-        },
-        Scenario {
-            name: "step timeouts",
-            steps: step_timeouts(),
-        },
-        Scenario {
-            name: "timeouts",
-            steps: timeouts(),
-        },
-    ]
+    let all = [
+        ("a day's work", a_days_work()),
+        ("resumed", resumed()),
+        ("errors", errors()),
+        ("presigned", presigned()),
+        ("status details", status_details()),
+        ("versions", versions()),
+        ("in the cloud", in_the_cloud()),
+        ("documents", documents()),
+        ("eleven jobs", eleven_jobs()),
+        ("step timeouts", step_timeouts()),
+        ("timeouts", timeouts()),
+    ];
+    all.map(|(name, steps)| Scenario { name, steps }).into()
 }
 
 /// From an empty queue to an empty queue, and every operation on the way.
