@@ -127,9 +127,10 @@ impl Client {
     /// Publishes a message, and returns when the server has acknowledged it (QoS 1), or when it was
     /// handed to the connection (QoS 0).
     ///
-    /// Waits for a connection, for its turn (100 publishes a second) and for the acknowledgement as
-    /// long as it takes; a publish that a lost connection left without one is sent again when the
-    /// session is resumed. Dropping the future cancels it, unless it was sent.
+    /// Waits for a connection, for its turn (100 publishes a second, and while less than 64 KiB are
+    /// unsent) and for the acknowledgement as long as it takes; a publish that a lost connection left
+    /// without one is sent again when the session is resumed. Dropping the future cancels it, unless it
+    /// was sent.
     ///
     /// ```no_run
     /// # use jobs_mqtt5::mqtt::{Client, Publish, PublishError, QoS};
