@@ -104,7 +104,8 @@ fn hung_up(is_edited: bool) -> io::Result<impl Future<Output = ()>> {
 fn introduction(arguments: &Arguments, page: &Page, program: &str, flags: &str) -> String {
     let address = page.address();
     let next_time = if arguments.port.is_none() || arguments.folder.is_none() {
-        "(Both are good until this ends. With `-- --serve --port 8883 --folder target/local` they stay the same.)\n"
+        "(Address and command are others at the next start. To keep them:
+    cargo run --example try_locally -- --serve --port 8883 --folder target/local )\n"
     } else {
         ""
     };

@@ -145,6 +145,9 @@ def the_device_at_work(scene):
     scene.js(f"chart.add([Object.assign({update}, {{ at: Date.now() }})])")
     wait_for("how far it is", lambda: "far: at work for" in scene.one("#working").text and "40 %" in scene.one("#working").text)
     assert scene.js("byId('working').querySelector('.work').style.getPropertyValue('--done') === '40%'")
+    goes = '{"kind": "message", "way": ["device", "service"], "label": "DISCONNECT"}'
+    scene.js(f"chart.add([Object.assign({goes}, {{ at: Date.now() }})])")
+    wait_for("a device that goes works no longer", lambda: not scene.one("#working").is_displayed())
     scene.driver.refresh()
     scene.status("live")
     scene.job_is("greet-1", "SUCCEEDED")

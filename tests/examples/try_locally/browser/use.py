@@ -26,7 +26,7 @@ def the_details_of_a_message(scene):
     place = scene.row("device to service, PUBLISH jobs/greet-1/update, SUCCEEDED")
     scene.pick(place)
     detail = wait_for("the details", lambda: scene.one("#detail").text)
-    for part in ['"status": "SUCCEEDED"', "Allowed by statement 2 (JobsRequests) of the policy", "iot:Publish on arn:aws:iot:"]:
+    for part in ['"status": "SUCCEEDED"', "Allowed by statement 2 (JobsRequests) of the policy in force", "iot:Publish on arn:aws:iot:"]:
         assert part in detail, f"{part} is not in {detail}"
     scene.named("To the reply").click()
     wait_for("the reply", lambda: "update/accepted" in scene.one("#detail h3").text)

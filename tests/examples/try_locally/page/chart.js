@@ -181,7 +181,7 @@ chart.explain = function (moment, request) {
   moment.bad = false;
 };
 
-// The device at work on a job: from its start, or the first report, to the last.
+// The device at work on a job: from its start, or the first report, to the last; or until it says that it goes.
 chart.followWork = function (moment, isUp) {
   const job = moment.job_id;
   const isStart = !isUp && moment.topic === "jobs/start-next/accepted";
@@ -198,6 +198,7 @@ chart.followWork = function (moment, isUp) {
     moment.worked = this.work.find((one) => one.job === job);
     this.work = this.work.filter((one) => one.job !== job);
   }
+  if (isUp && moment.label === "DISCONNECT") [moment.worked, this.work] = [this.work[0], []];
   if (moment.kind === "state" && moment.execution?.status === "REMOVED") this.work = this.work.filter((one) => one.job !== job);
 };
 

@@ -73,7 +73,7 @@ chart.payload = function ({ text, hex, size, kept, is_signed: isSigned }) {
 // What the policy says, and the statement that decides.
 chart.check = function ({ action, resource, allowed, statement: index }, policy) {
   const statement = [policy?.Statement ?? []].flat()[index];
-  const name = statement ? `statement ${index + 1}${statement.Sid ? ` (${statement.Sid})` : ""} of the policy` : "the policy: no statement is about it";
+  const name = statement ? `statement ${index + 1}${statement.Sid ? ` (${statement.Sid})` : ""} of the policy in force` : "the policy in force: no statement is about it";
   const parts = [make("p", `verdict${allowed ? "" : " no"}`, `${allowed ? "Allowed" : "Denied"} by ${name}`), make("p", "note", `${action} on ${resource}`)];
   if (statement) parts.push(textBlock("Statement", { text: JSON.stringify(statement) }));
   return parts;
