@@ -144,7 +144,7 @@ def a_denial(scene):
     scene.start_device()
     scene.pick(scene.row("PUBLISH jobs/start-next, QoS 1, packet .*, refused with 0x87"))
     detail = wait_for("the details", lambda: scene.one("#detail").text)
-    assert "Denied by the policy: no statement is about it" in detail, detail
+    assert "Denied by the policy in force: no statement is about it" in detail, detail
     scene.one("#close").click()
     scene.device.process.wait(60)
     scene.named("The product’s").click()
