@@ -154,9 +154,7 @@ impl fmt::Display for RequestError {
             RequestErrorKind::Publish(error) => {
                 write!(f, "{operation} could not be published: {error}")
             }
-            RequestErrorKind::Subscribe(error) => {
-                write!(f, "{operation} can't be answered: {error}")
-            }
+            RequestErrorKind::Subscribe(error) => error.fmt(f), // it is nobody's alone
             kind @ RequestErrorKind::NoReply(_) => write!(f, "{operation}: {kind}"),
         }
     }

@@ -96,10 +96,10 @@ pub async fn run(
         why = stop => {
             stopper.stop();
             printer.catch_up();
-            if printer.is_busy() {
+            if printer.busy != lines::Busy::No {
                 let _ = timeout(STOP_TIMEOUT, printer.during(doing)).await;
             }
-            Ok(Some(match printer.unfinished() {
+            Ok(Some(match printer.busy.unfinished() {
                 Some(what) => format!("{why}; {what}"),
                 None => why.to_owned(),
             }))

@@ -58,11 +58,8 @@ impl Pending<'_> {
                 return Ok(Vec::new());
             }
         };
-        let mut all = [
-            pending.in_progress_jobs.as_slice(),
-            pending.queued_jobs.as_slice(),
-        ]
-        .concat();
+        let started = pending.in_progress_jobs.len();
+        let mut all = [pending.in_progress_jobs, pending.queued_jobs].concat();
         all.truncate(MOST_LISTED);
         if all.is_empty() {
             say!(out, "No pending or queued jobs found!");
@@ -70,7 +67,7 @@ impl Pending<'_> {
         }
         say!(out, "Pending Jobs:");
         for (nth, job) in all.iter().enumerate() {
-            let is_started = nth < pending.in_progress_jobs.len();
+            let is_started = nth < started;
             let prefix = if is_started { "In Progress: " } else { "" };
             let updated = or_unknown(job.last_updated_at);
             say!(out, "  {prefix}{} @ {updated}", job.job_id);

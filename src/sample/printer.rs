@@ -1,5 +1,6 @@
 //! Says what happens, in the words of AWS's Python sample.
 
+use std::mem::replace;
 use std::pin::pin;
 
 use futures_util::FutureExt;
@@ -10,7 +11,7 @@ use super::lines::{self, Busy, explained};
 use super::pending::in_short;
 use crate::agent::{self, Decision, Outcome, ReportResult};
 use crate::error_class::ErrorClass;
-use crate::jobs::{self, Operation, RequestErrorKind};
+use crate::jobs::{self, Operation, RequestError, RequestErrorKind};
 use crate::mqtt::{self, Events};
 use crate::output::{Output, say};
 use crate::text::Text;
@@ -28,7 +29,10 @@ pub(super) struct Printer {
     connection_problem: Option<String>,
     /// What was said last of a request.
     request_problem: Option<String>,
-    busy: Busy,
+    /// Whether it was said that replies stay away.
+    was_silent: bool,
+    /// What is under way.
+    pub busy: Busy,
     /// How the connection has ended permanently.
     pub ended: Option<Result<(), mqtt::ConnectionError>>,
 }
@@ -50,6 +54,7 @@ impl Printer {
             was_connected: false,
             connection_problem: None,
             request_problem: None,
+            was_silent: false,
             busy: Busy::No,
             ended: None,
         }
@@ -91,16 +96,6 @@ impl Printer {
         while let Some(event) = self.connection.next().await {
             self.connection(event);
         }
-    }
-
-    /// Whether a job is being worked on, or reported.
-    pub fn is_busy(&self) -> bool {
-        self.busy != Busy::No
-    }
-
-    /// What would become of the job that is being worked on, or reported, if the program ended now.
-    pub fn unfinished(&self) -> Option<String> {
-        self.busy.unfinished()
     }
 
     fn connection(&mut self, event: mqtt::Event) {
@@ -150,7 +145,10 @@ impl Printer {
                 execution.job_document
             ),
             E::NothingToStart => say!(out, "{}", lines::NOTHING_TO_START),
-            E::StartFailed(error) => say!(out, "Request to start next job failed: {error}."),
+            E::StartFailed(error) => {
+                say!(out, "Request to start next job failed: {error}.");
+                self.silence(&error);
+            }
             E::NotStarted {
                 execution,
                 decision,
@@ -162,12 +160,10 @@ impl Printer {
                 let (job_id, status) = (&execution.job_id, &execution.status);
                 say!(out, "job_id:{job_id} {why}, and stays {status}.");
             }
-            E::UnreadableRejected { job_id } => {
-                say!(
-                    out,
-                    "job_id:{job_id} is REJECTED, because it can't be read."
-                );
-            }
+            E::UnreadableRejected { job_id } => say!(
+                out,
+                "job_id:{job_id} is REJECTED, because it can't be read."
+            ),
             E::WorkStarted { job_id } => {
                 say!(out, "{}", lines::WORK_STARTED);
                 self.busy = Busy::Working(job_id);
@@ -188,9 +184,7 @@ impl Printer {
                 job_id,
                 since,
                 limit,
-            } => {
-                out.warn(format_args!("{}", lines::overdue(job_id, since, limit)));
-            }
+            } => out.warn(format_args!("{}", lines::overdue(job_id, since, limit))),
             E::WorkEnded { outcome, .. } => match outcome {
                 Outcome::Rejected(reason) => say!(out, "Job refused: {reason}"),
                 Outcome::Succeeded(_) => say!(out, "{}", lines::WORK_DONE),
@@ -225,10 +219,8 @@ impl Printer {
                 }
             }
             E::ReportFailed { error, .. } => {
-                let problem = format!("{error}. It is asked again.");
-                if self.is_new(&problem) {
-                    say!(self.output, "{problem}");
-                }
+                self.silence(&error);
+                self.problem(format!("{error}. It is asked again."), false);
             }
             E::Jobs(event) => self.jobs(event),
         }
@@ -279,7 +271,7 @@ impl Printer {
 
     /// What is wrong with requests. The same is said once only.
     fn problem(&mut self, problem: String, needs_operator: bool) {
-        if !self.is_new(&problem) {
+        if self.request_problem.as_ref() == Some(&problem) {
             return;
         }
         if needs_operator {
@@ -288,12 +280,18 @@ impl Printer {
         } else {
             say!(self.output, "{problem}");
         }
+        self.request_problem = Some(problem);
     }
 
-    /// Whether this was not the last thing said of a request.
-    fn is_new(&mut self, problem: &str) -> bool {
-        let is_new = self.request_problem.as_deref() != Some(problem);
-        self.request_problem = Some(problem.to_owned());
-        is_new
+    /// Of requests that stay without a reply, though others may have one: most likely the policy's doing.
+    /// It is said once.
+    fn silence(&mut self, error: &RequestError) {
+        if let RequestErrorKind::NoReply(_) = error.kind()
+            && !replace(&mut self.was_silent, true)
+        {
+            let advice = advice::on_request(error, self.target.partition());
+            let words = explained(error, advice);
+            self.output.warn(format_args!("{words}"));
+        }
     }
 }

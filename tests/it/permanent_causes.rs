@@ -173,7 +173,7 @@ async fn a_policy_that_denies_a_subscription_names_what_is_missing() {
     let world = World::new().await;
     let policy = policy_without("topicfilter/$aws/things/my-thing/jobs/*/update/*");
     world.core.set_policy(policy).unwrap();
-    let words = "GetPendingJobExecutions can't be answered: the server refused the subscription \
+    let words = "The server refused the subscription \
                  to $aws/things/my-thing/jobs/+/update/+: SUBACK 0x87 (not authorized). \
                  Check --thing_name first: it must be the name of this certificate's thing. \
                  Add to the policy of your certificate: allow iot:Subscribe on \
@@ -191,7 +191,6 @@ async fn a_policy_that_denies_a_publish_names_what_is_missing() {
         .unwrap();
     let words = "StartNextPendingJobExecution could not be published: the server refused a publish \
                  to $aws/things/my-thing/jobs/start-next: PUBACK 0x87 (not authorized). \
-                 Check --thing_name first: it must be the name of this certificate's thing. \
                  Add to the policy of your certificate: allow iot:Publish on \
                  arn:aws:iot:REGION:ACCOUNT:topic/$aws/things/my-thing/jobs/start-next \
                  (policy.json has it for every request).";

@@ -113,6 +113,26 @@ async fn a_policy_that_does_not_let_replies_through_is_named_as_what_to_check() 
     );
 }
 
+#[tokio::test]
+async fn a_policy_that_does_not_let_one_reply_through_is_named_on_stderr_once() {
+    let world = World::with_jobs(&["job"]).await;
+    let policy = include_str!("../../policy.json");
+    let start_next = "topic/$aws/things/<thingname>/jobs/start-next/*";
+    assert!(policy.contains(start_next), "{policy}");
+    let policy = policy.replace(start_next, "topic/nothing");
+    world.core.set_policy(policy).unwrap();
+    let mut settings = world.settings();
+    settings.jobs.reply_timeout = Duration::from_millis(50);
+    let running = world.run(settings, quick_work());
+    let failed = "Request to start next job failed: StartNextPendingJobExecution was asked 5 times";
+    running.out.wait_for_count(2, failed).await;
+    let err = running.err.text();
+    let words = "no reply came within 0.05 seconds. Check that the policy of your certificate allows \
+                 iot:Receive on all of policy.json";
+    assert_eq!(err.matches(words).count(), 1, "{err}");
+    running.stop().await.unwrap();
+}
+
 // 3. Connections that drop, and programs that are killed, at every point of a job
 
 #[tokio::test]

@@ -11,7 +11,7 @@ pub use partition::Partition;
 
 use super::lines::explained;
 use crate::agent;
-use crate::jobs::{ErrorCode, RequestError, RequestErrorKind as Kind};
+use crate::jobs::{ErrorCode, Operation, RequestError, RequestErrorKind as Kind};
 use crate::mqtt::{self, PublishError, ReasonCode, SubscribeError};
 use crate::text::Text;
 use crate::tls::TlsError;
@@ -98,10 +98,10 @@ pub fn on_denied(error: &RequestError, partition: Partition) -> Option<String> {
         Kind::Subscribe(error) => error.is_denied(),
         _ => false,
     };
-    if !is_denied {
+    // What is denied to one thing is most often meant for another; the list is what is asked for first.
+    if !is_denied || error.operation != Operation::GetPending {
         return Some(advice);
     }
-    // What is denied to one thing is most often meant for another.
     let first = "Check --thing_name first: it must be the name of this certificate's thing.";
     Some(format!("{first} {advice}"))
 }
