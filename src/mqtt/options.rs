@@ -159,6 +159,11 @@ impl ProxyAuth {
         let is_line = !user_and_password.contains(char::is_control);
         (is_line && user_and_password.contains(':')).then(|| Self(user_and_password.to_owned()))
     }
+
+    /// The two, for another client of the same proxy.
+    pub fn user_and_password(&self) -> (&str, &str) {
+        self.0.split_once(':').unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for ProxyAuth {

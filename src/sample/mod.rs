@@ -233,7 +233,10 @@ impl Settings {
 }
 
 /// The proxy to tunnel through. Its file has one line, `user:password`.
-fn proxy(flags: &Flags) -> Result<Option<Proxy>, SampleError> {
+///
+/// # Errors
+/// If that file can't be used.
+pub fn proxy(flags: &Flags) -> Result<Option<Proxy>, SampleError> {
     let Some(host) = &flags.proxy_host else {
         return Ok(None);
     };

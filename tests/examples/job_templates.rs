@@ -9,24 +9,30 @@
 //! The document asks, the device decides: [`Device`] lists what each handler is here, and which words may
 //! follow it. Nothing from a document becomes a path, an option or a piece of a command line, and there is
 //! no shell. A document is read as a whole before its first step, and REJECTED if one of its steps can't be
-//! done here; so is every `runCommand`. Its flags are those of the sample.
+//! done here; so is every `runCommand`. Its flags are those of the sample; it downloads through their proxy.
 
 use std::error::Error;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, PipeReader, Read};
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
-use std::{fs, time::Duration};
+use std::{fs, thread, time::Duration};
 
 use jobs_mqtt5::agent::{Job, Outcome, WorkResult};
 use jobs_mqtt5::jobs::StatusDetails;
 use jobs_mqtt5::{cli::Flags, program};
 use serde::Deserialize;
-use tokio::{process::Command, time::timeout};
-use ureq::{Agent, http::Uri};
+use tokio::{process::Command, sync::watch, time::timeout};
+use ureq::{Agent, Proxy};
 
 #[path = "durable.rs"]
 #[allow(dead_code, clippy::duplicate_mod)] // of it, `replace` is used; and the tests have it too
 mod durable;
+#[path = "presigned.rs"]
+#[allow(dead_code, clippy::duplicate_mod)] // a part of it is for the firmware update
+pub(crate) mod presigned;
+#[path = "restart.rs"]
+#[allow(clippy::duplicate_mod)] // the tests have it too
+mod restart;
 
 /// A handler, the program that it stands for with what always follows, and the words that may follow.
 pub type Program = (&'static str, &'static str, &'static [&'static str]);
@@ -43,7 +49,12 @@ const PROGRAMS: &[Program] = &[
     ("reboot.sh", "echo reboot", &[]),
 ];
 const LARGEST: u64 = 16 * 1024 * 1024; // is downloaded at most, in bytes
-const KEPT: u64 = 800; // of what a program prints, in bytes: its end
+const KEPT: usize = 800; // of what a program prints, in bytes: its end
+/// How long the last of that may take to come, once the program has ended.
+const OUTPUT_LIMIT: Duration = Duration::from_secs(1);
+
+/// What can go wrong in work, of whatever kind.
+type AnyError = Box<dyn Error + Send + Sync>;
 
 /// What documents may have this device do.
 pub struct Device {
@@ -64,7 +75,9 @@ fn main() -> ExitCode {
         folder: "downloads".into(),
         restarts_within: Duration::from_secs(300),
     };
-    program::run(async move |job: &Job, _: &Flags| work(job, &device).await)
+    program::run(async move |job: &Job, flags: &Flags| {
+        work(job, &device, presigned::proxy(flags)?).await
+    })
 }
 
 /// Every field that is not here is an error: a condition that is passed over could do harm.
@@ -137,10 +150,7 @@ impl Device {
         }
         let handler = input.handler.as_str();
         if let ("download-file.sh", [url, name]) = (handler, &input.args[..]) {
-            let source: Uri = url.parse().unwrap_or_default();
-            if source.scheme_str() != Some("https") && source.host() != Some("localhost") {
-                return Err("downloadUrl must be https, or on localhost".to_owned());
-            }
+            presigned::check_url(url)?;
             let file = self.files.iter().find(|file| *file == name);
             let file = file.ok_or(format!("'{name}' is no file that may be downloaded here"))?;
             return Ok(Task::Download(url.clone(), self.folder.join(file)));
@@ -164,7 +174,7 @@ impl Device {
 }
 
 /// Does the job, from the first step that is not done. (A step that was cut off is done again.)
-pub async fn work(job: &Job, device: &Device) -> WorkResult {
+pub async fn work(job: &Job, device: &Device, proxy: Option<Proxy>) -> WorkResult {
     let steps = match device.read(job.execution().job_document.text()) {
         Ok(steps) => steps,
         Err(reason) => return Ok(Outcome::rejected(reason)),
@@ -182,18 +192,23 @@ pub async fn work(job: &Job, device: &Device) -> WorkResult {
         job.progress(details(index, &output));
         output = match task {
             Task::Download(url, file) => {
-                let content = download(job, &url)?;
+                let content = download(job, &url, proxy.clone())?;
                 fs::create_dir_all(&device.folder)?;
                 durable::replace(&durable::RealDisk, &file, &content, 0o644)?;
                 format!("{} bytes", content.len())
             }
-            Task::Restart(_) if earlier.get("restarting") == Some(&step) => "restarted".to_owned(),
             Task::Restart(command) => {
-                let restarting = details(index, &output).with_text("restarting", &step);
-                job.checkpoint(restarting).await?; // from here on, the service knows
-                run(job, &command).await?;
-                let why = timeout(device.restarts_within, job.interrupted()).await;
-                return Err(why.map_err(|_| "the device did not restart")?.into());
+                let is_asked_for = earlier.get("restarting") == Some(&step);
+                if !is_asked_for {
+                    let restarting = details(index, &output).with_text("restarting", &step);
+                    let restarting = restarting.with_text("boot_id", &restart::boot_id());
+                    job.checkpoint(restarting).await?; // from here on, the service knows
+                    run(job, &command).await?;
+                }
+                if !is_asked_for || !restart::has_come(earlier) {
+                    return restart::wait(job, device.restarts_within).await;
+                }
+                "restarted".to_owned()
             }
             Task::Run(command) => run(job, &command).await?,
         };
@@ -203,9 +218,11 @@ pub async fn work(job: &Job, device: &Device) -> WorkResult {
 }
 
 /// Downloads a file, or ends when the job is to end.
-fn download(job: &Job, url: &str) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
+fn download(job: &Job, url: &str, proxy: Option<Proxy>) -> Result<Vec<u8>, AnyError> {
+    let is_by_tls = presigned::is_by_tls(url);
     let config = Agent::config_builder()
-        .https_only(url.starts_with("https:")) // after a redirect as well
+        .https_only(is_by_tls) // after a redirect as well
+        .proxy(proxy.filter(|_| is_by_tls))
         .timeout_global(Some(Duration::from_secs(600)));
     let mut response = Agent::from(config.build()).get(url).call()?;
     let mut body = response.body_mut().with_config().limit(LARGEST).reader();
@@ -217,18 +234,20 @@ fn download(job: &Job, url: &str) -> Result<Vec<u8>, Box<dyn Error + Send + Sync
 }
 
 /// Runs a program, and returns the end of what it prints; ends it when the job is to end.
-async fn run(job: &Job, command: &[String]) -> Result<String, Box<dyn Error + Send + Sync>> {
+async fn run(job: &Job, command: &[String]) -> Result<String, AnyError> {
     let name = &command[0];
-    let mut printed = tempfile::tempfile()?;
+    let (reader, writer) = io::pipe()?;
     let mut program = Command::new(name);
     program.args(&command[1..]).stdin(Stdio::null());
-    program.stdout(printed.try_clone()?);
-    program.stderr(printed.try_clone()?).kill_on_drop(true);
+    program.stdout(writer.try_clone()?).stderr(writer);
+    program.kill_on_drop(true);
     #[cfg(unix)]
     program.process_group(0); // it can be ended with what it starts
     println!("Running: {}", command.join(" "));
     let started = program.spawn();
     let mut child = started.map_err(|error| format!("{name} can't be run: {error}"))?;
+    drop(program); // and with it our end of the pipe
+    let mut printed = end_of(reader);
     let ended = tokio::select! {
         ended = child.wait() => ended?,
         why = job.interrupted() => {
@@ -238,13 +257,29 @@ async fn run(job: &Job, command: &[String]) -> Result<String, Box<dyn Error + Se
             return Err(why.into());
         }
     };
-    let end = printed.metadata()?.len().saturating_sub(KEPT);
-    printed.seek(SeekFrom::Start(end))?;
-    let mut output = Vec::new();
-    printed.read_to_end(&mut output)?;
-    let output = String::from_utf8_lossy(&output);
+    // What it has started and left running may keep the pipe open: that is not waited for.
+    let all = async { while printed.changed().await.is_ok() {} };
+    let _ = timeout(OUTPUT_LIMIT, all).await;
+    let output = String::from_utf8_lossy(&printed.borrow()).into_owned();
     if !ended.success() {
         return Err(format!("{name} ended with {ended}: {output}").into());
     }
-    Ok(output.into_owned())
+    Ok(output)
+}
+
+/// Keeps the end of what comes through a pipe, and reads as long as anybody writes: a service that was
+/// started is not to be stopped by what it prints.
+fn end_of(mut pipe: PipeReader) -> watch::Receiver<Vec<u8>> {
+    let (sender, receiver) = watch::channel(Vec::new());
+    thread::spawn(move || {
+        let mut buffer = [0; KEPT];
+        while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+            sender.send_modify(|kept| {
+                kept.extend(&buffer[..count]);
+                let too_much = kept.len().saturating_sub(KEPT);
+                kept.drain(..too_much);
+            });
+        }
+    });
+    receiver
 }

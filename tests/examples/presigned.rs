@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::io::Read;
 
-use jobs_mqtt5::cli::Flags;
+use jobs_mqtt5::{cli::Flags, sample};
 use ureq::http::{Response, StatusCode, Uri};
 use ureq::{Body, Proxy};
 
@@ -45,20 +45,29 @@ pub fn check_url(url: &str) -> Result<(), String> {
     }
 }
 
-/// The program's own proxy, for the download as well.
+/// Whether it leaves this machine, by TLS: then it goes through the proxy.
+#[allow(dead_code)] // by the firmware update, so far
+pub fn is_by_tls(url: &str) -> bool {
+    url.parse()
+        .is_ok_and(|url: Uri| url.scheme_str() == Some("https"))
+}
+
+/// The program's own proxy, for what is downloaded and uploaded as well.
 ///
 /// # Errors
 /// If the file with its password can't be used.
 pub fn proxy(flags: &Flags) -> Result<Option<Proxy>, Box<dyn Error + Send + Sync>> {
-    let Some(host) = &flags.proxy_host else {
+    let Some(ours) = sample::proxy(flags)? else {
         return Ok(None);
     };
+    let host = match ours.host.contains(':') {
+        true => format!("[{}]", ours.host), // as a URL has an IPv6 address
+        false => ours.host,
+    };
     let builder = Proxy::builder(ureq::ProxyProtocol::Http);
-    let mut proxy = builder.host(host).port(flags.proxy_port);
-    if let Some(path) = &flags.proxy_auth {
-        let text = std::fs::read_to_string(path)?;
-        let auth = text.trim_end().split_once(':');
-        let (user, password) = auth.ok_or("--proxy_auth has no ':'")?;
+    let mut proxy = builder.host(&host).port(ours.port);
+    if let Some(auth) = &ours.auth {
+        let (user, password) = auth.user_and_password();
         proxy = proxy.username(user).password(password);
     }
     Ok(Some(proxy.build()?))

@@ -7,12 +7,14 @@
 //! ```
 //!
 //! The document names a log, never a file: which logs there are, and where, is known here. Of a log that
-//! is too large, the end is sent. And it is sent by TLS, to S3 of the device's Region and nowhere else, with
-//! the flags of the program, through its proxy if it has one. Two environment variables:
+//! is too large, the end is sent. And it is sent by TLS, to the buckets that are listed here and nowhere
+//! else, with the flags of the program, through its proxy if it has one. Two environment variables:
 //!
+//! - `LOG_URLS`: what the URL of an upload may begin with, separated by commas. Of S3, name the bucket, as in
+//!   `https://s3.us-east-1.amazonaws.com/my-bucket/` or `https://my-bucket.s3.us-east-1.amazonaws.com/`:
+//!   anybody can have another bucket at the same host, and presign a URL to it. To try it out,
+//!   `http://127.0.0.1:4566/my-bucket/` does as well: this machine, without TLS and without the proxy.
 //! - `LOG_FOLDER`: where the logs are, if not in `logs`
-//! - `LOG_HOSTS`: the hosts that a log may be sent to (and those below them), separated by commas. To try it
-//!   out, `http://127.0.0.1:4566` is one as well: this machine, without TLS and without the proxy.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -34,7 +36,9 @@ pub(crate) mod presigned;
 const LOGS: [(&str, &str); 2] = [("device", "device.log"), ("system", "system.log")];
 /// So much of a log is sent at most, in bytes.
 const LARGEST: u64 = 1024 * 1024;
-/// How often it is tried. With the waits between, a few minutes.
+const NO_URLS: &str = "the device does not know where a log may go: set LOG_URLS on it, as in \
+                       https://s3.us-east-1.amazonaws.com/my-bucket/";
+/// How often it is tried. The waits between are two minutes in all; a try over a slow link may take ten.
 const MOST_TRIES: u32 = 8;
 
 #[derive(Deserialize)]
@@ -47,7 +51,8 @@ enum Task {
 #[derive(Clone)]
 pub(crate) struct Uploads {
     pub folder: PathBuf,
-    pub hosts: Vec<String>,
+    /// What a URL may begin with.
+    pub urls: Vec<String>,
     pub proxy: Option<Proxy>,
     pub tls: TlsConfig,
     pub backoff: Backoff,
@@ -57,24 +62,17 @@ fn main() -> ExitCode {
     program::run(async move |job: &Job, flags: &Flags| {
         let uploads = Uploads {
             folder: PathBuf::from(env::var_os("LOG_FOLDER").unwrap_or("logs".into())),
-            hosts: match env::var("LOG_HOSTS") {
-                Ok(hosts) if !hosts.is_empty() => {
-                    hosts.split(',').map(|host| host.trim().into()).collect()
-                }
-                _ => s3_beside(&flags.endpoint).into_iter().collect(),
-            },
+            urls: env::var("LOG_URLS")
+                .map_err(|_| NO_URLS)?
+                .split(',')
+                .map(|url| url.trim().to_owned())
+                .collect(),
             proxy: presigned::proxy(flags)?,
             tls: TlsConfig::default(),
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
         };
         upload(job, uploads).await
     })
-}
-
-/// S3 in the Region of an endpoint: `s3.us-east-1.amazonaws.com` beside `….iot.us-east-1.amazonaws.com`.
-pub fn s3_beside(endpoint: &str) -> Option<String> {
-    let (_, region) = endpoint.split_once(".iot.")?;
-    Some(format!("s3.{region}"))
 }
 
 /// Does the job. An error becomes FAILED, with its words as the reason.
@@ -86,13 +84,13 @@ pub(crate) async fn upload(job: &Job, mut uploads: Uploads) -> WorkResult {
     let Some((_, file)) = LOGS.iter().find(|(log, _)| *log == name) else {
         return Ok(Outcome::rejected(format!("there is no log '{name}'")));
     };
-    if let Err(reason) = check(&url, &uploads.hosts) {
+    if let Err(reason) = check(&url, &uploads.urls) {
         return Ok(Outcome::rejected(reason));
     }
     let path = uploads.folder.join(file);
     let (content, size) = end_of(&path).map_err(|error| format!("{file}: {error}"))?;
     let agent: Agent = Agent::config_builder()
-        .proxy(uploads.proxy.filter(|_| url.starts_with("https:")))
+        .proxy(uploads.proxy.filter(|_| presigned::is_by_tls(&url)))
         .tls_config(uploads.tls)
         .max_redirects(0) // a presigned URL is good for its own host only
         .http_status_as_error(false)
@@ -132,7 +130,7 @@ pub(crate) async fn upload(job: &Job, mut uploads: Uploads) -> WorkResult {
         };
         if let Ok(Some(now)) = now {
             let Task::UploadLog { url: fresh, .. } = now.job_document.read()?;
-            check(&fresh, &uploads.hosts)?;
+            check(&fresh, &uploads.urls)?;
             url = fresh;
         }
     }
@@ -141,31 +139,31 @@ pub(crate) async fn upload(job: &Job, mut uploads: Uploads) -> WorkResult {
     Ok(Outcome::Succeeded(StatusDetails::from_pairs(details)?))
 }
 
-/// Whether that is where a log may go.
-pub fn check(url: &str, hosts: &[String]) -> Result<(), String> {
-    if url.starts_with("${aws:iot:") {
-        let rule = "the URL's placeholder was not replaced: has the job a --presigned-url-config?";
-        return Err(rule.to_owned());
-    }
+/// Whether that is where a log may go: by TLS or on this machine, and below one of these URLs.
+pub fn check(url: &str, allowed: &[String]) -> Result<(), String> {
+    presigned::check_url(url)?;
     let url: Uri = url.parse().unwrap_or_default();
-    let host = url.host().unwrap_or_default().to_ascii_lowercase();
-    let place = match url.port_u16() {
-        None | Some(443) => host.clone(),
-        Some(port) => format!("{host}:{port}"),
+    // `..` leads out of the bucket, for whoever takes it as a step up.
+    let leads_out = url.path().contains("..") || url.path().to_ascii_lowercase().contains("%2e");
+    let is_below = |allowed: &String| {
+        let allowed: Uri = allowed.parse().unwrap_or_default();
+        let folder = format!("{}/", allowed.path().trim_end_matches('/'));
+        server(&url) == server(&allowed) && url.path().starts_with(&folder)
     };
-    let is_here = matches!(&host[..], "localhost" | "127.0.0.1" | "[::1]");
-    let is_allowed = |allowed: &String| match url.scheme_str() {
-        Some("https") => place == *allowed || place.ends_with(&format!(".{allowed}")),
-        Some("http") => is_here && format!("http://{place}") == *allowed,
-        _ => false,
-    };
-    if hosts.iter().any(is_allowed) {
+    if !leads_out && allowed.iter().any(is_below) {
         return Ok(());
     }
-    let hosts = hosts.join(", ");
+    let allowed = allowed.join(", ");
     Err(format!(
-        "a log is sent by https, and to these hosts only: {hosts} (see LOG_HOSTS)"
+        "a log is sent to what is below these URLs only: {allowed} (see LOG_URLS)"
     ))
+}
+
+/// Scheme, host and port.
+fn server(url: &Uri) -> (Option<&str>, Option<String>, Option<u16>) {
+    let host = url.host().map(str::to_ascii_lowercase);
+    let port = url.port_u16().filter(|port| *port != 443); // which is that of https
+    (url.scheme_str(), host, port)
 }
 
 /// The end of a file, as far as it is to be sent, and how long the whole is.

@@ -19,6 +19,7 @@ use crate::support::{Running, World};
 #[allow(dead_code)] // its `main`
 mod example;
 mod interrupted;
+mod printed;
 
 /// The document that AWS publishes for this template, with these parameters in it as CreateJob puts them.
 fn document(template: &str, parameters: &[(&str, &str)]) -> Value {
@@ -46,6 +47,7 @@ fn in_steps(documents: &[Value]) -> Value {
 struct Scene {
     world: World,
     programs: &'static [example::Program],
+    proxy: Option<ureq::Proxy>,
 }
 
 impl Scene {
@@ -65,7 +67,12 @@ impl Scene {
             ("reboot.sh", "echo reboots", &[]),
         ];
         let programs = programs.leak();
-        Self { world, programs }
+        let proxy = None;
+        Self {
+            world,
+            programs,
+            proxy,
+        }
     }
 
     async fn new() -> Self {
@@ -89,7 +96,8 @@ impl Scene {
             folder: self.path("downloads"),
             restarts_within: Duration::from_millis(100),
         };
-        let work = async move |job: &Job| example::work(job, &device).await;
+        let proxy = self.proxy.clone();
+        let work = async move |job: &Job| example::work(job, &device, proxy.clone()).await;
         self.world.run(self.world.settings(), work)
     }
 
@@ -211,29 +219,23 @@ async fn a_document_that_asks_for_more_than_the_device_allows_is_rejected_before
 }
 
 #[tokio::test]
-async fn a_step_that_fails_is_the_last_and_says_how_it_ended() {
-    let scene = Scene::with("seq 100000; echo $* >> started; echo no more >&2; exit 7").await;
-    let start = document("AWS-Start-Application", &[("services", "sensors")]);
-    let stop = document("AWS-Stop-Application", &[("services", "sensors")]);
-    let (status, details) = scene.done(&in_steps(&[stop.clone(), start, stop])).await;
+async fn a_download_goes_through_the_program_s_own_proxy() {
+    let mut scene = Scene::new().await;
+    let (forward, flags) = scene
+        .world
+        .proxy_with_password(scene.world.core.port())
+        .await;
+    scene.proxy = example::presigned::proxy(&flags).unwrap();
+    let url = "HTTPS://models.example.com/model.bin";
+    let (status, details) = scene.done(&download(url, "model.bin")).await;
     assert_eq!(status, Status::Failed);
-    for part in [
-        "ended with exit status: 7",
-        r"99999\\n100000\\nno more",
-        "2 of 3: Start-Application",
-    ] {
-        assert!(details.contains(part), "{part}: {details}");
-    }
-    assert_eq!(scene.starts(), 1);
-}
-
-#[tokio::test]
-async fn of_a_long_output_the_end_is_kept() {
-    let scene = Scene::with("seq 100000").await;
-    let start = document("AWS-Start-Application", &[("services", "sensors")]);
-    let (status, details) = scene.done(&start).await;
-    assert_eq!(status, Status::Succeeded);
-    assert!(details.contains(r"99999\\n100000"), "{details}");
+    assert!(details.contains("certificate"), "{details}");
+    assert_eq!(forward.asked_for(), ["models.example.com:443"]);
+    // What is on this machine stays on it.
+    let url = serving(ok(5, b"model")).await;
+    let (status, details) = scene.done(&download(&url, "model.bin")).await;
+    assert_eq!(status, Status::Succeeded, "{details}");
+    assert_eq!(forward.asked_for().len(), 1);
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ mod presigned_urls;
 mod provision;
 mod proxy_password;
 mod readme;
+mod reboot;
 mod rotate_certificate;
 mod running_job;
 mod service_client;

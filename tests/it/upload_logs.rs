@@ -177,7 +177,7 @@ async fn a_cancel_is_heard_while_the_upload_hangs() {
     let jobs = scene.world.core.jobs();
     jobs.create_job("logs", document).unwrap();
     let running = scene.run(Uploads {
-        hosts: vec![format!("http://127.0.0.1:{port}")],
+        urls: vec![format!("http://127.0.0.1:{port}/")],
         ..scene.uploads_here()
     });
     let (hanging, _) = within(silent.accept()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The worked examples `device` and `reboot`, as programs.
+//! The worked example `device`, as a program.
 
 use std::time::Duration;
 
@@ -193,55 +193,4 @@ async fn a_device_whose_policy_lacks_a_statement_says_which_publish_was_refused(
     assert_eq!(ended.code, Some(1));
     let words = "the server refused a publish to dt/my-thing/celsius: PUBACK 0x87 (not authorized)";
     assert!(ended.err.contains(words), "{}", ended.err);
-}
-
-#[tokio::test]
-async fn a_job_restarts_the_device_and_the_next_run_reports_that_it_is_back() {
-    let world = World::new().await;
-    let jobs = world.core.jobs();
-    jobs.create_job("restart", json!({"operation": "reboot"}))
-        .unwrap();
-    jobs.create_job("unknown", json!({"operation": "dance"}))
-        .unwrap();
-    let first = Program::start_example("reboot", &world.flags(&[]))
-        .end()
-        .await;
-    assert_eq!(first.code, Some(0), "{}", first.err);
-    let left = jobs.execution("restart").unwrap();
-    assert_eq!(left.status, Status::InProgress);
-    assert_eq!(left.status_details["step"], "restarting");
-    let second = Program::start_example("reboot", &world.flags(&[]));
-    world.succeeds("restart").await;
-    let done = jobs.execution("restart").unwrap();
-    assert_eq!(
-        (done.starts, done.status_details["step"].as_str()),
-        (1, "back")
-    );
-    within(jobs.wait_for_status("unknown", Status::Rejected)).await;
-    second.kill().await;
-}
-
-#[tokio::test]
-async fn a_job_that_crashes_the_device_is_failed_after_so_many_starts_and_the_queue_goes_on() {
-    let world = World::new().await;
-    let jobs = world.core.jobs();
-    jobs.create_job("poison", json!({"operation": "self-test"}))
-        .unwrap();
-    jobs.create_job("unknown", json!({"operation": "dance"}))
-        .unwrap();
-    for nth in ["1", "2"] {
-        let crashed = Program::start_example("reboot", &world.flags(&[]));
-        let crashed = crashed.end().await;
-        assert_ne!(crashed.code, Some(0), "it crashes");
-        let poison = jobs.execution("poison").unwrap();
-        assert_eq!(poison.status, Status::InProgress, "{}", crashed.err);
-        assert_eq!(poison.status_details["starts"], nth);
-    }
-    let third = Program::start_example("reboot", &world.flags(&[]));
-    within(jobs.wait_for_status("unknown", Status::Rejected)).await;
-    third.kill().await;
-    let poison = jobs.execution("poison").unwrap();
-    assert_eq!(poison.status, Status::Failed);
-    let reason = &poison.status_details["reason"];
-    assert_eq!(reason, "it was started 2 times, and never ended");
 }

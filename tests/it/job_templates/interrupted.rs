@@ -3,9 +3,10 @@
 use std::fs;
 
 use local_iot_core::Status;
+use tokio::process::Command;
 
 use super::{Scene, document, in_steps};
-use crate::support::{Program, eventually};
+use crate::support::{Program, eventually, example_path};
 
 #[tokio::test]
 async fn a_canceled_job_ends_its_program_with_all_that_it_has_started() {
@@ -64,12 +65,19 @@ async fn a_restart_between_two_steps_is_a_step() {
     let reboot = document("AWS-Reboot", &[]);
     let steps = in_steps(&[install, reboot.clone(), start, reboot]);
     scene.create("steps", &steps);
-    for step in ["2 of 4: Reboot", "4 of 4: Reboot"] {
-        let device = Program::start_example("job_templates", &scene.world.flags(&[]));
+    let boot = scene.path("boot_id");
+    let device = |boot_id: &str| {
+        fs::write(&boot, boot_id).unwrap();
+        let mut command = Command::new(example_path("job_templates"));
+        command.args(scene.world.flags(&[])).env("BOOT_ID", &boot);
+        Program::start_command(command)
+    };
+    for (boot_id, step) in [("1", "2 of 4: Reboot"), ("2", "4 of 4: Reboot")] {
+        let device = device(boot_id);
         scene.world.has_detail("steps", "restarting", step).await;
         device.kill().await;
     }
-    let device = Program::start_example("job_templates", &scene.world.flags(&[]));
+    let device = device("3");
     let ended = scene.world.ended("steps").await;
     assert_eq!(
         ended.status,
@@ -88,4 +96,27 @@ async fn a_restart_between_two_steps_is_a_step() {
     done.dedup();
     done.retain(|done| *done != "0"); // (a progress of which only the latest is sure to arrive)
     assert_eq!(done, ["1", "2", "3", "4"]);
+}
+
+#[cfg(target_os = "linux")] // elsewhere, there is no boot ID
+#[tokio::test]
+async fn a_program_that_is_started_again_does_not_pass_for_a_restart() {
+    let scene = Scene::new().await;
+    let start = document("AWS-Start-Application", &[("services", "sensors")]);
+    let steps = in_steps(&[document("AWS-Reboot", &[]), start]);
+    scene.create("steps", &steps);
+    let device = Program::start_example("job_templates", &scene.world.flags(&[]));
+    let asked_for = "1 of 2: Reboot";
+    scene
+        .world
+        .has_detail("steps", "restarting", asked_for)
+        .await;
+    device.kill().await;
+    let running = scene.device();
+    let ended = scene.world.ended("steps").await;
+    running.stop().await.unwrap();
+    assert_eq!(ended.status, Status::Failed);
+    let reason = &ended.status_details["reason"];
+    assert_eq!(reason, "the device did not restart within 100ms");
+    assert_eq!(scene.starts(), 0, "the next step was not begun");
 }

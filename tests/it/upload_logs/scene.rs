@@ -92,11 +92,11 @@ impl Scene {
         json!({"operation": "upload-log", "log": "device", "url": url})
     }
 
-    /// What the example is given: short waits, and the bucket as the place where logs may go.
+    /// What the example is given: short waits, and the bucket as the one that logs may go to.
     pub(super) fn uploads_here(&self) -> Uploads {
         Uploads {
             folder: self.world.folder.path().join("logs"),
-            hosts: vec![format!("http://127.0.0.1:{}", self.port)],
+            urls: vec![format!("http://127.0.0.1:{}/bucket/", self.port)],
             proxy: None,
             tls: TlsConfig::default(),
             backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(2)),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jobs_mqtt5::cli::Flags;
 use local_iot_core::Status;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
@@ -10,50 +11,67 @@ use ureq::tls::{RootCerts, TlsConfig};
 
 use super::example::{self, Uploads};
 use super::scene::Scene;
+use crate::support::Program;
 
-/// Where a log would go with these hosts.
-fn is_allowed(url: &str, hosts: &[&str]) -> bool {
-    let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
-    example::check(url, &hosts).is_ok()
+const S3: &str = "https://s3.eu-west-1.amazonaws.com/my-bucket/";
+
+/// Whether a log may go there with these URLs in the list.
+fn is_allowed(url: &str, urls: &[&str]) -> bool {
+    let urls: Vec<_> = urls.iter().map(|url| (*url).to_owned()).collect();
+    example::check(url, &urls).is_ok()
 }
 
 #[test]
-fn a_log_goes_to_the_hosts_that_are_listed_and_by_tls_only() {
-    let s3 = "s3.eu-west-1.amazonaws.com";
-    for url in [
-        "https://s3.eu-west-1.amazonaws.com/my-bucket/log",
-        "https://my-bucket.s3.eu-west-1.amazonaws.com/log?X-Amz-Signature=1",
-        "https://S3.EU-WEST-1.amazonaws.com:443/my-bucket/log",
+fn a_log_goes_below_the_urls_that_are_listed_and_by_tls_only() {
+    let by_host = "https://my-bucket.s3.eu-west-1.amazonaws.com/";
+    let own = "https://logs.example.com:8443";
+    for (url, place) in [
+        ("https://s3.eu-west-1.amazonaws.com/my-bucket/log", S3),
+        (
+            "https://s3.eu-west-1.amazonaws.com/my-bucket/a/b.log?X-Amz-Signature=1..%2e",
+            S3,
+        ),
+        (
+            "HTTPS://S3.EU-WEST-1.amazonaws.com:443/my-bucket/log",
+            S3.trim_end_matches('/'),
+        ),
+        ("https://my-bucket.s3.eu-west-1.amazonaws.com/log", by_host),
+        ("https://logs.example.com:8443/log", own),
     ] {
-        assert!(is_allowed(url, &[s3]), "{url}");
-        assert!(is_allowed(url, &["logs.example.com", s3]), "{url}");
-        assert!(!is_allowed(url, &["logs.example.com"]), "{url}");
+        assert!(is_allowed(url, &[place]), "{url}");
+        assert!(
+            is_allowed(url, &["", "https://other.example", place]),
+            "{url}"
+        );
+        assert!(!is_allowed(url, &["https://other.example"]), "{url}");
         assert!(!is_allowed(url, &[]), "{url}");
     }
     for url in [
         "http://s3.eu-west-1.amazonaws.com/my-bucket/log",
-        "https://example.com/log",
-        "https://s3.eu-west-1.amazonaws.com@example.com/log",
-        "https://s3.eu-west-1.amazonaws.com.example.com/log",
-        "https://evils3.eu-west-1.amazonaws.com/log",
-        "https://s3.us-east-1.amazonaws.com/log",
-        "https://s3.eu-west-1.amazonaws.com:8443/log",
+        "https://example.com/my-bucket/log",
+        "https://s3.eu-west-1.amazonaws.com@example.com/my-bucket/log",
+        "https://s3.eu-west-1.amazonaws.com\\@example.com/my-bucket/log",
+        "https://s3.eu-west-1.amazonaws.com.example.com/my-bucket/log",
+        "https://evils3.eu-west-1.amazonaws.com/my-bucket/log",
+        "https://s3.us-east-1.amazonaws.com/my-bucket/log",
+        "https://s3.eu-west-1.amazonaws.com:8443/my-bucket/log",
+        "https://logs.example.com/log",
         "http://127.0.0.1@example.com/",
-        "http://localhost/log",
+        "http://localhost/my-bucket/log",
         "file:///etc/passwd",
-        "https:///log",
-        "//s3.eu-west-1.amazonaws.com/log",
+        "https:///my-bucket/log",
+        "//s3.eu-west-1.amazonaws.com/my-bucket/log",
         "",
     ] {
-        assert!(!is_allowed(url, &[s3]), "{url}");
+        assert!(!is_allowed(url, &[S3, by_host, own]), "{url}");
     }
     // Without TLS: to this machine only, and only if the reader says so.
-    let here = "http://127.0.0.1:4566";
+    let here = "http://127.0.0.1:4566/bucket";
     assert!(is_allowed("http://127.0.0.1:4566/bucket/log", &[here]));
     assert!(!is_allowed("http://127.0.0.1:4567/bucket/log", &[here]));
     assert!(!is_allowed(
         "http://127.0.0.1:4566/bucket/log",
-        &["127.0.0.1:4566"]
+        &["127.0.0.1:4566/bucket"]
     ));
     assert!(!is_allowed(
         "http://example.com/log",
@@ -61,30 +79,71 @@ fn a_log_goes_to_the_hosts_that_are_listed_and_by_tls_only() {
     ));
 }
 
+/// Anybody can have a bucket at the same host, and presign a URL to it.
 #[test]
-fn s3_of_the_device_s_own_region_is_the_default() {
-    let beside = |endpoint: &str| example::s3_beside(endpoint);
-    let expected = Some("s3.eu-west-1.amazonaws.com".to_owned());
-    assert_eq!(beside("a1b2c3-ats.iot.eu-west-1.amazonaws.com"), expected);
-    let expected = Some("s3.cn-north-1.amazonaws.com.cn".to_owned());
-    assert_eq!(
-        beside("a1b2c3.ats.iot.cn-north-1.amazonaws.com.cn"),
-        expected
-    );
-    assert_eq!(beside("localhost"), None);
+fn a_log_goes_to_no_other_bucket_at_the_same_host() {
+    for path in [
+        "attackers-bucket/log",
+        "my-bucket-too/log",
+        "my-bucket",
+        "MY-BUCKET/log",
+        "/my-bucket/log",
+        "./my-bucket/log",
+        "attackers-bucket/../my-bucket/log",
+        "my-bucket/../attackers-bucket/log",
+        "my-bucket/%2e%2E/attackers-bucket/log",
+        "my-bucket/.%2e/attackers-bucket/log",
+        "my-bucket/x%2f..%2f..%2fattackers-bucket/log",
+        "my-bucket%2flog",
+        "my-bucket\\..\\attackers-bucket/log",
+        "?/my-bucket/log",
+        "#/my-bucket/log",
+    ] {
+        let url = format!("https://s3.eu-west-1.amazonaws.com/{path}");
+        assert!(!is_allowed(&url, &[S3]), "{url}");
+    }
+    let url = "https://attackers-bucket.s3.eu-west-1.amazonaws.com/my-bucket/log";
+    assert!(!is_allowed(url, &[S3]));
+}
+
+#[test]
+fn an_empty_entry_in_the_list_allows_nothing() {
+    for urls in [&[S3, ""][..], &[" "], &["/"], &["https://"], &["."]] {
+        for url in [
+            "https://evil.example/log",
+            "https://evil.example./log",
+            "https://./log",
+        ] {
+            assert!(!is_allowed(url, urls), "{url}: {urls:?}");
+        }
+    }
 }
 
 #[tokio::test]
-async fn a_host_that_is_not_listed_gets_nothing() {
+async fn without_a_list_the_job_fails_and_says_what_to_set() {
     let scene = Scene::with(&[]).await;
-    let nowhere = Uploads {
-        hosts: vec!["s3.eu-west-1.amazonaws.com".to_owned()],
+    let jobs = scene.world.core.jobs();
+    jobs.create_job("logs", scene.document()).unwrap();
+    let program = Program::start_example("upload_logs", &scene.world.flags(&[]));
+    let ended = scene.world.ended("logs").await;
+    assert_eq!(ended.status, Status::Failed);
+    let reason = &ended.status_details["reason"];
+    assert!(reason.contains("set LOG_URLS on it"), "{reason}");
+    program.kill().await;
+    assert_eq!(scene.uploads(), []);
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_listed_gets_nothing() {
+    let scene = Scene::with(&[]).await;
+    let elsewhere = Uploads {
+        urls: vec![S3.to_owned()],
         ..scene.uploads_here()
     };
-    let (status, reason) = scene.done_with(nowhere, scene.document()).await;
+    let (status, reason) = scene.done_with(elsewhere, scene.document()).await;
     assert_eq!(status, Status::Rejected);
-    let words = "by https, and to these hosts only: s3.eu-west-1.amazonaws.com (see LOG_HOSTS)";
-    assert!(reason.ends_with(words), "{reason}");
+    let words = format!("below these URLs only: {S3} (see LOG_URLS)");
+    assert!(reason.ends_with(&words), "{reason}");
     assert_eq!(scene.uploads(), []);
 }
 
@@ -138,26 +197,40 @@ async fn the_program_s_own_proxy_is_used_with_its_password() {
     let scene = Scene::with(&[]).await;
     let (secure_port, tls, bucket) = behind_tls(&scene).await;
     let (forward, flags) = scene.world.proxy_with_password(secure_port).await;
-    let proxy = example::presigned::proxy(&flags).unwrap();
-    let uploads = Uploads {
-        hosts: vec![
-            format!("localhost:{secure_port}"),
-            format!("http://127.0.0.1:{}", scene.port),
-        ],
-        proxy,
+    let place = format!("localhost:{secure_port}");
+    let mut uploads = Uploads {
+        urls: vec![format!("https://{place}/")],
         tls,
         ..scene.uploads_here()
     };
-    let mut document = scene.document();
-    document["url"] = json!(format!("https://localhost:{secure_port}/log"));
-    let (status, reason) = scene.done_with(uploads.clone(), document).await;
-    assert_eq!(status, Status::Succeeded, "{reason}");
-    assert_eq!(forward.asked_for(), [format!("localhost:{secure_port}")]);
-    assert_eq!(scene.uploads().len(), 1);
+    uploads.urls.extend(scene.uploads_here().urls);
+    // Its file as people and programs write it (Windows begins it with a byte order mark).
+    for (scheme, auth) in [
+        ("https", "user:secret\n"),
+        ("HTTPS", "\u{feff}user:secret\r\n"),
+    ] {
+        std::fs::write(flags.proxy_auth.as_ref().unwrap(), auth).unwrap();
+        uploads.proxy = example::presigned::proxy(&flags).unwrap();
+        let mut document = scene.document();
+        document["url"] = json!(format!("{scheme}://{place}/log"));
+        let (status, reason) = scene.done_with(uploads.clone(), document).await;
+        assert_eq!(status, Status::Succeeded, "{scheme}: {reason}");
+    }
+    assert_eq!(forward.asked_for(), [&place[..]; 2]);
+    assert_eq!(scene.uploads().len(), 2);
     // Without TLS, it stays on this machine: no proxy gets to see it.
     let (status, reason) = scene.done_with(uploads, scene.document()).await;
     assert_eq!(status, Status::Succeeded, "{reason}");
-    assert_eq!(forward.asked_for().len(), 1);
-    assert_eq!(scene.uploads().len(), 2);
+    assert_eq!(forward.asked_for().len(), 2);
+    assert_eq!(scene.uploads().len(), 3);
     bucket.abort();
+}
+
+#[tokio::test]
+async fn a_proxy_may_be_an_ipv6_address() {
+    let scene = Scene::with(&[]).await;
+    let more = ["program", "--proxy_host", "::1", "--proxy_port", "3128"];
+    let flags = Flags::from_arguments(scene.world.flags(&more)).unwrap();
+    let proxy = example::presigned::proxy(&flags).unwrap().unwrap();
+    assert_eq!((proxy.host(), proxy.port()), ("[::1]", 3128));
 }
