@@ -122,8 +122,7 @@ impl<'a, R: Request> Exchange<'a, R> {
                     Ok(Ok(reply)) => return self.read(&reply),
                     other => {
                         mqtt.subscribe_again(); // the server may have lost our subscriptions
-                        let waited = other.err().unwrap_or(reply_timeout);
-                        return Err(self.failed(Kind::NoReply(waited)));
+                        return Err(self.failed(Kind::NoReply(other.err().unwrap_or(reply_timeout))));
                     }
                 },
                 error = client.denied(R::OPERATION) => return Err(error),

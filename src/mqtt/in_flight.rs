@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::error::PublishError;
+use super::publish::LARGEST_PAYLOAD;
 
 /// So many bytes on their way need no time of their own…
 const FREE_BYTES: usize = 4_000;
@@ -134,11 +135,11 @@ impl InFlight {
         Some((slot.since, slot.sent.name()))
     }
 
-    /// The time that the bytes on their way may take before any answer: these, or the `unsent` ones if
-    /// those are more (they have messages of QoS 0 among them).
-    pub fn time_for_bytes(&self, unsent: usize) -> Duration {
+    /// The time that the bytes on their way may take before any answer; no more than those of the largest
+    /// message, for the link may be dead. (What is sent at QoS 0 is not known.)
+    pub fn time_for_bytes(&self) -> Duration {
         let bytes: usize = self.slots.iter().map(|slot| slot.size).sum();
-        let bytes = bytes.max(unsent).saturating_sub(FREE_BYTES);
+        let bytes = bytes.min(LARGEST_PAYLOAD).saturating_sub(FREE_BYTES);
         Duration::from_millis((bytes * 1_000 / MIN_BYTES_PER_SECOND) as u64)
     }
 
@@ -230,11 +231,11 @@ mod tests {
     async fn what_is_large_may_take_its_time() {
         let mut in_flight = InFlight::default();
         let (_, _small) = publish(&mut in_flight, 400);
-        assert_eq!(in_flight.time_for_bytes(4_000), Duration::ZERO);
+        assert_eq!(in_flight.time_for_bytes(), Duration::ZERO);
         let (_, _large) = publish(&mut in_flight, 100_000);
-        assert_eq!(in_flight.time_for_bytes(0), Duration::from_millis(96_400));
-        let more = in_flight.time_for_bytes(204_000);
-        assert_eq!(more, Duration::from_secs(200));
+        assert_eq!(in_flight.time_for_bytes(), Duration::from_millis(96_400));
+        let (_, _larger) = publish(&mut in_flight, 10_000_000);
+        assert_eq!(in_flight.time_for_bytes().as_secs(), 127);
     }
 
     #[tokio::test]

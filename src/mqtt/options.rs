@@ -57,7 +57,8 @@ pub struct Options {
     /// How often a PINGREQ leaves where nothing else does; the server hangs up after one and a half
     /// times this. AWS IoT Core takes 30 to 1,200 seconds. Its own wish (Server Keep Alive) goes
     /// before this one. A PINGRESP may take half of it. A message that takes longer than one and a half
-    /// times this to leave does not arrive, and is given up after three connections. 0: none.
+    /// times this to leave does not arrive, and is given up after three connections. 0: none, and a dead
+    /// link is noticed by what is published at QoS 1 alone.
     pub keep_alive: Duration,
     /// How long TCP may take, over all addresses of the host. 10 seconds.
     pub tcp_timeout: Duration,

@@ -26,7 +26,7 @@ pub(super) struct Task {
     pub heard: LastHeard,
     pub events: broadcast::Sender<Event>,
     pub status: watch::Sender<Status>,
-    /// Connections in a row on which the server broke the rules, or acknowledged no publish.
+    /// Connections in a row on which the server acknowledged no publish, or soon broke the rules.
     pub unproductive: u32,
 }
 
@@ -125,11 +125,12 @@ impl Task {
         let Err(error) = end else {
             return Ok(());
         };
-        if connected_at.elapsed() >= self.options.stable_after {
+        let is_stable = connected_at.elapsed() >= self.options.stable_after;
+        if is_stable {
             self.backoff.reset();
             self.session.has_worked = true;
         }
-        if is_ignored || error.kind() == Kind::Violation {
+        if is_ignored || !is_stable && error.kind() == Kind::Violation {
             self.unproductive += 1;
         } else {
             self.unproductive = 0;

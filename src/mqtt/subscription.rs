@@ -140,8 +140,16 @@ impl Granted {
             if let Some(answer) = &*self.0.borrow_and_update() {
                 return Ok(answer.clone()?);
             }
-            self.0.changed().await.map_err(|_| NotGranted::Gone)?;
+            self.changed().await?;
         }
+    }
+
+    /// Waits until the server has answered once more. Safe to cancel.
+    ///
+    /// # Errors
+    /// If nobody will answer any more.
+    pub async fn changed(&mut self) -> Result<(), NotGranted> {
+        self.0.changed().await.map_err(|_| NotGranted::Gone)
     }
 }
 

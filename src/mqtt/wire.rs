@@ -130,11 +130,6 @@ impl Wire {
         self.unsent.is_empty() && self.is_flushed
     }
 
-    /// How many bytes the stream has not taken yet.
-    pub fn unsent(&self) -> usize {
-        self.unsent.len()
-    }
-
     /// Whether more can be published.
     pub fn has_room(&self) -> bool {
         self.unsent.len() < MANY_UNSENT

@@ -35,8 +35,7 @@ pub use advice::SampleError;
 use pending::Pending;
 use printer::Printer;
 
-/// Bytes of the file with a proxy's user name and password that are read. A longer one (a log, a device
-/// like /dev/zero) is none.
+/// A file with a proxy's user name and password has no more bytes.
 const LONGEST_AUTH: u64 = 4096;
 
 /// In CI mode, a connection that can't be made is given up after this many tries.
@@ -242,8 +241,10 @@ pub fn proxy(flags: &Flags) -> Result<Option<Proxy>, SampleError> {
     };
     let mut proxy = Proxy::new(host, flags.proxy_port);
     if let Some(path) = &flags.proxy_auth {
-        let text = File::open(path).and_then(|file| io::read_to_string(file.take(LONGEST_AUTH)));
+        let text =
+            File::open(path).and_then(|file| io::read_to_string(file.take(LONGEST_AUTH + 1)));
         let auth = match &text {
+            Ok(text) if text.len() as u64 > LONGEST_AUTH => Err("has more than 4 KiB".to_owned()),
             // What is in the file is never shown. (Windows begins it with a byte order mark.)
             Ok(text) => {
                 let line = text.trim_start_matches('\u{feff}');

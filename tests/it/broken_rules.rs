@@ -1,6 +1,7 @@
 //! A server that breaks MQTT's rules costs its connection, never the device: DISCONNECT with the reason
 //! that MQTT5 names, the next try after a pause, and after a few in a row a new session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jobs_mqtt5::mqtt::{
@@ -8,9 +9,9 @@ use jobs_mqtt5::mqtt::{
 };
 use jobs_mqtt5::sample::lines;
 use local_iot_core::{Breach, Event as Seen, Fault, Limits, Times, breaches};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::support::{LIMIT, World, idle, interruption, next_message, quick_work, within};
+use crate::support::{LIMIT, Tunnel, World, idle, interruption, next_message, quick_work, within};
 
 fn connects(world: &World) -> Vec<Seen> {
     let events = world.core.journal().events().into_iter();
@@ -271,4 +272,26 @@ async fn a_device_that_has_worked_does_its_next_job_after_a_second_connack() {
     running.err.wait_for("second CONNACK").await;
     running.stop().await.unwrap();
     assert_eq!(world.core.journal().violations(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_is_broken_once_a_day_costs_no_session() {
+    let world = World::open().await;
+    let mut options = world.settings().mqtt;
+    options.stable_after = Duration::from_secs(60);
+    options.transport = Arc::new(Tunnel {
+        acceptor: world.core.acceptor(),
+        handshake: Duration::ZERO,
+    });
+    let (mqtt, mut events) = mqtt::connect(options);
+    for day in 0..5 {
+        publishes(&mqtt).await;
+        sleep(Duration::from_secs(86_400)).await;
+        let breach = Fault::Breach(Breach::Qos2);
+        world.core.faults().add(breach, Times::Once);
+        publishes(&mqtt).await;
+        let error = interruption(&mut events).await;
+        assert_eq!(error.kind(), ConnectionErrorKind::Violation, "{error}");
+        assert_eq!(mqtt.session(), 1, "day {day}");
+    }
 }

@@ -6,7 +6,7 @@ use jobs_mqtt5::ErrorClass;
 use jobs_mqtt5::mqtt::{self, ConnectionErrorKind, Event, Publish, PublishError, QoS, ReasonCode};
 use local_iot_core::{Event as Seen, Tamper};
 
-use crate::support::{World, refusal, within};
+use crate::support::{World, interruption, refusal, within};
 
 /// Puts another CONNACK in the place of each: these are its bytes after the fixed header.
 struct Connack(Vec<u8>);
@@ -118,4 +118,15 @@ async fn a_server_that_speaks_mqtt_3_1_1_only_is_named_and_ends_the_first_connec
         let words = format!("localhost:{} speaks MQTT 3.1.1 only", world.core.port());
         assert_eq!(error.to_string(), words);
     }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_packet_at_all_is_given_up() {
+    let world = world(&[0, 0, 5, 0x27, 0, 0, 0, 1]).await;
+    let options = world.settings().mqtt.keep_alive(Duration::from_secs(1));
+    let (mqtt, mut events) = mqtt::connect(options);
+    let error = interruption(&mut events).await;
+    assert_eq!(error.kind(), ConnectionErrorKind::Overdue, "{error}");
+    mqtt.disconnect();
+    within(mqtt.ended()).await;
 }

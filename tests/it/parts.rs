@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jobs_mqtt5::mqtt::{self, NotGranted, Publish, Subscription};
-use local_iot_core::{Event, Limits};
+use local_iot_core::{Event, Fault, Limits, Times};
 
 use crate::support::{THING, Tunnel, World, next_message, within};
 
@@ -184,13 +184,25 @@ async fn a_filter_that_is_refused_when_nobody_wants_it_any_longer_is_not_asked_f
         acceptor: world.core.acceptor(),
         handshake: Duration::ZERO,
     });
-    let (mqtt, _events) = mqtt::connect(options);
+    options.stable_after = Duration::from_secs(3_600);
+    let (mqtt, mut events) = mqtt::connect(options);
     let secret = mqtt.subscribe(["secret"]);
     let asked = |event: &Event| matches!(event, Event::Subscribe { .. });
     within(world.core.journal().wait_for(asked)).await;
     drop(secret); // before its SUBACK is here
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert_eq!(world.core.journal().count(asked), 1);
+    // Nothing has worked so far: a refusal is taken at its word.
+    let not_authorized = Fault::Connack(0x87);
+    world.core.faults().add(not_authorized, Times::Always);
+    world.core.drop_connections();
+    loop {
+        match within(events.next()).await.unwrap() {
+            mqtt::Event::Ended(how) => break assert!(how.is_err()),
+            mqtt::Event::Interrupted { error, .. } => assert!(error.reason_code().is_none()),
+            _ => {}
+        }
+    }
 }
 
 #[tokio::test]

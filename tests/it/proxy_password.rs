@@ -160,7 +160,7 @@ async fn a_file_that_is_missing_empty_endless_in_utf_16_or_has_no_colon_is_told(
         refused(secret_file(&world, content).to_str().unwrap(), no_line).await;
     }
     #[cfg(unix)]
-    refused("/dev/zero", no_line).await;
+    refused("/dev/zero", "has more than 4 KiB").await;
     let utf_16 = "\u{feff}device:s3cret-word\r\n".encode_utf16();
     let utf_16: Vec<u8> = utf_16.flat_map(u16::to_le_bytes).collect();
     refused(secret_file(&world, utf_16).to_str().unwrap(), "UTF-8").await;

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use jobs_mqtt5::mqtt::{self, ByteStream, Dialing, Publish, PublishError, QoS, Transport};
+use jobs_mqtt5::mqtt::{
+    self, ByteStream, ConnectionErrorKind, Dialing, Publish, PublishError, QoS, Transport,
+};
 use local_iot_core::Event;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{Tunnel, World, within};
 
@@ -26,6 +28,8 @@ const MESSAGE: &[u8] = &[0x30, 6, 0, 2, b'i', b'n', 0, b'x'];
 #[derive(Clone)]
 struct Slow {
     bytes_per_second: usize,
+    /// Bytes on their way that take no time, as in the buffers of a system.
+    buffer: usize,
     taken: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
     /// What it does with a connection.
@@ -37,6 +41,7 @@ impl Slow {
         let (taken, connections) = Default::default();
         Self {
             bytes_per_second,
+            buffer: 1024,
             taken,
             connections,
             serves,
@@ -58,7 +63,7 @@ impl Slow {
 
 impl Transport for Slow {
     fn dial<'a>(&'a self, _host: &'a str, _port: u16, _limit: Duration) -> Dialing<'a> {
-        let (near, far) = duplex(1024);
+        let (near, far) = duplex(self.buffer);
         self.connections.fetch_add(1, SeqCst);
         (self.serves)(self.clone(), far);
         Box::pin(async { Ok(Box::new(near) as Box<dyn ByteStream>) })
@@ -147,6 +152,40 @@ async fn a_pingreq_behind_a_large_message_is_not_overdue() {
     let published = timeout(Duration::from_secs(150), mqtt.publish(large)).await;
     published.unwrap().unwrap();
     assert_eq!(server.connections.load(SeqCst), 1);
+}
+
+/// Accepts, and says nothing more.
+fn says_nothing(_: Slow, mut stream: DuplexStream) {
+    tokio::spawn(async move {
+        stream.write_all(CONNACK).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_link_is_noticed_within_three_minutes_however_much_is_on_its_way() {
+    for (count, size, limit) in [(1, 10, 11), (20, 100, 11), (20, 100_000, 180)] {
+        let mut server = Slow::new(1, says_nothing);
+        server.buffer = 4 * 1024 * 1024; // the system takes it all
+        let (mqtt, mut events) = mqtt::connect(server.options());
+        for _ in 0..count {
+            let mqtt = mqtt.clone();
+            let publish = Publish::new("out", vec![b'x'; size]);
+            tokio::spawn(async move { mqtt.publish(publish).await });
+        }
+        let begun = Instant::now();
+        let error = timeout(Duration::from_secs(3_600), async {
+            loop {
+                if let Some(mqtt::Event::Interrupted { error, .. }) = events.next().await {
+                    return error;
+                }
+            }
+        });
+        let kind = error.await.unwrap().kind();
+        assert_eq!(kind, ConnectionErrorKind::Overdue);
+        let took = begun.elapsed().as_secs();
+        assert!(took <= limit, "{count} of {size} bytes: {took} s");
+    }
 }
 
 /// A world that takes and brings 1,000 bytes in a second.

@@ -211,7 +211,7 @@ impl Connection<'_> {
         let (wire, heard, session) = (&self.wire, self.heard, &self.session);
         let next = session.next_publish.as_ref();
         let next = next.filter(|next| self.may_publish(next.publish.qos));
-        let for_bytes = session.in_flight.time_for_bytes(wire.unsent());
+        let for_bytes = session.in_flight.time_for_bytes();
         let overdue = |since, timeout: Duration, packet| {
             let deadline = heard.deadline(since, timeout.saturating_add(for_bytes));
             (deadline, Timer::Overdue(packet))
@@ -256,7 +256,8 @@ impl Connection<'_> {
             }
             Timer::Ping => {
                 self.pinging.get_or_insert_with(Instant::now);
-                let _ = self.wire.send(&Packet::PingReq(PingReq)); // it is never too large
+                self.wire.sent_at = Instant::now(); // to a server that takes no packet at all, too
+                let _ = self.wire.send(&Packet::PingReq(PingReq));
             }
             Timer::Overdue(packet) => {
                 let begun = Instant::now();

@@ -91,7 +91,7 @@ impl Connection<'_> {
     pub(super) fn on_suback(&mut self, filters: &[String], codes: &[ReasonCode]) {
         let session = &mut *self.session;
         let Some(refused) = session.subscriptions.subscribed(filters, codes) else {
-            session.has_worked = true;
+            session.has_worked |= !codes.iter().any(|code| code.is_error());
             session.refusals.reset();
             return;
         };

@@ -110,7 +110,7 @@ pub fn on_denied(error: &RequestError, partition: Partition) -> Option<String> {
 pub fn on_request(error: &RequestError, partition: Partition) -> Option<String> {
     match error.kind() {
         Kind::NoReply(_) => Some(NO_REPLIES.to_owned()),
-        Kind::Publish(error) => on_publish(error, partition),
+        Kind::Publish(error) if error.is_denied() => on_publish(error, partition),
         Kind::Subscribe(error) => on_subscribe(error, partition),
         Kind::Rejected(rejection) if rejection.code == ErrorCode::RequestThrottled => {
             Some("The account has reached a limit of the Jobs service.".to_owned())
@@ -125,9 +125,6 @@ fn on_publish(error: &PublishError, partition: Partition) -> Option<String> {
     let PublishError::Refused { topic, .. } = error else {
         return None;
     };
-    if !error.is_denied() {
-        return None;
-    }
     let has_it = policy_json_has(topic, " (policy.json has it for every request)");
     Some(format!(
         "Add to the policy of your certificate: allow iot:Publish on {}{has_it}.",
