@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::support::{Faults, faulty_disk_for, within};
 
 mod boot;
+mod canceled;
 mod checked;
 mod cut_off;
 mod deploy;
