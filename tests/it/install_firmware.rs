@@ -27,6 +27,7 @@ mod good_half;
 mod scene;
 mod server;
 mod trial;
+mod unreachable;
 
 #[path = "../examples/install_firmware/main.rs"]
 #[allow(dead_code)] // its `main`

@@ -190,6 +190,14 @@ impl Scene {
         state_in(self.folder.path())
     }
 
+    /// How often the firmware on trial was started; `None` if there is none.
+    pub(super) fn starts_on_trial(&self) -> Option<u32> {
+        match self.boot().update {
+            Update::Trial { starts, .. } => Some(starts),
+            _ => None,
+        }
+    }
+
     /// Waits until the update is settled on the disk.
     pub(super) async fn settles(&self) {
         eventually(|| self.boot().update == Update::Settled).await;
