@@ -109,18 +109,28 @@ fn a_link_stays_a_link_and_its_target_is_replaced() {
 }
 
 #[test]
-fn mode_and_owner_stay_and_a_new_file_gets_the_mode_asked_for() {
+fn what_somebody_else_has_left_is_replaced_by_a_file_of_the_folder_s_owner() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("it");
-    replace(&RealDisk, &path, b"first", 0o640).unwrap();
-    assert_eq!(mode(&path), 0o640);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
+    let files = Folder::open(folder.path(), Arc::new(RealDisk)).unwrap();
+    let path = files.path("it");
+    let owner = |path: &Path| fs::metadata(path).map(|it| (it.uid(), it.gid())).unwrap();
+    let ours = owner(folder.path());
+    files.replace("it", "first").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let is_root = chown(&path, Some(65_534), Some(65_534)).is_ok();
-    replace(&RealDisk, &path, b"second", 0o640).unwrap();
-    assert_eq!((text(&path).as_str(), mode(&path)), ("second", 0o604));
+    files.replace("it", "second").unwrap();
+    assert_eq!((text(&path).as_str(), mode(&path)), ("second", 0o600));
+    assert_eq!(owner(&path), ours);
     if is_root {
-        assert_eq!(fs::metadata(&path).unwrap().uid(), 65_534);
+        // Run as root once, it does not lock out whoever the folder belongs to.
+        chown(folder.path(), Some(65_534), Some(65_534)).unwrap();
+        for name in ["it", "new"] {
+            files.replace(name, "third").unwrap();
+            assert_eq!(owner(&files.path(name)), (65_534, 65_534));
+        }
     }
+    replace(&RealDisk, &path, b"fourth", 0o640).unwrap();
+    assert_eq!(mode(&path), 0o640, "the one asked for");
 }
 
 #[test]
