@@ -138,7 +138,9 @@ fn one_that_is_slow_to_say_its_version_is_given_its_chance_whosever_timeout_it_i
         slots.program("bin/timeout", &format!("#!/bin/sh\nexit {status}\n"));
         let path = std::env::var("PATH").unwrap();
         let path = format!("{}:{path}", slots.path("bin").display());
-        let said = slots.boot_with(|command| drop(command.env("PATH", path)));
+        let said = slots.boot_with(|command| {
+            command.env("PATH", path);
+        });
         assert_eq!(
             (said.as_str(), slots.starts()),
             ("b: \n", Some(2)),
