@@ -20,6 +20,8 @@ use super::presigned::is_transient;
 const PIECE: u64 = 256 * 1024;
 /// How long one request may take. What has come by then is kept, except from a server without ranges.
 const TIMEOUTS: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(30 * 60)];
+/// How long the server may be silent: so much later, a job that is to end does.
+const SILENCE: Duration = Duration::from_secs(30);
 /// So many bytes are progress. (One a second keeps nothing alive.)
 const PROGRESS: u64 = 64 * 1024;
 /// What can go wrong in work, of whatever kind.
@@ -158,6 +160,7 @@ impl Download<'_> {
             .http_status_as_error(false)
             .proxy(self.proxy.clone())
             .timeout_global(Some(limit))
+            .timeout_per_read(Some(self.patience.min(SILENCE)))
             .build()
             .into();
         let request = agent.get(&self.url);

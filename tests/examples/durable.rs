@@ -3,7 +3,8 @@
 //!
 //! - The new file is written beside the real target (a symbolic link stays a link) and takes its place by a
 //!   rename. What an earlier try has left there is removed, and never followed if it is a link.
-//! - It gets the mode and the owner of the old file.
+//! - It has the mode asked for, and the owner of its folder, whatever the old file had: one that somebody has
+//!   left there does not keep the device from its own, nor does a run as root.
 //! - File and folder are synced, in this order.
 //! - Where no rename is possible, as for a file that is mounted by itself, the error says so.
 //!
@@ -63,7 +64,7 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {}
 
-/// Replaces a file. One that is not there yet gets this mode.
+/// Replaces a file by one with this mode.
 ///
 /// # Errors
 /// What could not be done, with the path. Read the file again: it may have been replaced nevertheless.
@@ -73,7 +74,7 @@ pub fn replace(disk: &dyn Disk, path: &Path, content: &[u8], mode: u32) -> io::R
     let mut new = target.clone().into_os_string();
     new.push(".new");
     let new = PathBuf::from(new);
-    let replaced = write_beside(disk, &target, &new, content, mode)
+    let replaced = write_new(disk, &new, content, mode)
         .and_then(|()| rename(disk, &new, &target))
         .map_err(failed);
     if replaced.is_err() {
@@ -100,21 +101,11 @@ pub fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     disk.sync_folder(folder_of(path))
 }
 
-fn write_beside(
-    disk: &dyn Disk,
-    target: &Path,
-    new: &Path,
-    content: &[u8],
-    mode: u32,
-) -> io::Result<()> {
+fn write_new(disk: &dyn Disk, new: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     remove_if_there(disk, new)?;
-    // For its owner only, until it is known who may read it.
-    let mut file = disk.create(new, 0o600)?;
-    match fs::metadata(target) {
-        Ok(old) => keep_owner_and_mode(&file, &old)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => set_mode(&file, mode)?,
-        Err(error) => return Err(error),
-    }
+    let mut file = disk.create(new, mode)?;
+    give_to_owner_of(folder_of(new), &file)?;
+    set_mode(&file, mode)?; // (a umask may have narrowed it)
     disk.write(&mut file, content)?;
     disk.sync(&file)
 }
@@ -171,15 +162,14 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 }
 
 #[cfg_attr(not(unix), expect(unused_variables))]
-fn keep_owner_and_mode(file: &File, old: &fs::Metadata) -> io::Result<()> {
+fn give_to_owner_of(folder: &Path, file: &File) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt, fchown};
-        let new = file.metadata()?;
-        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-            fchown(file, Some(old.uid()), Some(old.gid()))?;
+        let owner = fs::metadata(folder)?;
+        if owner.uid() != file.metadata()?.uid() {
+            let _ = fchown(file, Some(owner.uid()), Some(owner.gid())); // only root can
         }
-        file.set_permissions(old.permissions())?;
     }
     Ok(())
 }
@@ -229,7 +219,7 @@ impl Folder {
         }
     }
 
-    /// See [`replace`]. A new file is for its owner only.
+    /// See [`replace`]. The file is for its owner only.
     pub fn replace(&self, name: &str, text: &str) -> io::Result<()> {
         replace(self.disk(), &self.path(name), text.as_bytes(), 0o600)
     }

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::support::{Faults, faulty_disk_for, within};
 
 mod boot;
+mod canceled;
 mod checked;
 mod cut_off;
 mod deploy;
@@ -26,6 +27,7 @@ mod good_half;
 mod scene;
 mod server;
 mod trial;
+mod unreachable;
 
 #[path = "../examples/install_firmware/main.rs"]
 #[allow(dead_code)] // its `main`

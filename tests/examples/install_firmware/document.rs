@@ -80,7 +80,8 @@ impl Firmware {
 
     /// Whether it is in this file: one of the device's keys has signed that and, behind it, the number of
     /// the downgrade, if it is one. So whoever creates jobs can't make a downgrade of the signature for an
-    /// update, nor use that of a downgrade once more. An error: the file or the keys can't be read.
+    /// update, nor use that of a downgrade once more on a device that remembers its number. An error: the
+    /// file or the keys can't be read.
     pub fn is_in(&self, path: &Path, folder: &Folder) -> io::Result<bool> {
         let mut hash = Sha256::new();
         io::copy(&mut File::open(path)?, &mut hash)?;

@@ -112,8 +112,18 @@ pub async fn install(job: &Job, device: &Device, proxy: Option<ureq::Proxy>) -> 
         Err(error) => Err(error),
     };
     // An error does not say how things stand: the disk does.
-    let now = device.slots.state().update;
-    let is_on_trial = matches!(now, Update::Trial { key: of, .. } if of == key);
+    let now = device.slots.state();
+    let is_on_trial = matches!(&now.update, Update::Trial { key: of, .. } if *of == key);
+    if let (Some(why), true) = (job.unwanted(), is_on_trial) {
+        // Canceled while that was written down. (Any later, and the next start goes back.)
+        let (active, update) = (device.running, Update::Settled);
+        device.slots.decide(State {
+            active,
+            update,
+            ..now
+        });
+        return Ok(Outcome::Unwanted(why));
+    }
     if let (Err(error), false) = (switched, is_on_trial) {
         // What has come by a stop is for the next run.
         if !matches!(error.downcast_ref(), Some(Interrupted::Stopping)) {

@@ -134,11 +134,13 @@ impl Slots {
         written.is_ok()
     }
 
-    /// Puts `part` into a slot, in place of what was in it. The other one is active then, for sure.
+    /// Puts `part` into a slot, in place of what was in it. The other one is active then, for sure, and what
+    /// was on trial no longer is: its job was canceled, and its firmware is gone.
     pub fn fill(&self, slot: Slot) -> io::Result<()> {
         let before = self.state();
         let mut state = before.clone();
         state.active = other(slot);
+        state.update = Update::Settled;
         state.installed.remove(slot);
         if state != before {
             self.set(&state)?;

@@ -25,31 +25,33 @@ pub enum After {
     Stop,
 }
 
-/// Connects, and ends the trial. Without one, it returns at once. An error means that the cloud can't be
-/// told, and that no waiting helps: that start counts as a failed one.
+/// Connects, and ends the trial. Without one, it returns at once. What somebody has to fix, as a clock that
+/// is wrong, is waited for like an outage: it does not speak against the firmware. An error means that the
+/// cloud can't be told, and that no waiting helps: that start counts as a failed one.
 pub fn run(device: &mut Device, flags: &Flags) -> Result<After, Box<dyn Error>> {
     if !matches!(device.slots.state().update, slots::Update::Trial { .. }) {
         return Ok(After::NextJob);
     }
-    let settings = Settings::from_flags(flags, &Output::on_stdout_and_stderr()?)?;
+    let mut settings = Settings::from_flags(flags, &Output::on_stdout_and_stderr()?)?;
+    settings.mqtt.patience = Duration::MAX;
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().build()?.block_on(async {
         let (mqtt, mut events) = mqtt::connect(settings.mqtt);
         let jobs = Client::with_options(&mqtt, &settings.thing_name, settings.jobs);
         let problems = tokio::spawn(async move {
             while let Some(event) = events.next().await {
-                if let Event::Interrupted { error, .. } = event {
+                if let Event::Interrupted { error, .. } | Event::Ended(Err(error)) = event {
                     eprintln!("{error}");
                 }
             }
         });
         let after = tokio::select! {
-            judged = judge(device, &jobs) => judged?,
-            _ = stop::signal()? => After::Stop,
+            judged = judge(device, &jobs) => judged,
+            _ = stop::signal()? => Ok(After::Stop),
         };
         mqtt.disconnect();
-        problems.await?;
-        Ok(after)
+        problems.await?; // why the connection has ended comes last
+        Ok(after?)
     })
 }
 

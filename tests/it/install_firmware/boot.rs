@@ -129,6 +129,26 @@ fn a_slot_that_cannot_be_started_is_not_started_if_the_other_can() {
     assert!(slots.boot().starts_with("b: "));
 }
 
+/// GNU's `timeout` says so by 124; BusyBox's ends like the program, by SIGTERM.
+#[test]
+fn one_that_is_slow_to_say_its_version_is_given_its_chance_whosever_timeout_it_is() {
+    for status in [124, 143] {
+        let slots = Slots::with(TRIAL);
+        fs::create_dir(slots.path("bin")).unwrap();
+        slots.program("bin/timeout", &format!("#!/bin/sh\nexit {status}\n"));
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", slots.path("bin").display());
+        let said = slots.boot_with(|command| {
+            command.env("PATH", path);
+        });
+        assert_eq!(
+            (said.as_str(), slots.starts()),
+            ("b: \n", Some(2)),
+            "{status}"
+        );
+    }
+}
+
 #[test]
 fn garbage_in_boot_starts_slot_a_and_no_link_is_followed() {
     for text in ["", "\0\u{1}garbage", "active=", "active=c\n"] {

@@ -2,6 +2,7 @@
 //! is there, and a canceled one leaves nothing.
 
 use std::fs;
+use std::time::Duration;
 
 use jobs_mqtt5::agent::Unwanted;
 use jobs_mqtt5::jobs::JobStatus;
@@ -107,6 +108,24 @@ async fn a_job_that_is_canceled_in_the_middle_leaves_nothing() {
     assert_eq!(scene.job().status, Status::Canceled);
     scene.is_as_before();
     assert_eq!(scene.starts(), [0, 262_144], "no further piece");
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_does_not_hold_a_job_that_is_canceled() {
+    let mut scene = Scene::with(Faults {
+        has_no_ranges: true,
+        holds: vec![400_000],
+        ..Faults::default()
+    })
+    .await;
+    scene.patience = Duration::from_secs(1);
+    scene.create_job(scene.document());
+    let running = scene.run().await;
+    scene.server.has_struck(2).await;
+    scene.world.core.jobs().cancel_job_by_force(JOB).unwrap();
+    running.out.wait_for(&lines::abandoning(JOB)).await; // it is never let go
+    running.stop().await.unwrap();
+    scene.is_as_before();
 }
 
 #[tokio::test]

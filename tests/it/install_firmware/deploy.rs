@@ -110,6 +110,15 @@ async fn a_device_program_that_hangs_is_gone_back_on() {
     assert_eq!(within(supervise(&scene, 1)).await, 4);
 }
 
+#[test]
+fn the_unit_does_not_wait_for_the_clock() {
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deploy");
+    let unit = fs::read_to_string(deploy.join("jobs-mqtt5.service")).unwrap();
+    let mut waits = unit.lines().filter(|line| line.starts_with("After="));
+    assert_eq!(waits.next(), Some("After=network-online.target"));
+    assert_eq!(waits.next(), None);
+}
+
 #[tokio::test]
 async fn systemd_takes_the_drop_in() {
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deploy");

@@ -15,8 +15,8 @@ use tokio::process::Command;
 use tokio::task::spawn_blocking;
 
 use super::example::device::{Device, Times};
-use super::example::durable::RealDisk;
-use super::example::slots::{Slots, State, Update};
+use super::example::durable::{Disk, RealDisk};
+use super::example::slots::{State, Update};
 use super::example::trial::{After, judge};
 use super::{JOB, example, files, firmware, opened, signature, signing_key, state_in};
 use crate::support::{
@@ -83,24 +83,31 @@ impl Scene {
 
     /// Starts the device in this process, with short times: what main.rs does.
     pub(super) async fn run(&self) -> Running {
-        let device = self.judged_device().await;
+        self.run_on(Arc::new(RealDisk)).await.0
+    }
+
+    /// The same, on this disk. Returns the device as well.
+    pub(super) async fn run_on(&self, disk: Arc<dyn Disk>) -> (Running, Arc<Device>) {
+        let device = Arc::new(self.judged_device(disk).await);
         let mut settings = self.world.settings();
         settings.agent.progress_interval = Duration::from_millis(10);
-        let (shared, proxy) = (Arc::new(device), self.proxy.clone());
-        self.world.run(settings, async move |job: &Job| {
+        let (shared, proxy) = (Arc::clone(&device), self.proxy.clone());
+        let running = self.world.run(settings, async move |job: &Job| {
             example::install(job, &shared, proxy.clone()).await
-        })
+        });
+        (running, device)
     }
 
     /// A device that has started, and whose trial has ended, if there was one.
-    async fn judged_device(&self) -> Device {
+    async fn judged_device(&self, disk: Arc<dyn Disk>) -> Device {
         let times = Times {
             self_test: Duration::from_secs(20),
             first_seconds: Duration::from_millis(100),
             patience: self.patience,
             backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(2)),
         };
-        let slots = self.slots().await;
+        // (When the run before has let go of them.)
+        let slots = opened(self.folder.path(), disk).await;
         let started = spawn_blocking(move || Device::start(slots, None, times));
         let mut device = started.await.unwrap();
         let (jobs, mqtt) = self.world.jobs_client();
@@ -178,14 +185,17 @@ impl Scene {
         self.world.core.jobs().execution(JOB).unwrap()
     }
 
-    /// The slots, when the run before has let go of them.
-    async fn slots(&self) -> Slots {
-        opened(self.folder.path(), Arc::new(RealDisk)).await
-    }
-
     /// How things stand on the disk.
     pub(super) fn boot(&self) -> State {
         state_in(self.folder.path())
+    }
+
+    /// How often the firmware on trial was started; `None` if there is none.
+    pub(super) fn starts_on_trial(&self) -> Option<u32> {
+        match self.boot().update {
+            Update::Trial { starts, .. } => Some(starts),
+            _ => None,
+        }
     }
 
     /// Waits until the update is settled on the disk.

@@ -78,6 +78,19 @@ fn the_new_content_is_on_the_disk_before_it_has_its_name_and_the_name_before_it_
 }
 
 #[test]
+fn what_only_its_owner_could_read_is_never_open_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    fs::write(&path, OLD).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    // Killed at once, it leaves the file as it was created.
+    let Ended { said, steps } = replace(&path, 1, "kill after");
+    assert_eq!((said, &*steps[1]), (None, "create"));
+    let new = fs::metadata(folder.path().join("config.json.new")).unwrap();
+    assert_eq!(new.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
 fn whatever_fails_the_old_one_or_the_new_one_is_in_use_and_the_report_says_which() {
     let all = steps().len();
     let faults = [
