@@ -47,8 +47,8 @@ pub fn write_config(job: &Job, path: &Path) -> WorkResult {
 }
 
 /// Replaces a file as a whole: whoever reads it finds the old content or the new, also after a
-/// power failure. Mode and owner stay as they are, and a first one is for its owner only; of a
-/// symbolic link, the file behind it is replaced. An error says that the old content is still in use.
+/// power failure. Mode and owner stay as they are; of a symbolic link, the file behind it is
+/// replaced. An error says that the old content is still in use.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), String> {
     let path = behind_links(path);
     let mut new = path.clone().into_os_string();
@@ -75,15 +75,20 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), String> {
 
 /// Writes a new file that is to take the place of `old`.
 fn write(new: &Path, content: &[u8], old: &Path) -> io::Result<()> {
+    let old = match fs::metadata(old) {
+        Ok(old) => Some(old),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
     let mut options = File::options();
     options.write(true).create_new(true);
-    #[cfg(unix)] // until it is known who may read it
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    #[cfg(unix)] // nobody reads it before it has the mode of the old one
+    if old.is_some() {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
     let mut file = options.open(new)?;
-    match fs::metadata(old) {
-        Ok(old) => keep_owner_and_mode(&file, &old)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    if let Some(old) = old {
+        keep_owner_and_mode(&file, &old)?;
     }
     file.write_all(content)?;
     file.sync_all()
