@@ -94,7 +94,9 @@ async fn ten_jobs_come_over_a_long_and_narrow_link() {
     let latency = Duration::from_secs(1);
     let world = narrow(3_000, latency).await;
     let job_ids = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
-    job_ids.map(|job_id| queue(&world, job_id, 8_000));
+    for job_id in job_ids {
+        queue(&world, job_id, 8_000);
+    }
     let took = does(&world, latency, &job_ids, Duration::from_secs(150)).await;
     assert!(took.as_secs() >= 30, "the link was not narrow");
     assert!(connects(&world) <= 2);
