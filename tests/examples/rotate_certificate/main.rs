@@ -9,10 +9,10 @@
 //!
 //! The device connects with the new certificate, and reports with it. When the cloud has accepted that, the
 //! job has SUCCEEDED, and only then the new one takes the place of the old one. If the server refuses it, or
-//! accepts no report within ten minutes (`TRIAL_SECONDS`), the device goes back to the old one, and the job
-//! is FAILED. Lesson 6 has the table of what each start does. Flags are those of the sample: `--cert` and
-//! `--key` are what it begins with; what it gets later is in the folder `identity` (or `IDENTITY_FOLDER`).
-//! Keys are made in a token if `DEVICE_TOKEN` names one, with a `pin-source`: see lesson 9.
+//! accepts no report within ten minutes (`CERTIFICATE_TRIAL_SECONDS`), the device goes back to the old one,
+//! and the job is FAILED. Lesson 6 has the table of what each start does. Flags are those of the sample:
+//! `--cert` and `--key` are what it begins with; what it gets later is in the folder `identity` (or
+//! `IDENTITY_FOLDER`). Keys are made in a token if `DEVICE_TOKEN` names one, with a `pin-source`: see lesson 9.
 
 use std::{env, process::ExitCode, sync::Arc, time::Duration};
 
@@ -64,7 +64,7 @@ async fn main() -> ExitCode {
 /// Does jobs, with one connection after another. What each is made with is decided here alone: by how
 /// things stand on the disk, and by what was refused in this run.
 pub(crate) async fn run(delivered: Flags, folder: Folder) -> Result<(), device_key::Failure> {
-    let limit = env::var("TRIAL_SECONDS").unwrap_or("600".to_owned());
+    let limit = env::var("CERTIFICATE_TRIAL_SECONDS").unwrap_or("600".to_owned());
     let limit = Duration::from_secs(limit.parse()?);
     let output = Output::on_stdout_and_stderr()?;
     let store = Arc::new(Store { folder, delivered });

@@ -133,7 +133,7 @@ async fn a_certificate_that_may_not_report_is_gone_back_on() {
 async fn a_certificate_with_which_nothing_is_accepted_in_time_is_gone_back_on() {
     let (scene, _) = on_trial().await;
     scene.world.core.stop_listening().await;
-    let device = scene.start_with("TRIAL_SECONDS", "1");
+    let device = scene.start_with("CERTIFICATE_TRIAL_SECONDS", "1");
     device.out.wait_for(&trial(&scene)).await;
     let old = format!("Connecting with {}", scene.world.files.cert.display());
     device.out.wait_for(&old).await;
@@ -149,7 +149,7 @@ async fn a_report_that_was_accepted_counts_when_its_reply_was_lost() {
     let (scene, certificate) = on_trial().await;
     let lost = Fault::LoseReply(On::Outcome);
     scene.world.core.faults().add(lost, Times::Once);
-    let device = scene.start_with("TRIAL_SECONDS", "2");
+    let device = scene.start_with("CERTIFICATE_TRIAL_SECONDS", "2");
     scene.is_rotated(&device, 1, &certificate).await;
     device.kill().await;
 }
