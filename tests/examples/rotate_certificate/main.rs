@@ -226,8 +226,7 @@ async fn work(job: &Job, store: &Store) -> WorkResult {
 /// Makes a key, which stays here, and a request for a certificate for it. One that waits already is kept.
 fn make_key(store: &Store) -> WorkResult {
     if store.waiting_key().is_err() {
-        let new = device_key::generate()?;
-        store.folder.replace("next.key", &new)?;
+        device_key::generate(|key| store.folder.replace("next.key", key))?;
     }
     let request = device_key::csr(&store.waiting_key()?)?;
     let is_base64 = |line: &&str| !line.starts_with('-');
