@@ -1,8 +1,9 @@
 //! A token has room for few keys, and gives few tries for its PIN: what a device does not waste.
 
-use local_iot_core::{Mishap, ProvisioningStep};
+use local_iot_core::{Mishap, Pki, ProvisioningStep};
 
 use super::*;
+use crate::support::eventually;
 
 #[tokio::test]
 #[ignore = "needs SoftHSM"]
@@ -22,6 +23,57 @@ async fn an_empty_pin_costs_the_token_no_try() {
         scene.in_the_tokens() != before,
         "a failed try can't be seen"
     );
+}
+
+#[tokio::test]
+#[ignore = "needs SoftHSM"]
+async fn rotations_leave_no_key_behind() {
+    let scene = Scene::new().await;
+    scene.with_a_certificate().await;
+    let delivered = scene.halves();
+    assert_eq!(delivered, 2);
+    let (world, jobs) = (&scene.world, scene.world.core.jobs());
+    let device = scene.start("rotate_certificate");
+    let install = |certificate: &str| {
+        let document = json!({"operation": "install-certificate", "certificate": certificate});
+        jobs.create_job("certificate", document).unwrap();
+    };
+    for round in 1..=3 {
+        jobs.create_job("key", json!({"operation": "make-key"}))
+            .unwrap();
+        world.succeeds("key").await;
+        // One rotation that is gone back on: its key is the next one's.
+        let csr = &jobs.execution("key").unwrap().status_details["csr"];
+        let csr = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, csr).unwrap();
+        install(
+            &Pki::unknown()
+                .unwrap()
+                .certificate_from_csr(&csr, 2020)
+                .unwrap(),
+        );
+        assert_eq!(world.ended("certificate").await.status, Status::Failed);
+        for job in ["certificate", "key"] {
+            jobs.delete_job(job).unwrap();
+        }
+        jobs.create_job("key", json!({"operation": "make-key"}))
+            .unwrap();
+        world.succeeds("key").await;
+        install(&world.certificate_for("key"));
+        world.succeeds("certificate").await;
+        for job in ["certificate", "key"] {
+            jobs.delete_job(job).unwrap();
+        }
+        let proven = "The new certificate has proven good.";
+        device.out.wait_for_count(round, proven).await;
+        eventually(|| scene.halves() == delivered + 2).await;
+    }
+    device.kill().await;
+    // What was delivered is there, for one who wants to begin anew.
+    fs::remove_dir_all(scene.path("identity")).unwrap();
+    let device = scene.start("rotate_certificate");
+    world.queue(&["after"]);
+    assert_eq!(world.ended("after").await.status, Status::Rejected);
+    device.kill().await;
 }
 
 #[tokio::test]

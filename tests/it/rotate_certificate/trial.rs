@@ -183,6 +183,44 @@ async fn one_lost_connection_is_no_refusal() {
     device.kill().await;
 }
 
+/// The disk is read-only, say: the report is accepted, and the new certificate can't take its place.
+#[tokio::test]
+async fn a_rotation_that_can_t_be_written_down_fails_the_next_one_until_it_can() {
+    let (scene, certificate) = on_trial().await;
+    let jobs = scene.world.core.jobs();
+    fs::create_dir(scene.path("current.pem")).unwrap();
+    let connects = scene.connects();
+    let device = scene.start();
+    let done = scene.world.ended("certificate").await;
+    assert_eq!(done.status, Status::Succeeded);
+    let unwritten = "trial.pem can't be put into its place";
+    device.err.wait_for(unwritten).await;
+    let proven = "The new certificate has proven good.";
+    assert_eq!(device.out.count(proven), 0);
+
+    let reason = async || {
+        jobs.delete_job("certificate").unwrap();
+        scene.bring(&certificate);
+        let done = scene.world.ended("certificate").await;
+        assert_eq!(done.status, Status::Failed);
+        done.status_details["reason"].clone()
+    };
+    let said = reason().await;
+    let expected = "the last rotation can't be written down: ";
+    assert!(
+        said.starts_with(expected) && said.contains(unwritten),
+        "{said}"
+    );
+    assert_eq!(scene.connects(), connects + 1);
+
+    fs::remove_dir(scene.path("current.pem")).unwrap();
+    jobs.delete_job("certificate").unwrap();
+    scene.bring(&certificate);
+    scene.is_rotated(&device, 1, &certificate).await; // it is the one in use
+    assert_eq!(scene.connects(), connects + 1);
+    device.kill().await;
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_device_that_is_told_to_stop_changes_nothing_any_more() {
