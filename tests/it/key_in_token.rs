@@ -11,6 +11,8 @@ use serde_json::json;
 use tokio::process::Command;
 
 mod few_places;
+#[cfg(target_os = "linux")] // what the C compiler makes of strange_token.c
+mod strange_token;
 mod uri;
 
 use crate::support::{Ended, ForwardProxy, Program, World, example_path, within};
