@@ -119,11 +119,12 @@ impl Store {
         }
         let former = self.folder.read("current.pem").ok().flatten();
         self.folder.rename("trial.pem", "current.pem")?;
-        println!("The new certificate has proven good.");
         if let Some(former) = former {
             device_key::destroy(&former);
         }
-        self.forget_used_key()
+        let forgotten = self.forget_used_key();
+        println!("The new certificate has proven good.");
+        forgotten
     }
 
     /// What is in that file. One that can't be used, whatever has become of it, is as good as none.

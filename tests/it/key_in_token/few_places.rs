@@ -3,7 +3,6 @@
 use local_iot_core::{Mishap, Pki, ProvisioningStep};
 
 use super::*;
-use crate::support::eventually;
 
 #[tokio::test]
 #[ignore = "needs SoftHSM"]
@@ -65,7 +64,7 @@ async fn rotations_leave_no_key_behind() {
         }
         let proven = "The new certificate has proven good.";
         device.out.wait_for_count(round, proven).await;
-        eventually(|| scene.halves() == delivered + 2).await;
+        assert_eq!(scene.halves(), delivered + 2);
     }
     device.kill().await;
     // What was delivered is there, for one who wants to begin anew.
