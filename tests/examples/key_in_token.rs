@@ -1,6 +1,6 @@
 //! A device whose key is in a token (a secure element, a smart card, an HSM, a TPM), by PKCS #11. The first
-//! start makes the key there, and prints a certificate signing request; with the certificate that the cloud
-//! has made of it, the next ones connect, and do jobs.
+//! start makes the key there. As long as there is no certificate, each start prints a certificate signing
+//! request; with the certificate that the cloud has made of it, the next ones connect, and do jobs.
 //!
 //! Its flags are those of the sample. `--key` is a file that says where the key is: the first start writes
 //! it. Where keys are to be made says the environment variable `DEVICE_TOKEN`:
@@ -20,6 +20,10 @@ use jobs_mqtt5::{cli::Flags, jobs, output::Output, sample::Settings, stop};
 
 #[allow(dead_code)] // a part of it is for the other examples
 mod device_key;
+#[allow(dead_code)] // this too
+mod durable;
+
+use durable::RealDisk;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -29,13 +33,21 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: &Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
-    if !flags.key.exists() {
-        if env::var_os("DEVICE_TOKEN").is_none() {
-            return Err("set DEVICE_TOKEN to the token that the key is to be made in".into());
+    if !flags.cert.exists() {
+        if !flags.key.exists() {
+            if env::var_os("DEVICE_TOKEN").is_none() {
+                return Err("set DEVICE_TOKEN to the token that the key is to be made in".into());
+            }
+            // It says where the key is, and is no secret.
+            let keep = |key: &str| {
+                let line = format!("{key}\n");
+                durable::replace(&RealDisk, &flags.key, line.as_bytes(), 0o644)
+            };
+            device_key::generate(keep)?;
         }
-        let key = device_key::generate()?;
-        fs::write(&flags.key, format!("{key}\n"))?; // it says where the key is, and is no secret
-        print!("{}", device_key::csr(&key)?);
+        let request = device_key::csr(&fs::read_to_string(&flags.key)?);
+        let request = request.map_err(|error| format!("{}: {error}", flags.key.display()))?;
+        print!("{request}");
         return Ok(());
     }
     let tls = device_key::client_config(&flags.cert, &flags.key, flags.ca_file.as_deref())?;

@@ -12,6 +12,8 @@
 //! | `first.pem`: the same, not accepted yet, and `first.token`, that it is ours | connects with it: once accepted, it is `current.pem`; if refused, registers it with the token |
 //! | `first.key`: a key | asks for a certificate for it |
 //! | nothing | makes a key |
+//!
+//! A file that can't be used (a disk that went bad, a token that was set up anew) is as good as none.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ use jobs_mqtt5::mqtt::{
 };
 use jobs_mqtt5::{cli::Flags, jobs, output::Output, sample::Settings, stop};
 
+#[allow(dead_code)] // a part of it is for the other examples
 mod device_key;
 #[allow(dead_code, clippy::duplicate_mod)] // a part of it is used; and the tests have it too
 pub(crate) mod durable;
@@ -88,18 +91,21 @@ pub struct Device {
 impl Device {
     /// Connects as the device that it is, and sees to it that it is one: see the table above.
     pub async fn connect_as_itself(&self) -> Result<mqtt::Client, Box<dyn Error + Send + Sync>> {
-        let mqtt = match self.identity.read("current.pem")? {
-            Some(_) => self.connect(Some("current.pem"), |_| {}).await?,
-            None => self.become_itself().await?,
+        let mqtt = if self.is_usable("current.pem")? {
+            self.connect(Some("current.pem"), |_| {}).await?
+        } else {
+            self.become_itself().await?
         };
-        self.identity.remove("first.token")?;
-        self.identity.remove("first.key")?;
+        for name in ["first.token", "first.key"] {
+            let removed = self.identity.remove(name);
+            removed.unwrap_or_else(|error| eprintln!("{error}")); // it does no harm
+        }
         Ok(mqtt)
     }
 
     async fn become_itself(&self) -> Result<mqtt::Client, Box<dyn Error + Send + Sync>> {
         let mqtt = loop {
-            let is_cut_off = self.identity.read("first.pem")?.is_some();
+            let is_cut_off = self.is_usable("first.pem")?;
             if is_cut_off {
                 let few_tries = |options: &mut mqtt::Options| options.max_tries = Some(TRIES);
                 match self.connect(Some("first.pem"), few_tries).await {
@@ -126,20 +132,20 @@ impl Device {
         println!("Connected with the claim");
         let cloud = FleetProvisioning::new(&mqtt, &self.template, self.answer_timeout);
         let mut cloud = cloud.await?;
-        if self.identity.read("first.pem")?.is_none() {
-            if self.identity.read("first.key")?.is_none() {
-                let key = device_key::generate()?;
-                self.identity.replace("first.key", &key)?;
-            }
-            let key = self.identity.read("first.key")?.unwrap_or_default();
-            let created = cloud.create_certificate(&device_key::csr(&key)?).await?;
+        if !self.is_usable("first.pem")? {
+            let keep = |key: &str| self.identity.replace("first.key", key);
+            let (key, csr) = device_key::get_or_make(&self.identity.path("first.key"), keep)?;
+            let created = cloud.create_certificate(&csr).await?;
             // The token first: where there is a certificate, there is its token.
             let token = &created.certificate_ownership_token;
             self.identity.replace("first.token", token)?;
             let trial = device_key::certificate(&created.certificate_pem)? + &key;
             self.identity.replace("first.pem", &trial)?;
         }
-        let token = self.identity.read("first.token")?.unwrap_or_default();
+        let token = self.identity.read("first.token").ok().flatten();
+        let Some(token) = token.filter(|token| !token.is_empty()) else {
+            return Ok(false);
+        };
         let name = &self.flags.thing_name;
         let given = match cloud.register(&token, name).await {
             Err(error) if error.is_token_refused() => return Ok(false),
@@ -151,6 +157,13 @@ impl Device {
         }
         mqtt.disconnect();
         Ok(true)
+    }
+
+    /// Whether this file holds a certificate and its key.
+    fn is_usable(&self, name: &str) -> Result<bool, device_key::Failure> {
+        let file = self.identity.path(name);
+        let tls = device_key::client_config(&file, &file, self.flags.ca_file.as_deref());
+        Ok(device_key::usable(&file, tls)?.is_some())
     }
 
     /// Connects with the certificate and key in this file, as the device itself; with `None`, as the holder

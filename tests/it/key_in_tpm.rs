@@ -76,7 +76,9 @@ async fn a_device_does_its_jobs_with_a_key_that_was_made_in_a_tpm() {
         "pkcs11:token=device?module-path={MODULE}&pin-source={}",
         pin.display()
     );
-    fs::remove_file(&world.files.key).unwrap();
+    for own in [&world.files.cert, &world.files.key] {
+        fs::remove_file(own).unwrap();
+    }
     let start = || {
         let mut command = command(&example_path("key_in_token"), port);
         command.args(world.flags(&[])).env("DEVICE_TOKEN", &token);

@@ -9,16 +9,16 @@
 //!
 //! The device connects with the new certificate, and reports with it. When the cloud has accepted that, the
 //! job has SUCCEEDED, and only then the new one takes the place of the old one. If the server refuses it, or
-//! accepts no report within ten minutes (`TRIAL_SECONDS`), the device goes back to the old one, and the job
-//! is FAILED. Lesson 6 has the table of what each start does. Flags are those of the sample: `--cert` and
-//! `--key` are what it begins with; what it gets later is in the folder `identity` (or `IDENTITY_FOLDER`).
-//! Keys are made in a token if `DEVICE_TOKEN` names one, with a `pin-source`: see lesson 9.
+//! accepts no report within ten minutes (`CERTIFICATE_TRIAL_SECONDS`), the device goes back to the old one,
+//! and the job is FAILED. Lesson 6 has the table of what each start does. Flags are those of the sample:
+//! `--cert` and `--key` are what it begins with; what it gets later is in the folder `identity` (or
+//! `IDENTITY_FOLDER`). Keys are made in a token if `DEVICE_TOKEN` names one, with a `pin-source`: see lesson 9.
 
 use std::{env, process::ExitCode, sync::Arc, time::Duration};
 
 use jobs_mqtt5::agent::{self, Agent, Job, Outcome, WorkResult};
 use jobs_mqtt5::jobs::{self, ErrorCode, JobStatus, StartNext, StatusDetails, Update};
-use jobs_mqtt5::mqtt::{self, ConnectionErrorKind as Kind, Event, Events};
+use jobs_mqtt5::mqtt::{self, Backoff, ConnectionErrorKind as Kind, Event, Events};
 use jobs_mqtt5::{cli::Flags, output::Output, sample::Settings, stop};
 use tokio::time::{sleep, timeout};
 
@@ -31,7 +31,7 @@ pub(crate) mod durable;
 mod store;
 
 use durable::{Folder, RealDisk};
-use store::{Rotation, Store};
+use store::{Rotation, Stays, Store};
 
 /// So many times in a row may the server close the door on a certificate without a word.
 const MOST_REFUSALS: u32 = 5;
@@ -64,24 +64,26 @@ async fn main() -> ExitCode {
 /// Does jobs, with one connection after another. What each is made with is decided here alone: by how
 /// things stand on the disk, and by what was refused in this run.
 pub(crate) async fn run(delivered: Flags, folder: Folder) -> Result<(), device_key::Failure> {
-    let limit = env::var("TRIAL_SECONDS").unwrap_or("600".to_owned());
+    let limit = env::var("CERTIFICATE_TRIAL_SECONDS").unwrap_or("600".to_owned());
     let limit = Duration::from_secs(limit.parse()?);
     let output = Output::on_stdout_and_stderr()?;
     let store = Arc::new(Store { folder, delivered });
     let mut stop = tokio::spawn(stop::signal()?);
     let (mut last, mut refused) = (None, None);
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
     while !stop.is_finished() {
         let identity = match (store.rotation("trial.pem"), refused.clone()) {
             (None, _) => Identity::Old,
             (Some(trial), Some((other, why))) if trial == other => Identity::GoneBack(trial, why),
             (Some(trial), _) => Identity::Trial(trial),
         };
-        if last.replace(identity.clone()) == Some(identity.clone()) {
-            sleep(Duration::from_secs(1)).await; // nothing has changed: not too often
+        if last.replace(identity.clone()) != Some(identity.clone()) {
+            backoff.reset();
+        } else if timeout(backoff.next_wait(), &mut stop).await.is_ok() {
+            break; // told to stop, while it waited because nothing had changed
         }
-        let flags = store.flags(matches!(identity, Identity::Trial(_)));
+        let (flags, tls) = store.credentials(matches!(identity, Identity::Trial(_)))?;
         println!("Connecting with {}", flags.cert.display());
-        let tls = device_key::client_config(&flags.cert, &flags.key, flags.ca_file.as_deref())?;
         let settings = Settings::with_tls(&flags, tls, &output)?;
         let (mqtt, mut events) = mqtt::connect(settings.mqtt);
         let jobs = jobs::Client::with_options(&mqtt, &settings.thing_name, settings.jobs);
@@ -90,13 +92,19 @@ pub(crate) async fn run(delivered: Flags, folder: Folder) -> Result<(), device_k
         tokio::spawn(tell(agent.events()));
         let do_jobs = async {
             let late = |_| Err(format!("no report was accepted within {limit:?}"));
-            let reported = timeout(limit, report(&jobs, &store, &identity)).await;
-            match (reported.unwrap_or_else(late), &identity) {
+            let reported = timeout(limit, report(&jobs, &identity)).await;
+            let stays = match (reported.unwrap_or_else(late), &identity) {
                 (Err(why), Identity::Trial(_)) => return Err(why),
-                (Err(why), _) => eprintln!("{why}"), // the next connection reports again
-                (Ok(()), _) => {}
+                (Err(why), _) => {
+                    eprintln!("{why}"); // the next connection reports again
+                    None
+                }
+                (Ok(stays), _) => stays,
+            };
+            if let Some(Err(error)) = stays.map(|stays| store.end_trial(stays)) {
+                eprintln!("{error}"); // the next rotation tries it again
             }
-            let work = async move |job: &Job| work(job, &shared).await;
+            let work = async move |job: &Job| work(job, &shared, stays).await;
             agent.run(work).await.map_err(|error| error.to_string())
         };
         let stopped = async {
@@ -124,10 +132,10 @@ pub(crate) async fn run(delivered: Flags, folder: Folder) -> Result<(), device_k
 }
 
 /// Reports how a rotation has gone. The answer is how its job has ended, by this report or before, and that
-/// decides which certificate stays.
-async fn report(jobs: &jobs::Client, store: &Store, identity: &Identity) -> Result<(), String> {
+/// decides which certificate stays. `None` if nothing is on trial.
+async fn report(jobs: &jobs::Client, identity: &Identity) -> Result<Option<Stays>, String> {
     let (trial, status, detail) = match identity {
-        Identity::Old => return Ok(()),
+        Identity::Old => return Ok(None),
         Identity::Trial(trial) => (trial, JobStatus::Succeeded, ("step", "in use")),
         Identity::GoneBack(trial, why) => (trial, JobStatus::Failed, ("reason", &**why)),
     };
@@ -158,11 +166,10 @@ async fn report(jobs: &jobs::Client, store: &Store, identity: &Identity) -> Resu
     println!("job {}: reported", trial.job_id);
     match (ended, identity) {
         // If nobody knows, what works is kept.
-        (Some(JobStatus::Succeeded), _) | (None, Identity::Trial(_)) => store.promote(),
-        (Some(ended), Identity::Trial(_)) => return Err(format!("its job is {ended}")),
-        _ => store.forget_trial(),
+        (Some(JobStatus::Succeeded), _) | (None, Identity::Trial(_)) => Ok(Some(Stays::New)),
+        (Some(ended), Identity::Trial(_)) => Err(format!("its job is {ended}")),
+        _ => Ok(Some(Stays::Old)),
     }
-    Ok(())
 }
 
 /// Says which jobs the service has a report on.
@@ -198,17 +205,21 @@ async fn refusal(events: &mut Events<Event>) -> String {
 }
 
 /// Does a job. All that an earlier run has done is in the folder, so that it does not matter where that
-/// run ended.
-async fn work(job: &Job, store: &Store) -> WorkResult {
+/// run ended. `stays` is how the last rotation has ended, if the cloud has accepted a report on it.
+async fn work(job: &Job, store: &Store, stays: Option<Stays>) -> WorkResult {
     let new = match job.document() {
-        Ok(Task::MakeKey) => return make_key(store),
+        Ok(Task::MakeKey) => return answer(&store.make_key()?),
         Ok(Task::InstallCertificate { certificate }) => {
             Rotation::new(job.execution(), &certificate)?
         }
         Err(error) => return Ok(Outcome::rejected(error.to_string())),
     };
     if store.rotation("trial.pem").is_some() {
-        return Ok(Outcome::LeftInProgress); // the next connection reports on that first
+        let Some(stays) = stays else {
+            return Ok(Outcome::LeftInProgress); // the next connection reports on that first
+        };
+        let ended = store.end_trial(stays);
+        ended.map_err(|error| format!("the last rotation can't be written down: {error}"))?;
     }
     let current = store.rotation("current.pem");
     if current.is_some_and(|current| current.certificate == new.certificate) {
@@ -223,13 +234,8 @@ async fn work(job: &Job, store: &Store) -> WorkResult {
     Ok(Outcome::LeftInProgress)
 }
 
-/// Makes a key, which stays here, and a request for a certificate for it. One that waits already is kept.
-fn make_key(store: &Store) -> WorkResult {
-    if store.waiting_key().is_err() {
-        let new = device_key::generate()?;
-        store.folder.replace("next.key", &new)?;
-    }
-    let request = device_key::csr(&store.waiting_key()?)?;
+/// The request for a certificate, as what a job was answered with. Its key stays here.
+fn answer(request: &str) -> WorkResult {
     let is_base64 = |line: &&str| !line.starts_with('-');
     let csr: String = request.lines().filter(is_base64).collect();
     let details = StatusDetails::from_pairs([("csr", csr)])?;

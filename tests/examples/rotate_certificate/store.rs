@@ -6,8 +6,11 @@
 //!   job has ended
 //! - `current.pem`: the same, with which a report was accepted
 
+use std::io;
+
 use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::jobs::{JobExecution, JobId};
+use rustls::ClientConfig;
 
 use super::device_key::{self, Failure};
 use super::durable::Folder;
@@ -30,7 +33,14 @@ impl Rotation {
     }
 }
 
-/// The folder. What can't be done there is said on stderr; how things stand then is what counts.
+/// Which certificate stays after a trial.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Stays {
+    New,
+    Old,
+}
+
+/// The folder. After an error, how things stand there is what counts.
 pub(crate) struct Store {
     pub folder: Folder,
     /// The certificate and the key that the device was delivered with, and the CAs.
@@ -38,26 +48,52 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// What to connect with: the certificate on trial, or the one that has proven good.
-    pub fn flags(&self, is_trial: bool) -> Flags {
+    /// What to connect with: the certificate on trial, or the one that has proven good; if that can't be
+    /// used, the one that was delivered.
+    pub fn credentials(&self, is_trial: bool) -> Result<(Flags, ClientConfig), Failure> {
         let name = if is_trial { "trial.pem" } else { "current.pem" };
+        let path = self.folder.path(name);
+        let tls = device_key::usable(&path, self.tls(name)).unwrap_or_else(|error| {
+            eprintln!("{error}");
+            None
+        });
         let mut flags = self.delivered.clone();
-        if self.check(name).is_ok() {
-            flags.cert = self.folder.path(name);
-            flags.key = flags.cert.clone();
-        }
-        flags
+        let tls = match tls {
+            Some(tls) => {
+                flags.cert.clone_from(&path);
+                flags.key = path;
+                tls
+            }
+            None => device_key::client_config(&flags.cert, &flags.key, flags.ca_file.as_deref())?,
+        };
+        Ok((flags, tls))
+    }
+
+    /// The key that waits for its certificate, and a request for that. If there is none, makes one.
+    pub fn make_key(&self) -> Result<String, Failure> {
+        self.forget_used_key()?;
+        let keep = |key: &str| self.folder.replace("next.key", key);
+        let (_, request) = device_key::get_or_make(&self.folder.path("next.key"), keep)?;
+        Ok(request)
     }
 
     /// The key that waits for its certificate.
     pub fn waiting_key(&self) -> Result<String, Failure> {
         let none = "there is no new key: make-key goes before";
         let key = self.folder.read("next.key")?.ok_or(none)?;
-        device_key::csr(&key)?; // it can be used
         if self.has_its_certificate(&key) {
             return Err(none.into());
         }
         Ok(key)
+    }
+
+    /// Removes the key that waits, if it has got its certificate.
+    fn forget_used_key(&self) -> io::Result<()> {
+        let next = self.folder.read("next.key").ok().flatten();
+        if next.is_some_and(|key| self.has_its_certificate(&key)) {
+            self.folder.remove("next.key")?;
+        }
+        Ok(())
     }
 
     fn has_its_certificate(&self, key: &str) -> bool {
@@ -75,20 +111,20 @@ impl Store {
         }
     }
 
-    /// The certificate on trial has proven good, and the old one is needed no longer.
-    pub fn promote(&self) {
-        say(self.folder.rename("trial.pem", "current.pem"));
-        // (Another key than that can wait already.)
-        let next = self.folder.read("next.key").ok().flatten();
-        if next.is_some_and(|key| self.has_its_certificate(&key)) {
-            say(self.folder.remove("next.key"));
+    /// Writes down how the trial has ended. What the new certificate replaces is destroyed, so that a token is
+    /// never full of old keys; what was delivered stays.
+    pub fn end_trial(&self, stays: Stays) -> io::Result<()> {
+        if stays == Stays::Old {
+            return self.folder.remove("trial.pem"); // its key waits on
         }
+        let former = self.folder.read("current.pem").ok().flatten();
+        self.folder.rename("trial.pem", "current.pem")?;
+        if let Some(former) = former {
+            device_key::destroy(&former);
+        }
+        let forgotten = self.forget_used_key();
         println!("The new certificate has proven good.");
-    }
-
-    /// The certificate on trial is needed no longer.
-    pub fn forget_trial(&self) {
-        say(self.folder.remove("trial.pem"));
+        forgotten
     }
 
     /// What is in that file. One that can't be used, whatever has become of it, is as good as none.
@@ -97,7 +133,7 @@ impl Store {
         let (job, rest) = text.strip_prefix("Job: ")?.split_once('\n')?;
         let (id, number) = job.split_once(' ')?;
         let certificate = rest.split_inclusive("-----END CERTIFICATE-----\n").next()?;
-        self.check(name).ok()?;
+        self.tls(name).ok()?;
         Some(Rotation {
             job_id: JobId::new(id).ok()?,
             execution_number: number.parse().ok()?,
@@ -105,15 +141,9 @@ impl Store {
         })
     }
 
-    /// Checks that a file holds a certificate and its key.
-    fn check(&self, name: &str) -> Result<(), Failure> {
+    /// What connects with a file that holds a certificate and its key.
+    fn tls(&self, name: &str) -> Result<ClientConfig, Failure> {
         let path = self.folder.path(name);
-        device_key::client_config(&path, &path, self.delivered.ca_file.as_deref()).map(drop)
-    }
-}
-
-fn say(done: std::io::Result<()>) {
-    if let Err(error) = done {
-        eprintln!("{error}");
+        device_key::client_config(&path, &path, self.delivered.ca_file.as_deref())
     }
 }

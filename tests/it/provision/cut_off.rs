@@ -130,3 +130,43 @@ async fn a_server_that_can_t_be_reached_is_no_refusal() -> Result<(), Box<dyn Er
     scene.succeeds().await;
     Ok(())
 }
+
+/// A power cut on a bad disk, a repair shop: the claim is there, and good.
+#[tokio::test]
+async fn a_file_that_can_t_be_used_is_as_good_as_none() {
+    for garbage in [&b""[..], b"garbage", b"\xff\xfe"] {
+        for name in ["first.key", "first.pem", "first.token", "current.pem"] {
+            let scene = Scene::new().await;
+            if name == "current.pem" {
+                scene.succeeds().await;
+                let lost = scene.cloud().certificates();
+                let lost = lost.iter().find(|one| is_active_of_the_thing(one)).unwrap();
+                scene.cloud().deactivate(&lost.id); // somebody withdraws it
+            } else {
+                let no = Mishap::Reject(403, "AccessDenied".to_owned());
+                scene
+                    .cloud()
+                    .goes_wrong(ProvisioningStep::RegisterThing, no);
+                scene.fails().await;
+            }
+            if name == "first.key" {
+                fs::remove_file(scene.folder().join("first.pem")).unwrap();
+            }
+            assert!(scene.folder().join(name).exists());
+            fs::write(scene.folder().join(name), garbage).unwrap();
+            let made = scene.cloud().certificates().len();
+            scene.succeeds().await;
+            assert_eq!(scene.cloud().certificates().len(), made + 1, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_leftover_that_can_t_be_removed_does_not_keep_a_device_from_its_work() {
+    let scene = Scene::new().await;
+    scene.succeeds().await;
+    fs::create_dir(scene.folder().join("first.token")).unwrap();
+    let mqtt = within(scene.device().connect_as_itself()).await.unwrap();
+    mqtt.disconnect();
+    assert!(scene.folder().join("first.token").exists());
+}

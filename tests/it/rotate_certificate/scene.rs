@@ -27,7 +27,7 @@ impl Scene {
     }
 
     pub(super) fn start(&self) -> Program {
-        self.start_with("TRIAL_SECONDS", "600")
+        self.start_with("CERTIFICATE_TRIAL_SECONDS", "600")
     }
 
     pub(super) fn start_with(&self, variable: &str, value: &str) -> Program {

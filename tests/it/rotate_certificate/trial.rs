@@ -133,7 +133,7 @@ async fn a_certificate_that_may_not_report_is_gone_back_on() {
 async fn a_certificate_with_which_nothing_is_accepted_in_time_is_gone_back_on() {
     let (scene, _) = on_trial().await;
     scene.world.core.stop_listening().await;
-    let device = scene.start_with("TRIAL_SECONDS", "1");
+    let device = scene.start_with("CERTIFICATE_TRIAL_SECONDS", "1");
     device.out.wait_for(&trial(&scene)).await;
     let old = format!("Connecting with {}", scene.world.files.cert.display());
     device.out.wait_for(&old).await;
@@ -149,7 +149,7 @@ async fn a_report_that_was_accepted_counts_when_its_reply_was_lost() {
     let (scene, certificate) = on_trial().await;
     let lost = Fault::LoseReply(On::Outcome);
     scene.world.core.faults().add(lost, Times::Once);
-    let device = scene.start_with("TRIAL_SECONDS", "2");
+    let device = scene.start_with("CERTIFICATE_TRIAL_SECONDS", "2");
     scene.is_rotated(&device, 1, &certificate).await;
     device.kill().await;
 }
@@ -180,6 +180,44 @@ async fn a_server_that_closes_the_door_again_and_again_has_the_device_go_back() 
 async fn one_lost_connection_is_no_refusal() {
     let (scene, certificate, device) = with_faults_at_the_trial(Fault::DropAfterTls, 1).await;
     scene.is_rotated(&device, 1, &certificate).await;
+    device.kill().await;
+}
+
+/// The disk is read-only, say: the report is accepted, and the new certificate can't take its place.
+#[tokio::test]
+async fn a_rotation_that_can_t_be_written_down_fails_the_next_one_until_it_can() {
+    let (scene, certificate) = on_trial().await;
+    let jobs = scene.world.core.jobs();
+    fs::create_dir(scene.path("current.pem")).unwrap();
+    let connects = scene.connects();
+    let device = scene.start();
+    let done = scene.world.ended("certificate").await;
+    assert_eq!(done.status, Status::Succeeded);
+    let unwritten = "trial.pem can't be put into its place";
+    device.err.wait_for(unwritten).await;
+    let proven = "The new certificate has proven good.";
+    assert_eq!(device.out.count(proven), 0);
+
+    let reason = async || {
+        jobs.delete_job("certificate").unwrap();
+        scene.bring(&certificate);
+        let done = scene.world.ended("certificate").await;
+        assert_eq!(done.status, Status::Failed);
+        done.status_details["reason"].clone()
+    };
+    let said = reason().await;
+    let expected = "the last rotation can't be written down: ";
+    assert!(
+        said.starts_with(expected) && said.contains(unwritten),
+        "{said}"
+    );
+    assert_eq!(scene.connects(), connects + 1);
+
+    fs::remove_dir(scene.path("current.pem")).unwrap();
+    jobs.delete_job("certificate").unwrap();
+    scene.bring(&certificate);
+    scene.is_rotated(&device, 1, &certificate).await; // it is the one in use
+    assert_eq!(scene.connects(), connects + 1);
     device.kill().await;
 }
 
