@@ -7,6 +7,7 @@ mod moment;
 mod payload;
 mod presigned;
 pub mod recording;
+mod refusals;
 mod teller;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! One thing that happened, as the page, the terminal and a recording show it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use jobs_mqtt5::text::printable;
 use serde::Serialize;
@@ -70,6 +70,9 @@ pub struct Moment {
     /// Whether it is bad news.
     #[serde(skip_serializing_if = "is_false")]
     pub bad: bool,
+    /// Why it is none, although it looks like it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub qos: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +136,7 @@ impl Moment {
             says: String::new(),
             token: None,
             bad: false,
+            expected: None,
             qos: None,
             packet_id: None,
             dup: false,
@@ -224,6 +228,7 @@ impl Moment {
             says,
             token,
             bad,
+            expected,
             qos,
             packet_id,
             dup,
@@ -252,6 +257,7 @@ impl Moment {
             says: text(says),
             token,
             bad,
+            expected: expected.map(text),
             qos,
             packet_id,
             dup,
@@ -277,7 +283,10 @@ impl Moment {
             _ => "--",
         };
         let mut line = format!("{time} {arrow} {}", self.label);
-        for part in [&self.topic, &self.about, &self.says] {
+        let expected = self.expected.as_ref();
+        let expected = expected.map(|why| format!("(as it should be: {why})"));
+        let parts = [&self.topic, &self.about, &self.says];
+        for part in parts.into_iter().chain(&expected) {
             if !part.is_empty() {
                 line += " ";
                 line += part;
@@ -285,10 +294,4 @@ impl Moment {
         }
         printable(&line).into_owned()
     }
-}
-
-/// The point in time as the page counts it.
-pub fn milliseconds(at: SystemTime) -> u64 {
-    let since_epoch = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,14 +1,15 @@
 //! Turns what the service wrote down into what is shown.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use jobs_mqtt5::text::cut;
 use local_iot_core::{Action, Console, Entry, Event, JobExecution, Jobs, Policy, Status};
 use serde_json::{Value, json};
 
 use super::gist::Gist;
-use super::moment::{Check, Kind, Lane, Moment, milliseconds};
+use super::moment::{Check, Kind, Lane, Moment};
 use super::payload::Payload;
+use super::refusals::Refusals;
 
 /// The most characters of status details in a row.
 const LONGEST: usize = 100;
@@ -19,6 +20,7 @@ pub struct Teller {
     /// What the topics of the thing's jobs begin with.
     prefix: String,
     policy: Option<Policy>,
+    refusals: Refusals,
 }
 
 impl Teller {
@@ -28,6 +30,7 @@ impl Teller {
             jobs: jobs.clone(),
             prefix: format!("$aws/things/{}/", jobs.thing_name()),
             policy: Policy::parse(policy).ok(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -62,10 +65,14 @@ impl Teller {
             .bad(true),
             event => self.packet(event).or_else(|| trouble(event))?,
         };
+        let expected = self.refusals.explain(&moment, &self.jobs);
+        let at = (SystemTime::now() - entry.at.elapsed()).duration_since(UNIX_EPOCH);
         let moment = Moment {
             n,
-            at: milliseconds(SystemTime::now() - entry.at.elapsed()),
+            at: at.unwrap_or_default().as_millis() as u64,
             connection: entry.connection,
+            bad: moment.bad && expected.is_none(),
+            expected,
             ..moment
         };
         Some(moment.without_signatures())
@@ -193,9 +200,7 @@ impl Teller {
 
     fn state_change(&self, job_id: &str, from: Option<Status>, to: Status) -> Moment {
         let execution = self.jobs.execution(job_id);
-        let details = execution
-            .as_ref()
-            .map(|execution| &execution.status_details);
+        let details = execution.as_ref().map(|one| &one.status_details);
         let details = details.into_iter().flatten();
         let says = |is_told: fn(&str) -> bool| {
             let told = details.filter(|(name, _)| is_told(name));

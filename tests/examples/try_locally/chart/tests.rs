@@ -69,6 +69,28 @@ async fn a_message_is_told_with_the_statement_that_allows_it() {
 }
 
 #[tokio::test]
+async fn a_report_that_comes_too_late_is_refused_as_it_should_be() {
+    let core = core().await;
+    for job_id in ["canceled", "queued"] {
+        core.jobs().create_job_with_text(job_id, "{}").unwrap();
+    }
+    core.jobs().cancel_job("canceled").unwrap();
+    let refused = |job_id: &str| {
+        let topic = format!("$aws/things/my-thing/jobs/{job_id}/update/rejected");
+        deliver(&topic, r#"{"code": "InvalidStateTransition"}"#)
+    };
+    let told = told(&core, ["canceled", "queued", "deleted"].map(refused));
+    assert_eq!(
+        told.iter().map(|one| one.bad).collect::<Vec<_>>(),
+        [false, true, false]
+    );
+    let line = told[0].line();
+    let words = "InvalidStateTransition (as it should be: canceled was CANCELED before the device reported)";
+    assert!(line.ends_with(words), "{line}");
+    assert_eq!(told[1].expected, None);
+}
+
+#[tokio::test]
 async fn a_denial_is_told_by_the_policy_that_was_in_force() {
     let resource = Action::Receive.resource("$aws/things/my-thing/jobs/notify-next");
     let refused = || Event::Refused {

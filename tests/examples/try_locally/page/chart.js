@@ -30,7 +30,6 @@ chart.begin = function ({ gone = 0, policy = null, open = [] } = {}) {
   this.unacked = new Map(); // "connection packet-id direction" -> the message
   this.requests = new Map(); // token -> the request
   this.spoke = new Set(); // connections whose last words were DISCONNECT
-  this.ended = new Map(); // job -> the state in which its execution ended
   this.changed = null; // the job that changed last
   this.gone += gone;
 };
@@ -95,7 +94,7 @@ function sound(moment) {
   }
   check(Number.isFinite(moment.at) && Math.abs(moment.at) < 8e15, "at");
   check(["open", "close", "message", "ack", "ping", "command", "state", "fault", "trouble", "policy"].includes(moment.kind), "kind");
-  check(["string", "undefined"].includes(typeof moment.job_id), "job_id");
+  for (const name of ["job_id", "expected"]) check(["string", "undefined"].includes(typeof moment[name]), name);
   const lanes = ["device", "service", "cloud"];
   check(!moment.way || (Array.isArray(moment.way) && lanes.includes(moment.way[0]) && lanes.includes(moment.way[1])), "way");
   for (const name of ["connection", "code", "packet_id", "qos", "token"]) check(["number", "undefined"].includes(typeof moment[name]), name);
@@ -130,12 +129,7 @@ chart.link = function (moment) {
   if (label === "DISCONNECT") this.spoke.add(connection);
   if (moment.policy) this.policy = moment.policy;
   moment.inForce = this.policy;
-  if (kind === "state") {
-    this.changed = moment.job_id;
-    const status = moment.execution?.status;
-    if (ENDED.includes(status)) this.ended.set(moment.job_id, status);
-    else this.ended.delete(moment.job_id);
-  }
+  if (kind === "state") this.changed = moment.job_id;
   // What a change leads to: the event that tells the device.
   const isEvent = !isUp && (topic === "jobs/notify-next" || topic === "jobs/notify");
   if (isEvent && this.changed && !moment.jobs.includes(this.changed)) moment.jobs.push(this.changed);
@@ -163,22 +157,10 @@ chart.linkReply = function (moment, isUp) {
   moment.partner = request;
   request.partner ??= moment;
   moment.took = moment.at - request.at;
-  this.explain(moment, request);
   const fresh = moment.jobs.filter((job) => !request.jobs.includes(job));
   request.jobs.push(...fresh);
   moment.jobs.push(...request.jobs.filter((job) => !moment.jobs.includes(job)));
   return fresh.includes(this.filters.job);
-};
-
-// A report on a job that has ended is refused, and that is no fault: the cloud ended it, or an earlier report did.
-chart.explain = function (moment, request) {
-  const job = moment.jobs[0];
-  const ended = this.ended.get(job);
-  if (!["TerminalStateReached", "InvalidStateTransition"].includes(moment.says)) return;
-  if (["CANCELED", "TIMED_OUT", "REMOVED"].includes(ended)) moment.expected = `${job} was ${ended} before the device reported`;
-  else if (ended && request.says === ended) moment.expected = `${job} was ${ended} already: an earlier report had arrived`;
-  else return;
-  moment.bad = false;
 };
 
 // The device at work on a job: from its start, or the first report, to the last; or until it says that it goes.
