@@ -13,8 +13,12 @@ use tokio::time::sleep;
 use super::broker::Broker;
 use crate::support::{THING, World, within};
 
+/// A broker that keeps its session has what comes while it is away for it.
 fn client(client_id: &str, port: u16) -> (AsyncClient, EventLoop) {
-    AsyncClient::new(MqttOptions::new(client_id, "127.0.0.1", port), 100)
+    let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
+    options.set_clean_start(false);
+    options.set_session_expiry_interval(Some(3600));
+    AsyncClient::new(options, 100)
 }
 
 /// Hands on what is published to these filters, over each connection anew, for ever. `subscribed`
