@@ -1,7 +1,6 @@
 //! A server that breaks MQTT's rules costs its connection, never the device: DISCONNECT with the reason
 //! that MQTT5 names, the next try after a pause, and after a few in a row a new session.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jobs_mqtt5::mqtt::{
@@ -11,7 +10,7 @@ use jobs_mqtt5::sample::lines;
 use local_iot_core::{Breach, Event as Seen, Fault, Limits, Times, breaches};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{LIMIT, Tunnel, World, idle, interruption, next_message, quick_work, within};
+use crate::support::{LIMIT, World, idle, interruption, next_message, quick_work, within};
 
 fn connects(world: &World) -> Vec<Seen> {
     let events = world.core.journal().events().into_iter();
@@ -279,10 +278,7 @@ async fn a_rule_that_is_broken_once_a_day_costs_no_session() {
     let world = World::open().await;
     let mut options = world.settings().mqtt;
     options.stable_after = Duration::from_secs(60);
-    options.transport = Arc::new(Tunnel {
-        acceptor: world.core.acceptor(),
-        handshake: Duration::ZERO,
-    });
+    options.transport = world.tunnel(Duration::ZERO);
     let (mqtt, mut events) = mqtt::connect(options);
     for day in 0..5 {
         publishes(&mqtt).await;

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::process::Command;
 
 mod few_places;
-#[cfg(target_os = "linux")] // what the C compiler makes of strange_token.c
+#[cfg(all(target_os = "linux", target_env = "gnu"))] // what the C compiler makes of strange_token.c
 mod strange_token;
 mod uri;
 

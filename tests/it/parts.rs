@@ -7,7 +7,7 @@ use std::time::Duration;
 use jobs_mqtt5::mqtt::{self, NotGranted, Publish, Subscription};
 use local_iot_core::{Event, Fault, Limits, Times};
 
-use crate::support::{THING, Tunnel, World, next_message, within};
+use crate::support::{THING, World, next_message, within};
 
 /// Whether nothing comes for a while.
 async fn is_quiet(subscription: &mut Subscription) -> bool {
@@ -180,10 +180,7 @@ async fn a_filter_that_is_refused_when_nobody_wants_it_any_longer_is_not_asked_f
     })
     .await;
     let mut options = world.settings().mqtt;
-    options.transport = Arc::new(Tunnel {
-        acceptor: world.core.acceptor(),
-        handshake: Duration::ZERO,
-    });
+    options.transport = world.tunnel(Duration::ZERO);
     options.stable_after = Duration::from_secs(3_600);
     let (mqtt, mut events) = mqtt::connect(options);
     let secret = mqtt.subscribe(["secret"]);

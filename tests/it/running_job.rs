@@ -1,6 +1,5 @@
 //! A running job: what the work reports, what it finds, and how it ends.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jobs_mqtt5::agent::{self, Agent, Job, Outcome, ReportResult};
@@ -9,7 +8,7 @@ use jobs_mqtt5::sample::Settings;
 use local_iot_core::{Event, Fault, On, Operation, Status, Times};
 use serde::Deserialize;
 
-use crate::support::{Device, Tunnel, World, detail, idle, within};
+use crate::support::{Device, World, detail, idle, within};
 
 /// Progress at most once in this time: long enough to count, short enough to wait for.
 const INTERVAL: Duration = Duration::from_millis(400);
@@ -275,10 +274,7 @@ async fn the_work_ends_as_it_says_or_fails_by_any_error_string_or_panic() {
 async fn work_on_the_agent_s_own_task_is_done_in_virtual_time() {
     let world = World::with_jobs(&["job", "next"]).await;
     let mut device = world.device(|settings| {
-        settings.mqtt.transport = Arc::new(Tunnel {
-            acceptor: world.core.acceptor(),
-            handshake: Duration::ZERO,
-        });
+        settings.mqtt.transport = world.tunnel(Duration::ZERO);
     });
     let hour = async |_: &Job| {
         tokio::time::sleep(Duration::from_secs(3600)).await;

@@ -16,7 +16,7 @@ use local_iot_core::{Event, Fault, On, Operation, Status, Tamper, Times, TlsVers
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{THING, Tunnel, World, counted_work, default_settings, interruption, within};
+use crate::support::{THING, World, counted_work, default_settings, interruption, within};
 
 /// A world at the end of a link with this latency (one way) that takes so many bytes a second each way.
 async fn narrow(bytes_per_second: u32, latency: Duration) -> World {
@@ -31,10 +31,7 @@ async fn narrow(bytes_per_second: u32, latency: Duration) -> World {
 /// What the program has without a flag, over the link.
 fn settings(world: &World, latency: Duration) -> Settings {
     let mut settings = default_settings(&world.flags(&[]));
-    settings.mqtt.transport = Arc::new(Tunnel {
-        acceptor: world.core.acceptor(),
-        handshake: latency * 2,
-    });
+    settings.mqtt.transport = world.tunnel(latency * 2);
     settings
 }
 

@@ -13,7 +13,7 @@ use local_iot_core::Event;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{Tunnel, World, within};
+use crate::support::{World, within};
 
 const CONNACK: &[u8] = &[0x20, 3, 0, 0, 0];
 /// To the first SUBSCRIBE, with packet ID 1.
@@ -196,10 +196,7 @@ async fn narrow() -> (World, mqtt::Options) {
     })
     .await;
     let mut options = world.settings().mqtt;
-    options.transport = Arc::new(Tunnel {
-        acceptor: world.core.acceptor(),
-        handshake: Duration::ZERO,
-    });
+    options.transport = world.tunnel(Duration::ZERO);
     options.keep_alive = Duration::from_secs(30);
     options.ack_timeout = Duration::from_secs(10);
     options.handshake_timeout = Duration::from_secs(10);

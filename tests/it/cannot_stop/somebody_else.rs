@@ -8,7 +8,7 @@ use jobs_mqtt5::agent::{Decision, Event, Filter, Outcome};
 use local_iot_core::{Operation, Status};
 use tokio::time::sleep;
 
-use crate::support::{Tunnel, World, counted_work, idle, quick_work};
+use crate::support::{World, counted_work, idle, quick_work};
 
 /// The jobs whose names begin so.
 fn only(begins: &'static str) -> Filter {
@@ -61,10 +61,7 @@ async fn what_was_put_off_is_looked_at_again_after_the_time_that_it_names() {
     let times = Arc::new(Mutex::new(Vec::new()));
     let looks = Arc::clone(&times);
     let mut device = world.device(|settings| {
-        settings.mqtt.transport = Arc::new(Tunnel {
-            acceptor: world.core.acceptor(),
-            handshake: Duration::ZERO,
-        });
+        settings.mqtt.transport = world.tunnel(Duration::ZERO);
         settings.agent.filter = Some(Arc::new(move |_| {
             let mut looks = looks.lock().unwrap();
             looks.push(tokio::time::Instant::now());

@@ -1,23 +1,12 @@
 //! Tokens that SoftHSM is not: see strange_token.c.
 
-use std::path::Path;
-use std::process::Command;
-
 use super::*;
+use crate::support::compile;
 
 /// Starts `key_in_token` with the key that is there, behind a library that is strange in this way.
 fn start(scene: &Scene, how: &str) -> Program {
-    let source =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/key_in_token/strange_token.c");
     let library = scene.path("strange_token.so");
-    // The compiler that Rust links with.
-    let compiled = Command::new("cc")
-        .args(["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
-        .arg(&library)
-        .arg(source)
-        .arg("-ldl")
-        .status();
-    assert!(compiled.unwrap().success());
+    compile("tests/it/key_in_token/strange_token.c", &library);
     let key = &scene.world.files.key;
     let uri = fs::read_to_string(key).unwrap();
     let strange = uri.replace(module().to_str().unwrap(), library.to_str().unwrap());

@@ -8,17 +8,21 @@ use std::sync::OnceLock;
 pub fn failing_calls() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/failing_calls.c");
         let name = format!("failing_calls-{}.so", std::process::id());
         let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // The compiler that Rust links with.
-        let compiled = Command::new("cc")
-            .args(["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
-            .arg(&library)
-            .arg(source)
-            .arg("-ldl")
-            .status();
-        assert!(compiled.unwrap().success());
+        compile("tests/it/support/failing_calls.c", &library);
         library
     })
+}
+
+/// Makes a shared library of some C, by the compiler that Rust links with.
+pub fn compile(source: &str, library: &Path) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+    let compiled = Command::new("cc")
+        .args(["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
+        .arg(library)
+        .arg(source)
+        .arg("-ldl")
+        .status();
+    assert!(compiled.unwrap().success());
 }

@@ -35,7 +35,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 
 pub use captured::Captured;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-pub use failing_calls::failing_calls;
+pub use failing_calls::{compile, failing_calls};
 #[cfg(unix)]
 pub(crate) use faulty_disk::faulty_disk_for;
 #[cfg(unix)]
@@ -48,7 +48,6 @@ pub use program::{Ended, Program, example_path, program_path};
 pub use proxy::{ForwardProxy, Manners};
 pub use running_job::{Device, detail};
 pub use tls_server::TlsServer;
-pub use tunnel::Tunnel;
 pub use waiting::{LIMIT, eventually, within};
 pub use works::{counted_work, done_once, held_work, idle, quick_work};
 
