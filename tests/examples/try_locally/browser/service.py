@@ -72,9 +72,11 @@ def eight_tabs(scene):
 
 def too_many_windows(scene):
     """Six connections are all that a browser has for a host: what is held back for that says so."""
-    hold = """(window.stopHolding = new AbortController(), [1, 2, 3, 4, 5].forEach(() =>
-        fetch("events?last=", { headers: { "X-Token": token() }, signal: window.stopHolding.signal }).catch(() => {})))"""
-    scene.js(hold)
+    hold = """(window.stopHolding = new AbortController(), Promise.all([1, 2, 3, 4, 5].map(() =>
+        fetch("events?last=", { headers: { "X-Token": token() }, signal: window.stopHolding.signal }))))"""
+    # The script ends when all five are open: the browser asks for them one after another, and a command that came
+    # between two of them would be sent.
+    scene.js(f"{hold}.then((held) => (window.held = held).length)")
     scene.one("#line").send_keys("list", Keys.ENTER)
     wait_for("why", lambda: "too many windows" in scene.one("#refusal").text)
     scene.status("live")
