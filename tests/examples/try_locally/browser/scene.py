@@ -38,19 +38,6 @@ def wait_for(what, condition):
     raise AssertionError(f"after {LIMIT} seconds still not: {what}")
 
 
-def free_ports():
-    """A port that is free, as the one behind it is."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-                return port
-            except OSError:
-                continue
-
-
 class Program:
     """A program that runs, and what it says."""
 
@@ -96,7 +83,7 @@ class Scene:
     def __init__(self, job_time):
         self.job_time = job_time
         self.folder = Path(tempfile.mkdtemp(prefix="try_locally-"))
-        self.port = free_ports()
+        self.ports = []  # the service's choice, and at the next start the same
         self.programs = []
         self.driver = None
         self.start_service()
@@ -106,14 +93,16 @@ class Scene:
 
     def start_service(self):
         example = TARGET / "examples" / "try_locally"
-        arguments = ["--serve", "--port", self.port, "--folder", self.folder / "service"]
-        self.service = Program(example, *arguments)
+        self.service = Program(example, "--serve", "--folder", self.folder / "service", *self.ports)
         self.programs.append(self.service)
-        self.address = self.service.says(r"http://127\.0\.0\.1:\S+")[0]
+        page = self.service.says(r"http://127\.0\.0\.1:(\d+)/\S+")
+        self.address = page[0]
         self.flags = self.service.says(r"cargo run -- (.+)")[1].split()
+        self.port = self.flags[self.flags.index("--port") + 1]
+        self.ports = ["--port", self.port, "--page-port", page[1]]
 
-    def start_device(self):
-        self.device = Program(TARGET / "jobs-mqtt5", *self.flags, "--job_time", self.job_time)
+    def start_device(self, job_time=None):
+        self.device = Program(TARGET / "jobs-mqtt5", *self.flags, "--job_time", job_time or self.job_time)
         self.programs.append(self.device)
 
     def close(self):

@@ -13,7 +13,7 @@ import termios
 import time
 from contextlib import contextmanager
 
-from scene import LIMIT, ROOT, TARGET, free_ports
+from scene import LIMIT, ROOT, TARGET
 
 
 COMMAND = [TARGET / "examples" / "try_locally", "--serve"]
@@ -29,7 +29,7 @@ class Console:
         self.ours, self.its = pty.openpty()
         self.before = termios.tcgetattr(self.its)[3]  # the local modes: echo and so on
         self.process = subprocess.Popen(
-            [*COMMAND, "--port", str(free_ports())], cwd=ROOT, env=ENVIRONMENT | {"TERM": name}, start_new_session=True,
+            COMMAND, cwd=ROOT, env=ENVIRONMENT | {"TERM": name}, start_new_session=True,
             stdin=self.its, stdout=self.its, stderr=self.its,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY),  # whom Ctrl-C is for
         )  # fmt: skip
