@@ -14,7 +14,7 @@ use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body, Proxy};
 
 use super::durable::Disk;
-use super::presigned::is_transient;
+use super::presigned::{is_by_tls, is_transient};
 
 /// How much is requested at a time, in bytes.
 const PIECE: u64 = 256 * 1024;
@@ -158,7 +158,7 @@ impl Download<'_> {
         let agent: Agent = Agent::config_builder()
             .max_redirects(0) // a presigned URL is good for its own host only
             .http_status_as_error(false)
-            .proxy(self.proxy.clone())
+            .proxy(self.proxy.clone().filter(|_| is_by_tls(&self.url)))
             .timeout_global(Some(limit))
             .timeout_per_read(Some(self.patience.min(SILENCE)))
             .build()

@@ -46,7 +46,6 @@ pub fn check_url(url: &str) -> Result<(), String> {
 }
 
 /// Whether it leaves this machine, by TLS: then it goes through the proxy.
-#[allow(dead_code)] // by the firmware update, so far
 pub fn is_by_tls(url: &str) -> bool {
     url.parse()
         .is_ok_and(|url: Uri| url.scheme_str() == Some("https"))

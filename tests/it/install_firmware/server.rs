@@ -195,12 +195,17 @@ async fn https_from_a_server_that_nobody_vouches_for_is_failed() {
 #[tokio::test]
 async fn it_goes_through_the_program_s_proxy() {
     let mut scene = Scene::with(Faults::default()).await;
-    let to = scene.server.port();
+    let to = scene.world.core.port(); // TLS, with a certificate of the tests' own
     let (forward, flags) = scene.world.proxy_with_password(to).await;
     scene.proxy = example::presigned::proxy(&flags).unwrap();
-    assert_eq!(scene.succeeds().await.len(), 4);
-    let tunnel = format!("127.0.0.1:{to}");
+    let mut document = scene.document();
+    document["url"] = json!("HTTPS://firmware.example.com/firmware.bin");
+    ends(&scene, document, Status::Failed, "certificate").await;
     let asked_for = forward.asked_for();
     assert!(!asked_for.is_empty());
-    assert!(asked_for.iter().all(|to| *to == tunnel), "{asked_for:?}");
+    let is_it = |to: &String| to == "firmware.example.com:443";
+    assert!(asked_for.iter().all(is_it), "{asked_for:?}");
+    // What is on this machine stays on it.
+    assert_eq!(scene.succeeds().await.len(), 4);
+    assert_eq!(forward.asked_for(), asked_for);
 }

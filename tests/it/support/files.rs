@@ -83,10 +83,6 @@ impl FileServer {
         format!("http://127.0.0.1:{}/firmware.bin", self.port)
     }
 
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     pub fn requests(&self) -> Vec<Requested> {
         self.shared.requests.lock().unwrap().clone()
     }

@@ -38,7 +38,7 @@ def take_pictures(scene):
     scene.row("device to service, CONNECT")
     scene.named("Greet").click()
     scene.job_is("greet-1", "SUCCEEDED")
-    scene.service.type("fault drop-after outcome")
+    scene.service.type("fault drop-after update")
     scene.named("Install firmware 1.4.2").click()
     scene.job_is("firmware-1", "SUCCEEDED")
     scene.row("update/rejected")
