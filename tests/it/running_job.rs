@@ -89,13 +89,14 @@ async fn progress_never_waits_the_latest_wins_and_at_most_one_is_sent_in_the_int
 #[tokio::test]
 async fn one_progress_is_under_way_at_a_time_and_those_meanwhile_are_left_out() {
     let world = World::with_jobs(&["job"]).await;
-    let late = Duration::from_millis(600);
+    let late = Duration::from_secs(2); // far more than three pieces of progress take
     world
         .core
         .faults()
         .add(Fault::LateReply(On::Progress, late), Times::Once);
     let (job, _device) = started(&world, |settings| {
         settings.agent.progress_interval = Duration::from_millis(1);
+        settings.jobs.reply_timeout = late * 10;
     })
     .await;
     job.progress(detail("step", "first"));

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use mqtt_protocol_core::mqtt::packet::{Packet, Property, Qos, UserProperty, v5_0::Connect};
+use mqtt_protocol_core::mqtt::packet::{
+    Packet, Property, Qos, UserProperty,
+    v5_0::{Connect, Pingreq},
+};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -118,6 +121,9 @@ async fn the_servers_keep_alive_counts() {
     };
     let says_so = |property: &Property| matches!(property, Property::ServerKeepAlive(seconds) if seconds.val() == 60);
     assert!(connack.props().iter().any(says_so));
+    sleep(Duration::from_secs(60)).await;
+    client.send(Pingreq::new()).await;
+    assert!(matches!(client.next().await, Packet::V5_0Pingresp(_)));
     let closed = |event: &Event| *event == Event::ConnectionClosed;
     let began = Instant::now();
     service.journal().wait_for(closed).await;
