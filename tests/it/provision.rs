@@ -13,8 +13,9 @@ use jobs_mqtt5::cli::Flags;
 use jobs_mqtt5::mqtt;
 use jobs_mqtt5::output::Output;
 use local_iot_core::{Event, Mishap, Provisioning, ProvisioningStep, fill_policy};
+use tokio::process::Command;
 
-use crate::support::{LIMIT, THING, World, faulty_disk_for, within};
+use crate::support::{LIMIT, Program, THING, World, example_path, faulty_disk_for, within};
 
 mod cut_off;
 mod refused;
@@ -95,6 +96,14 @@ impl Scene {
             answer_timeout: Duration::from_millis(300),
             patience: Duration::from_secs(5),
         }
+    }
+
+    /// Starts an example as a program, with the device's folder.
+    fn start(&self, example: &str, more: &[&str]) -> Program {
+        let mut command = Command::new(example_path(example));
+        command.args(self.world.flags(more));
+        command.env("IDENTITY_FOLDER", self.folder());
+        Program::start_command(command)
     }
 
     /// Starts the device, which has an identity afterwards.

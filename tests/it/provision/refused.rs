@@ -1,24 +1,16 @@
 //! What is refused, and in which words: of the claim, of a device that is not wanted.
 
 use super::*;
-use crate::support::{ForwardProxy, Program, refusal};
+use crate::support::{ForwardProxy, refusal};
 use jobs_mqtt5::mqtt::Publish;
 use jobs_mqtt5::tls::{self, Files};
-use tokio::process::Command;
 
 #[tokio::test]
 async fn a_new_device_gets_an_identity_and_does_its_first_job_and_the_claim_is_of_no_use() {
     let scene = Scene::new().await;
     let claim = scene.cloud().certificates()[0].clone();
-    let start = || {
-        let mut command = Command::new(crate::support::example_path("provision"));
-        command
-            .args(scene.world.flags(&[]))
-            .env("IDENTITY_FOLDER", scene.folder());
-        Program::start_command(command)
-    };
     scene.world.queue(&["first"]);
-    let device = start();
+    let device = scene.start("provision", &[]);
     scene.world.succeeds("first").await;
     device.out.wait_for("Connected as my-thing").await;
     device.kill().await;
@@ -42,7 +34,7 @@ async fn a_new_device_gets_an_identity_and_does_its_first_job_and_the_claim_is_o
     fs::remove_file(&scene.world.files.cert).unwrap();
     fs::remove_file(&scene.world.files.key).unwrap();
     scene.world.queue(&["second"]);
-    let device = start();
+    let device = scene.start("provision", &[]);
     scene.world.succeeds("second").await;
     device.kill().await;
     assert_eq!(scene.connects_as("claim-my-thing"), 1);
@@ -180,15 +172,16 @@ async fn a_claim_that_is_not_good_any_more_says_so() {
 #[tokio::test]
 async fn what_a_device_was_given_on_its_first_day_is_rotated_by_the_other_example() {
     let scene = Scene::new().await;
-    scene.succeeds().await;
+    // (By a process of its own, which keeps nothing locked.)
+    let device = scene.start("provision", &[]);
+    device.out.wait_for("Connected as my-thing").await;
+    device.kill().await;
+    scene.is_whole(&scene.folder());
     let first = fs::read_to_string(scene.folder().join("current.pem")).unwrap();
     // The new certificate is one of the account's: the policy that is in force holds for it.
     let policy = include_str!("../../../policy.json").replace("test-*", THING);
     scene.world.core.set_policy(policy).unwrap();
-    let mut command = Command::new(crate::support::example_path("rotate_certificate"));
-    command.args(scene.world.flags(&["--client_id", THING]));
-    command.env("IDENTITY_FOLDER", scene.folder());
-    let device = Program::start_command(command);
+    let device = scene.start("rotate_certificate", &["--client_id", THING]);
     let jobs = scene.world.core.jobs();
     jobs.create_job("key", serde_json::json!({"operation": "make-key"}))
         .unwrap();

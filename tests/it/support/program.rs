@@ -34,6 +34,23 @@ pub struct Program {
     pub out: Captured,
     pub err: Captured,
     readers: [JoinHandle<()>; 2],
+    _told_if_the_test_fails: LastWords,
+}
+
+/// What a program has said on its streams: shown where a test fails that had it.
+struct LastWords([Captured; 2]);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let [out, err] = &self.0;
+            eprintln!(
+                "What the program said:\n{}\nand:\n{}",
+                out.text(),
+                err.text()
+            );
+        }
+    }
 }
 
 /// What is left of it.
@@ -73,6 +90,7 @@ impl Program {
         ];
         Self {
             child,
+            _told_if_the_test_fails: LastWords([out.clone(), err.clone()]),
             out,
             err,
             readers,
