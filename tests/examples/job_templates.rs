@@ -21,7 +21,7 @@ use jobs_mqtt5::agent::{Job, Outcome, WorkResult};
 use jobs_mqtt5::jobs::StatusDetails;
 use jobs_mqtt5::{cli::Flags, program};
 use serde::Deserialize;
-use tokio::{process::Command, sync::watch, time::timeout};
+use tokio::{process::Command, sync::watch, task::spawn_blocking, time::timeout};
 use ureq::{Agent, Proxy};
 
 #[path = "durable.rs"]
@@ -192,7 +192,7 @@ pub async fn work(job: &Job, device: &Device, proxy: Option<Proxy>) -> WorkResul
         job.progress(details(index, &output));
         output = match task {
             Task::Download(url, file) => {
-                let content = download(job, &url, proxy.clone())?;
+                let content = download(job, url, proxy.clone()).await?;
                 fs::create_dir_all(&device.folder)?;
                 durable::replace(&durable::RealDisk, &file, &content, 0o644)?;
                 format!("{} bytes", content.len())
@@ -217,20 +217,23 @@ pub async fn work(job: &Job, device: &Device, proxy: Option<Proxy>) -> WorkResul
     Ok(Outcome::succeeded())
 }
 
-/// Downloads a file, or ends when the job is to end.
-fn download(job: &Job, url: &str, proxy: Option<Proxy>) -> Result<Vec<u8>, AnyError> {
-    let is_by_tls = presigned::is_by_tls(url);
+/// Downloads a file, or ends when the job is to end. (What is under way is left to its time limit.)
+async fn download(job: &Job, url: String, proxy: Option<Proxy>) -> Result<Vec<u8>, AnyError> {
+    let is_by_tls = presigned::is_by_tls(&url);
     let config = Agent::config_builder()
         .https_only(is_by_tls) // after a redirect as well
         .proxy(proxy.filter(|_| is_by_tls))
         .timeout_global(Some(Duration::from_secs(600)));
-    let mut response = Agent::from(config.build()).get(url).call()?;
-    let mut body = response.body_mut().with_config().limit(LARGEST).reader();
-    let mut content = Vec::new();
-    while (&mut body).take(64 * 1024).read_to_end(&mut content)? > 0 {
-        job.check()?;
+    let agent = Agent::from(config.build());
+    let downloading = spawn_blocking(move || {
+        let mut response = agent.get(url).call()?;
+        let body = response.body_mut().with_config();
+        body.limit(LARGEST).read_to_vec()
+    });
+    tokio::select! {
+        content = downloading => Ok(content??),
+        why = job.interrupted() => Err(why.into()),
     }
-    Ok(content)
 }
 
 /// Runs a program, and returns the end of what it prints; ends it when the job is to end.

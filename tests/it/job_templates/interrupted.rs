@@ -5,8 +5,8 @@ use std::fs;
 use local_iot_core::Status;
 use tokio::process::Command;
 
-use super::{Scene, document, in_steps};
-use crate::support::{Program, eventually, example_path};
+use super::{Scene, TcpListener, document, download, in_steps};
+use crate::support::{Program, eventually, example_path, within};
 
 #[tokio::test]
 async fn a_canceled_job_ends_its_program_with_all_that_it_has_started() {
@@ -34,6 +34,23 @@ async fn a_canceled_job_ends_its_program_with_all_that_it_has_started() {
     eventually(|| !is_alive()).await;
     running.stop().await.unwrap();
     assert_eq!(scene.world.ended("long").await.status, Status::Canceled);
+}
+
+#[tokio::test]
+async fn a_canceled_download_is_not_waited_for() {
+    let scene = Scene::new().await;
+    let server = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = server.local_addr().unwrap().port();
+    let url = format!("http://localhost:{port}/model.bin");
+    scene.create("long", &download(&url, "model.bin"));
+    let stop = document("AWS-Stop-Application", &[("services", "sensors")]);
+    scene.create("next", &stop);
+    let running = scene.device();
+    let _silent = within(server.accept()).await.unwrap();
+    scene.world.core.jobs().cancel_job_by_force("long").unwrap();
+    assert_eq!(scene.world.ended("next").await.status, Status::Succeeded);
+    running.stop().await.unwrap();
+    assert!(!scene.path("downloads").exists());
 }
 
 #[tokio::test]
