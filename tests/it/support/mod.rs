@@ -42,7 +42,7 @@ pub(crate) use faulty_disk::faulty_disk_for;
 pub use faulty_disk::{Fault, FaultyDisk, Moment};
 #[cfg(unix)]
 pub use files::{Faults, FileServer};
-pub use hostile::{Hostile, Trick};
+pub use hostile::Hostile;
 pub use open_world::{OTHER, interruption, next_message, refusal};
 pub use program::{Ended, Program, example_path, program_path};
 pub use proxy::{ForwardProxy, Manners};
