@@ -1,10 +1,11 @@
 //! A firmware on trial: passes, fails, hangs and crashes, and the power cut at every step of it.
 
+use std::fs;
+
 use jobs_mqtt5::sample::lines;
 use local_iot_core::Status;
 use serde_json::json;
 
-use super::example::slots::Update;
 use super::{JOB, Scene, children, firmware, firmware_that};
 use crate::support::{Faults, Program, eventually};
 
@@ -156,7 +157,7 @@ async fn the_old_application_may_take_its_time_to_end() {
     let new = firmware_that("thermostat 1.4.2", "true", &runs);
     let scene = Scene::with_firmware(new, Faults::default()).await;
     let old = firmware_that("thermostat 1.4.1", "true", &runs);
-    std::fs::write(scene.path("a"), old).unwrap();
+    fs::write(scene.path("a"), old).unwrap();
     scene.create_job(scene.document());
     let device = scene.start();
     is_installed(&scene, device).await;
@@ -168,7 +169,7 @@ async fn an_application_that_ends_is_started_again_and_no_zombie_is_left() {
     let scene = Scene::with(Faults::default()).await;
     let count = scene.path("count");
     let runs = format!("echo >> {}; exec cat > /dev/null", count.display());
-    std::fs::write(
+    fs::write(
         scene.path("a"),
         firmware_that("thermostat 1.4.1", "true", &runs),
     )
@@ -184,7 +185,7 @@ async fn an_application_that_ends_is_started_again_and_no_zombie_is_left() {
         .err
         .wait_for("The application ended with signal: 15")
         .await;
-    eventually(|| std::fs::read(&count).unwrap().len() >= 2).await;
+    eventually(|| fs::read(&count).unwrap().len() >= 2).await;
     assert_eq!(children().len(), 1, "the one before is reaped");
 
     scene.create_job(scene.document());
@@ -229,7 +230,7 @@ async fn told_to_stop_while_the_file_says_what_it_is_nothing_is_installed() {
     eventually(|| asked.exists()).await;
     let (ended, ()) = tokio::join!(device.interrupt(), async {
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        std::fs::write(&goes_on, "").unwrap();
+        fs::write(&goes_on, "").unwrap();
     });
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert_eq!(
@@ -245,15 +246,18 @@ async fn told_to_stop_while_the_file_says_what_it_is_nothing_is_installed() {
 
 #[tokio::test]
 async fn a_firmware_that_takes_the_device_down_with_it_is_gone_back_on() {
-    let scene = with("exec sleep 600").await; // the power goes before its self-test has ended
+    let folder = tempfile::tempdir().unwrap();
+    let begun = folder.path().join("begun");
+    // The power goes before its self-test has ended.
+    let self_test = format!("echo >> {}; exec sleep 600", begun.display());
+    let scene = with(&self_test).await;
     for start in 1..=3 {
         let device = scene.start_with(|command| {
             command.env("SELF_TEST_SECONDS", "600");
         });
-        eventually(
-            || matches!(scene.boot().update, Update::Trial { starts, .. } if starts == start),
-        )
-        .await;
+        // (Until it has begun, its process is one that has the device's lock.)
+        eventually(|| fs::read(&begun).is_ok_and(|lines| lines.len() == start)).await;
+        assert_eq!(scene.starts_on_trial(), Some(start as u32));
         device.kill().await;
     }
     goes_back(
