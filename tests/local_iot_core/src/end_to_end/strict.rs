@@ -2,13 +2,13 @@
 
 use mqtt_protocol_core::mqtt::packet::{
     Packet, Qos, SubEntry, SubOpts, SubscriptionIdentifier, TopicAlias,
-    v5_0::{Publish, Subscribe, Unsubscribe},
+    v5_0::{Pingreq, Publish, Subscribe, Unsubscribe},
 };
 use serde_json::json;
 
 use super::client::{Client, connect, get, jobs_topic, publish, subscribe};
 use super::messages::open;
-use crate::{Limits, LocalIotCore, Options};
+use crate::{Event, Limits, LocalIotCore, Options};
 
 /// Starts the service, lets a client do something, and expects a DISCONNECT and a violation.
 async fn breaks_a_rule(limits: Limits, packets: Vec<Packet>, code: u8) {
@@ -168,7 +168,10 @@ async fn silence() {
     .await
     .unwrap();
     let mut client = Client::connected(&core, "test-1").await;
+    client.send(Pingreq::new()).await;
+    assert!(matches!(client.next().await, Packet::V5_0Pingresp(_)));
     assert_eq!(client.disconnect_code().await, 0x8d);
+    assert_eq!(core.journal().count(|e| *e == Event::Pingreq), 1);
 }
 
 /// A packet that no well-kept library writes: DISCONNECT 0x81.
