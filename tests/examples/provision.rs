@@ -25,6 +25,7 @@ use jobs_mqtt5::mqtt::{
     self, Backoff, ConnectionError, ConnectionErrorKind as Kind, Event, Events,
 };
 use jobs_mqtt5::{cli::Flags, jobs, output::Output, sample::Settings, stop};
+use rustls::ClientConfig;
 
 #[allow(dead_code)] // a part of it is for the other examples
 mod device_key;
@@ -91,10 +92,10 @@ pub struct Device {
 impl Device {
     /// Connects as the device that it is, and sees to it that it is one: see the table above.
     pub async fn connect_as_itself(&self) -> Result<mqtt::Client, Box<dyn Error + Send + Sync>> {
-        let mqtt = if self.is_usable("current.pem")? {
-            self.connect(Some("current.pem"), |_| {}).await?
-        } else {
-            self.become_itself().await?
+        let current = self.own("current.pem");
+        let mqtt = match self.usable(&current)? {
+            Some(tls) => self.connect(&current, tls, |_| {}).await?,
+            None => self.become_itself().await?,
         };
         for name in ["first.token", "first.key"] {
             let removed = self.identity.remove(name);
@@ -104,18 +105,20 @@ impl Device {
     }
 
     async fn become_itself(&self) -> Result<mqtt::Client, Box<dyn Error + Send + Sync>> {
+        let first = self.own("first.pem");
         let mqtt = loop {
-            let is_cut_off = self.is_usable("first.pem")?;
-            if is_cut_off {
+            let cut_off = self.usable(&first)?;
+            let is_cut_off = cut_off.is_some();
+            if let Some(tls) = cut_off {
                 let few_tries = |options: &mut mqtt::Options| options.max_tries = Some(TRIES);
-                match self.connect(Some("first.pem"), few_tries).await {
+                match self.connect(&first, tls, few_tries).await {
                     Err(error) if is_refusal(&*error) => {} // it is not registered
                     tried => break tried?,
                 }
             }
-            if self.register().await? {
+            if self.register(is_cut_off).await? {
                 let patient = |options: &mut mqtt::Options| options.patience = self.patience;
-                break self.connect(Some("first.pem"), patient).await?;
+                break self.connect(&first, tls(&first)?, patient).await?;
             }
             if is_cut_off {
                 self.identity.remove("first.pem")?; // neither accepted nor registered: begin anew
@@ -125,14 +128,16 @@ impl Device {
         Ok(mqtt)
     }
 
-    /// Registers the certificate, with the claim; gets one first, if there is none. Returns whether its token
-    /// was good for that.
-    async fn register(&self) -> Result<bool, Box<dyn Error + Send + Sync>> {
-        let mqtt = self.connect(None, |_| {}).await?;
+    /// Registers the certificate, with the claim; gets one first, if there is none that can be used. Returns
+    /// whether its token was good for that.
+    async fn register(&self, has_one: bool) -> Result<bool, Box<dyn Error + Send + Sync>> {
+        let mut claim = self.flags.clone();
+        claim.client_id = format!("claim-{}", claim.thing_name);
+        let mqtt = self.connect(&claim, tls(&claim)?, |_| {}).await?;
         println!("Connected with the claim");
         let cloud = FleetProvisioning::new(&mqtt, &self.template, self.answer_timeout);
         let mut cloud = cloud.await?;
-        if !self.is_usable("first.pem")? {
+        if !has_one {
             let keep = |key: &str| self.identity.replace("first.key", key);
             let (key, csr) = device_key::get_or_make(&self.identity.path("first.key"), keep)?;
             let created = cloud.create_certificate(&csr).await?;
@@ -159,31 +164,28 @@ impl Device {
         Ok(true)
     }
 
-    /// Whether this file holds a certificate and its key.
-    fn is_usable(&self, name: &str) -> Result<bool, device_key::Failure> {
-        let file = self.identity.path(name);
-        let tls = device_key::client_config(&file, &file, self.flags.ca_file.as_deref());
-        Ok(device_key::usable(&file, tls)?.is_some())
+    /// The flags of the device itself, whose certificate and key are in this file.
+    fn own(&self, name: &str) -> Flags {
+        let mut flags = self.flags.clone();
+        flags.client_id.clone_from(&flags.thing_name);
+        flags.cert = self.identity.path(name);
+        flags.key.clone_from(&flags.cert);
+        flags
     }
 
-    /// Connects with the certificate and key in this file, as the device itself; with `None`, as the holder
-    /// of the claim.
+    /// What connects with the device's own file; `None` if that can't be used.
+    fn usable(&self, own: &Flags) -> Result<Option<ClientConfig>, device_key::Failure> {
+        device_key::usable(&own.cert, tls(own))
+    }
+
+    /// Connects, and returns when the server has accepted that. `set` changes the options before.
     async fn connect(
         &self,
-        file: Option<&str>,
+        flags: &Flags,
+        tls: ClientConfig,
         set: impl Fn(&mut mqtt::Options),
     ) -> Result<mqtt::Client, Box<dyn Error + Send + Sync>> {
-        let mut flags = self.flags.clone();
-        match file {
-            Some(own) => {
-                flags.client_id = flags.thing_name.clone();
-                flags.cert = self.identity.path(own);
-                flags.key = flags.cert.clone();
-            }
-            None => flags.client_id = format!("claim-{}", flags.thing_name),
-        }
-        let tls = device_key::client_config(&flags.cert, &flags.key, flags.ca_file.as_deref())?;
-        let mut options = Settings::with_tls(&flags, tls, &self.output)?.mqtt;
+        let mut options = Settings::with_tls(flags, tls, &self.output)?.mqtt;
         options.backoff = Backoff::new(self.answer_timeout / 10, self.answer_timeout * 6);
         set(&mut options);
         let (mqtt, mut events) = mqtt::connect(options);
@@ -198,6 +200,11 @@ impl Device {
         tokio::spawn(tell(events));
         Ok(mqtt)
     }
+}
+
+/// What connects with the certificate and the key of these flags.
+fn tls(flags: &Flags) -> Result<ClientConfig, device_key::Failure> {
+    device_key::client_config(&flags.cert, &flags.key, flags.ca_file.as_deref())
 }
 
 /// Says what becomes of a connection.

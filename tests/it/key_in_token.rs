@@ -124,6 +124,14 @@ impl Scene {
         self.world.certify(&made.out);
     }
 
+    /// Starts an example, which does one job.
+    async fn does(&self, example: &str, job_id: &str) {
+        self.world.queue(&[job_id]);
+        let device = self.start(example);
+        self.world.succeeds(job_id).await;
+        device.kill().await;
+    }
+
     /// Starts the program, which ends with these words.
     async fn fails(&self) -> String {
         let Ended { code, err, .. } = self.start("key_in_token").end().await;
@@ -219,10 +227,7 @@ async fn a_new_device_is_provisioned_for_a_key_in_its_token() {
     let scene = Scene::new().await;
     let world = &scene.world;
     crate::provision::prepare(world);
-    world.queue(&["first"]);
-    let device = scene.start("provision");
-    world.succeeds("first").await;
-    device.kill().await;
+    scene.does("provision", "first").await;
     let identity = fs::read_to_string(scene.path("identity/current.pem")).unwrap();
     assert!(
         identity.contains("pkcs11:token=device;object="),
@@ -231,11 +236,8 @@ async fn a_new_device_is_provisioned_for_a_key_in_its_token() {
     assert!(!identity.contains("PRIVATE KEY"), "{identity}");
     let connects = |event: &Event| matches!(event, Event::Connect { .. });
     let before = world.core.journal().count(connects);
-    world.queue(&["second"]);
-    let device = scene.start("provision");
-    world.succeeds("second").await;
+    scene.does("provision", "second").await;
     assert_eq!(world.core.journal().count(connects), before + 1);
-    device.kill().await;
 }
 
 #[tokio::test]

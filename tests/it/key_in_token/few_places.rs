@@ -37,10 +37,18 @@ async fn rotations_leave_no_key_behind() {
         let document = json!({"operation": "install-certificate", "certificate": certificate});
         jobs.create_job("certificate", document).unwrap();
     };
-    for round in 1..=3 {
-        jobs.create_job("key", json!({"operation": "make-key"}))
-            .unwrap();
+    let make_key = async || {
+        let document = json!({"operation": "make-key"});
+        jobs.create_job("key", document).unwrap();
         world.succeeds("key").await;
+    };
+    let delete_both = || {
+        for job in ["certificate", "key"] {
+            jobs.delete_job(job).unwrap();
+        }
+    };
+    for round in 1..=3 {
+        make_key().await;
         // One rotation that is gone back on: its key is the next one's.
         let csr = &jobs.execution("key").unwrap().status_details["csr"];
         let csr = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, csr).unwrap();
@@ -51,17 +59,11 @@ async fn rotations_leave_no_key_behind() {
                 .unwrap(),
         );
         assert_eq!(world.ended("certificate").await.status, Status::Failed);
-        for job in ["certificate", "key"] {
-            jobs.delete_job(job).unwrap();
-        }
-        jobs.create_job("key", json!({"operation": "make-key"}))
-            .unwrap();
-        world.succeeds("key").await;
+        delete_both();
+        make_key().await;
         install(&world.certificate_for("key"));
         world.succeeds("certificate").await;
-        for job in ["certificate", "key"] {
-            jobs.delete_job(job).unwrap();
-        }
+        delete_both();
         let proven = "The new certificate has proven good.";
         device.out.wait_for_count(round, proven).await;
         assert_eq!(scene.halves(), delivered + 2);
@@ -102,10 +104,7 @@ async fn the_request_can_be_had_again() {
     scene.with_a_certificate().await;
     assert_eq!(fs::read_to_string(&scene.world.files.key).unwrap(), key);
     assert_eq!(scene.halves(), 2);
-    let device = scene.start("key_in_token");
-    scene.world.queue(&["a"]);
-    scene.world.succeeds("a").await;
-    device.kill().await;
+    scene.does("key_in_token", "a").await;
 }
 
 #[tokio::test]
@@ -120,8 +119,9 @@ async fn a_certificate_that_is_missing_is_named() {
     assert!(ended.err.contains(&says), "{}", ended.err);
 }
 
-/// A device whose provisioning was cut off when it had a certificate, or only a key for one.
-async fn cut_off(file: &str) -> Scene {
+/// A device whose provisioning was cut off when it had a certificate, or only a key for one. Returns where
+/// that is, and what it is.
+async fn cut_off(file: &str) -> (Scene, PathBuf, String) {
     let scene = Scene::new().await;
     let pki = scene.world.core.pki();
     pki.write_identity(&pki.device().unwrap(), scene.world.folder.path())
@@ -135,16 +135,16 @@ async fn cut_off(file: &str) -> Scene {
     if file == "first.key" {
         fs::remove_file(scene.path("identity/first.pem")).unwrap();
     }
-    scene
+    let path = scene.path(&format!("identity/{file}"));
+    let old = fs::read_to_string(&path).unwrap();
+    (scene, path, old)
 }
 
 #[tokio::test]
 #[ignore = "needs SoftHSM"]
 async fn a_device_whose_token_was_set_up_anew_is_provisioned_anew() {
     for file in ["first.key", "first.pem"] {
-        let scene = cut_off(file).await;
-        let path = scene.path(&format!("identity/{file}"));
-        let old = fs::read_to_string(&path).unwrap();
+        let (scene, path, old) = cut_off(file).await;
         fs::remove_dir_all(scene.path("tokens")).unwrap();
         fs::create_dir(scene.path("tokens")).unwrap();
         scene.with_a_token("device").await;
@@ -168,9 +168,7 @@ async fn a_device_whose_token_was_set_up_anew_is_provisioned_anew() {
 #[ignore = "needs SoftHSM"]
 async fn a_token_that_is_absent_or_locked_says_nothing_about_its_keys() {
     for file in ["first.key", "first.pem"] {
-        let scene = cut_off(file).await;
-        let path = scene.path(&format!("identity/{file}"));
-        let old = fs::read_to_string(&path).unwrap();
+        let (scene, path, old) = cut_off(file).await;
         for part in ["tokens", "pin"] {
             fs::rename(scene.path(part), scene.path("away")).unwrap();
             if part == "pin" {
@@ -188,10 +186,7 @@ async fn a_token_that_is_absent_or_locked_says_nothing_about_its_keys() {
             assert_eq!(fs::read_to_string(&path).unwrap(), old);
             assert_eq!(scene.halves(), 2);
         }
-        scene.world.queue(&["first"]);
-        let device = scene.start("provision");
-        scene.world.succeeds("first").await;
-        device.kill().await;
+        scene.does("provision", "first").await;
         let new = fs::read_to_string(scene.path("identity/current.pem")).unwrap();
         assert!(new.contains(old.lines().last().unwrap()), "{new}");
     }

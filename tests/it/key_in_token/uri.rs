@@ -90,8 +90,5 @@ async fn a_token_is_found_by_its_uri_as_p11tool_prints_it() {
         uri.replace(";object=", ";id=%ff%01;type=private;object="),
     )
     .unwrap();
-    let device = scene.start("key_in_token");
-    scene.world.queue(&["a"]);
-    scene.world.succeeds("a").await;
-    device.kill().await;
+    scene.does("key_in_token", "a").await;
 }
